@@ -1,0 +1,25 @@
+"""The exceptions of the package: each carries one sentence with the value found and the value expected."""
+
+
+class MlipError(Exception):
+    """Base of every error that this package raises on purpose; its text is meant for the user."""
+
+
+class InputError(MlipError):
+    """A setting or an input that cannot be used; the text names the field, the value and what is allowed."""
+
+
+class InvalidFramesError(MlipError):
+    """Columns of structures that contradict each other or hold a number that is not finite."""
+
+
+class FormatError(MlipError):
+    """Text or bytes of another program that could not be read or must not be written."""
+
+
+class EngineError(MlipError):
+    """An external program (LAMMPS, icet, an ASE calculator) that is missing or failed."""
+
+
+class FitError(MlipError):
+    """Training data or a fit that cannot give a usable potential."""
