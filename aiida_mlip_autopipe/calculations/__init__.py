@@ -1,0 +1,1 @@
+"""CalcJobs and calcfunctions: where nodes are made."""

@@ -41,14 +41,12 @@ def uid_of(atoms: Atoms) -> str:
     :param atoms: the structure; labels and metadata do not enter.
     :return: 16 hexadecimal digits.
     """
-    cell = np.round(atoms.cell.array, UID_DECIMALS) + 0.0
+    scale = 10**UID_DECIMALS
     periodic = np.asarray(atoms.pbc, dtype=bool)
-    if abs(np.linalg.det(atoms.cell.array)) > 0:
-        places = np.round(atoms.cell.scaled_positions(atoms.positions), UID_DECIMALS)
-        places[:, periodic] %= 1.0
-    else:
-        places = np.round(atoms.positions, UID_DECIMALS)
-    places = places + 0.0
+    cell = np.rint(atoms.cell.array * scale).astype(np.int64)
+    # Whole numbers: in floating point 1.3 % 1.0 is not 0.3, and the hash would change with the lattice vector.
+    places = np.rint(atoms.cell.scaled_positions(atoms.positions) * scale).astype(np.int64)
+    places[:, periodic] %= scale
     order = np.lexsort((places[:, 2], places[:, 1], places[:, 0], atoms.numbers))
     digest = hashlib.sha256()
     for part in (atoms.numbers[order].astype(np.int64), places[order], cell, periodic):
@@ -212,7 +210,10 @@ class Frames:
 
     def take(self, indices: npt.ArrayLike) -> Self:
         """Return the frames at `indices`, in that order."""
-        chosen = np.asarray(indices, dtype=np.int64).reshape(-1)
+        given = np.asarray(indices)
+        if given.size and given.dtype.kind not in 'iu':
+            raise InvalidFramesError(f'indices must be whole numbers, got {given.dtype}; use np.flatnonzero on a mask')
+        chosen = given.astype(np.int64).reshape(-1)
         if len(chosen) and not ((chosen >= 0) & (chosen < len(self))).all():
             raise InvalidFramesError(f'index {chosen.max() if chosen.max() >= len(self) else chosen.min()} of {len(self)} frames')
         counts = self.counts[chosen]

@@ -1,0 +1,1 @@
+"""AiiDA data nodes: a set of structures, and a fitted potential."""

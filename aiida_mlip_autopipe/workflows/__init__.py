@@ -1,0 +1,1 @@
+"""WorkChains: they route nodes and compute nothing."""

@@ -1,0 +1,33 @@
+"""`EvaluateCalculation`: what a potential predicts for a set of structures, and its grade for every atom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+
+from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.data.potential import PotentialData
+
+
+class EvaluateCalculation(WorkerCalculation):
+    """One LAMMPS process for all frames; errors against the labels where there are labels."""
+
+    STAGE = 'evaluate'
+    PARSER = 'mlip_autopipe.evaluate'
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Define inputs and outputs."""
+        super().define(spec)
+        spec.input('potential', valid_type=PotentialData, help='The potential to evaluate.')
+        spec.input('frames', valid_type=FramesData, help='Structures (Å); labels are compared where present.')
+        spec.inputs['settings'].required = False
+        spec.inputs['settings'].default = lambda: orm.Dict({})
+        spec.output(
+            'predictions',
+            valid_type=orm.ArrayData,
+            required=False,
+            help='`energy` (eV), `forces` (eV/Å), `stress` (eV/Å³, ASE sign and order), `gamma` for every atom; rows as in frames.',
+        )

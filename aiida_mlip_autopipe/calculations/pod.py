@@ -1,0 +1,31 @@
+"""`PodCalculation`: the embedded trainer, a linear fit on LAMMPS's POD descriptors with its active set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+
+from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.data.potential import PotentialData
+
+
+class PodCalculation(WorkerCalculation):
+    """Weighted least squares on energies, forces and stresses, then a MaxVol active set for each element."""
+
+    STAGE = 'train-pod'
+    PARSER = 'mlip_autopipe.pod'
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Define inputs and outputs."""
+        super().define(spec)
+        spec.input('frames', valid_type=FramesData, help='Training frames with energy (eV), forces (eV/Å) and stress (eV/Å³).')
+        spec.input('references', valid_type=FramesData, help='Isolated atoms, one for each element, labelled in eV.')
+        spec.input('elements', valid_type=orm.List, help='Chemical symbols, in the order of the atom types of the potential.')
+        spec.input('seed', valid_type=orm.Int, help='Seed of everything random, dimensionless.')
+        spec.inputs['settings'].help = 'Training settings, as `TrainingConfig`: cutoff in Å, weights per eV, eV/Å and eV/Å³.'
+        spec.output('potential', valid_type=PotentialData, required=False, help='The fitted potential with its active set.')
+        spec.exit_code(420, 'ERROR_NOT_FINITE', message='The fit gave a training error that is not finite: {errors}')
+        spec.exit_code(330, 'ERROR_POTENTIAL_MISSING', message='The trainer ended without a readable potential: {cause}')

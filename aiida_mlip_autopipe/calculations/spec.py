@@ -1,0 +1,51 @@
+"""Rules for the exit codes of all processes of the package, kept where the exit codes are declared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida.engine.processes.calcjobs.calcjob import CalcJobProcessSpec
+from aiida.engine.processes.workchains.workchain import WorkChainSpec
+
+FIRST_RUN_FAILURE = 400
+"""Exit statuses below this one (contradictory inputs, output missing) are never served from the cache."""
+
+
+class _BandedExitCodes:
+    """Exit statuses are unique, and below 400 they are never served from the cache."""
+
+    def exit_code(self, status: int, label: str, message: str, invalidates_cache: bool | None = None) -> None:
+        """Declare an exit code.
+
+        :raises ValueError: the status has another label already.
+        """
+        known = self.exit_codes.items()  # type: ignore[attr-defined]  # of the spec that this is mixed into
+        if any(code.status == status and name != label for name, code in known):
+            raise ValueError(f'exit status {status} already has a label, {label} needs its own')
+        invalidates = status < FIRST_RUN_FAILURE if invalidates_cache is None else invalidates_cache
+        super().exit_code(status, label, message, invalidates_cache=invalidates)  # type: ignore[misc]
+
+
+class BandedCalcJobSpec(_BandedExitCodes, CalcJobProcessSpec):
+    """Specification of a CalcJob."""
+
+
+class BandedWorkChainSpec(_BandedExitCodes, WorkChainSpec):
+    """Specification of a WorkChain."""
+
+
+def job_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return AiiDA's `metadata.options` for settings of the kind `JobOptions`.
+
+    :param options: `num_machines`, `mpi_processes`, `walltime` (s), `queue`, `account`.
+    """
+    scheduler = {'queue_name': options['queue'], 'account': options['account']}
+    return {
+        'resources': {
+            'num_machines': options['num_machines'],
+            'num_mpiprocs_per_machine': options['mpi_processes'],
+        },
+        'max_wallclock_seconds': options['walltime'],
+        'withmpi': options['num_machines'] * options['mpi_processes'] > 1,
+        **{name: value for name, value in scheduler.items() if value is not None},
+    }

@@ -1,0 +1,101 @@
+"""`MLIPConfig`: the whole configuration of a run, read from YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, NonNegativeInt, ValidationError, model_validator
+
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.config.base import Settings, explain
+from aiida_mlip_autopipe.config.explore import InferenceConfig
+from aiida_mlip_autopipe.config.generate import GeneratorConfig
+from aiida_mlip_autopipe.config.label import AnyLabelConfig, AseLabelConfig, JobOptions
+from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
+from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.system import TargetSystem
+from aiida_mlip_autopipe.config.train import TrainingConfig
+
+EMT_ELEMENTS = frozenset({'H', 'C', 'N', 'O', 'Al', 'Ni', 'Cu', 'Pd', 'Ag', 'Pt', 'Au'})
+
+
+class WorkerConfig(Settings):
+    """Where the stages that are not labelling run."""
+
+    code: str = Field(default='mlip-worker@localhost', description='label of the AiiDA code of mlip-worker')
+    options: JobOptions = JobOptions()
+
+
+class MLIPConfig(Settings):
+    """Everything that determines a run: the same configuration gives the same structures, labels and potential."""
+
+    name: str = Field(default='mlip', min_length=1, description='name of the run, used as label of its process')
+    seed: NonNegativeInt = Field(default=0, le=2**31 - 1, description='seed of everything that is random')
+    system: TargetSystem
+    generate: GeneratorConfig = GeneratorConfig()
+    select: SurrogateConfig = SurrogateConfig()
+    label: AnyLabelConfig
+    train: TrainingConfig = TrainingConfig()
+    explore: InferenceConfig = InferenceConfig()
+    loop: ActiveLearningConfig = ActiveLearningConfig()
+    worker: WorkerConfig = WorkerConfig()
+
+    @model_validator(mode='after')
+    def check_budget(self) -> Self:
+        """Refuse a budget that the isolated atoms alone use up."""
+        needed = len(self.system.elements) + 1
+        if self.loop.max_labels < needed:
+            raise ValueError(
+                f'loop.max_labels: got {self.loop.max_labels}; must be at least {needed}: '
+                f'{len(self.system.elements)} isolated atoms and one structure'
+            )
+        return self
+
+    @model_validator(mode='after')
+    def check_calculator(self) -> Self:
+        """Refuse elements that the ASE reference does not know."""
+        if isinstance(self.label, AseLabelConfig) and self.label.calculator == 'emt':
+            unknown = [element for element in self.system.elements if element not in EMT_ELEMENTS]
+            if unknown:
+                raise ValueError(f'label.calculator: emt does not know {unknown}; it knows {sorted(EMT_ELEMENTS)}')
+        return self
+
+    @classmethod
+    def from_mapping(cls, values: Any) -> Self:
+        """Return the configuration of a mapping.
+
+        :raises InputError: one line for each mistake, naming field, value and what is allowed.
+        """
+        if not isinstance(values, dict):
+            raise InputError(f'the configuration must be a mapping with the keys {", ".join(cls.model_fields)}; got {values!r}')
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise InputError(explain(error, cls)) from error
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Self:
+        """Return the configuration of a YAML file.
+
+        :raises InputError: the file is missing, empty, not YAML, or holds a mistake.
+        """
+        try:
+            text = path.read_text(encoding='utf-8')
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f'{path}: cannot be read: {error}') from error
+        try:
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f'{path}: not valid YAML: {" ".join(str(error).split())}') from error
+        if values is None:
+            raise InputError(f'{path}: the file is empty; it must hold at least the keys system and label')
+        try:
+            return cls.from_mapping(values)
+        except InputError as error:
+            raise InputError('\n'.join(f'{path}: {line}' for line in str(error).splitlines())) from error
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the configuration as plain values that :meth:`from_mapping` reads."""
+        return self.model_dump(mode='json')

@@ -1,0 +1,98 @@
+"""`PotentialData`: the files of one fitted potential and what is needed to use them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Self
+
+from aiida import orm
+from aiida.common.exceptions import ValidationError
+from ase.calculators.calculator import Calculator
+from ase.calculators.lammpsrun import LAMMPS
+
+from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.common.potential import PotentialRecord
+from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
+
+
+class PotentialData(orm.Data):
+    """Files of a potential with the record that describes them; the record's fields are queryable attributes."""
+
+    @classmethod
+    def from_folder(cls, folder: Path, *, training_uuid: str = '') -> Self:
+        """Return the unstored node of a folder that a trainer wrote.
+
+        :param folder: holds the files of the potential and its record.
+        :param training_uuid: AiiDA uuid of the training frames, kept in the record.
+        :raises FormatError: the record is missing or unreadable.
+        """
+        try:
+            text = (folder / POTENTIAL_RECORD).read_text(encoding='utf-8')
+        except OSError as error:
+            raise FormatError(f'the folder of the potential has no readable {POTENTIAL_RECORD}: {error}') from error
+        record = PotentialRecord.from_json(text)
+        if training_uuid:
+            record = dataclasses.replace(record, training_uuid=training_uuid)
+        node = cls()
+        for path in sorted(folder.iterdir()):
+            if path.name != POTENTIAL_RECORD:
+                node.base.repository.put_object_from_file(path, path.name)
+        node.base.attributes.set_many({**dataclasses.asdict(record), 'elements': list(record.elements)})
+        return node
+
+    @property
+    def record(self) -> PotentialRecord:
+        """The description of the potential."""
+        values: dict[str, Any] = {f.name: self.base.attributes.get(f.name) for f in dataclasses.fields(PotentialRecord)}
+        for name in ('elements', 'pair_lines', 'grade_lines'):
+            values[name] = tuple(values[name])
+        return PotentialRecord(**values)
+
+    @property
+    def elements(self) -> list[str]:
+        """Chemical symbols in the order of LAMMPS's atom types."""
+        return list(self.base.attributes.get('elements'))
+
+    def lammps_lines(self, *, grade: bool = False) -> list[str]:
+        """Return the LAMMPS commands that load the potential from the current folder.
+
+        :param grade: with the commands that the extrapolation grade is made from.
+        """
+        record = self.record
+        return [*record.pair_lines, *(record.grade_lines if grade else ())]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write the files and the record into `folder`, which is made when missing; return what was written."""
+        folder.mkdir(parents=True, exist_ok=True)
+        names = self.base.repository.list_object_names()
+        for name in names:
+            (folder / name).write_bytes(self.base.repository.get_object_content(name, mode='rb'))
+        (folder / POTENTIAL_RECORD).write_text(self.record.to_json(), encoding='utf-8')
+        return [folder / name for name in [*names, POTENTIAL_RECORD]]
+
+    def ase_calculator(self, folder: Path, command: str) -> Calculator:
+        """Return an ASE calculator that runs LAMMPS as a program of its own.
+
+        :param folder: where the files of the potential are written to.
+        :param command: starts LAMMPS, such as `lmp`.
+        """
+        written = self.write(folder)
+        commands = [line.split(maxsplit=1) for line in self.record.pair_lines]
+        return LAMMPS(
+            command=command,
+            files=[str(path.resolve()) for path in written],
+            specorder=self.elements,
+            pair_style=next(rest for name, rest in commands if name == 'pair_style'),
+            pair_coeff=[rest for name, rest in commands if name == 'pair_coeff'],
+        )
+
+    def _validate(self) -> bool:
+        """Refuse to be stored without elements or without a file that the record names."""
+        super()._validate()
+        if not self.base.attributes.get('elements', None):
+            raise ValidationError('a potential without elements cannot be matched to a structure')
+        active_set = self.base.attributes.get('active_set')
+        if active_set and active_set not in self.base.repository.list_object_names():
+            raise ValidationError(f'the record names the active set {active_set}, which is not among the files')
+        return True

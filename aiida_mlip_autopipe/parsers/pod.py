@@ -1,0 +1,32 @@
+"""Parser of `PodCalculation`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from aiida.engine import ExitCode
+
+from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.formats import files
+from aiida_mlip_autopipe.parsers.worker import WorkerParser
+
+
+class PodParser(WorkerParser):
+    """Attaches the potential, and refuses a fit whose errors are not finite."""
+
+    def attach(self, folder: Path, report: dict[str, Any]) -> None:
+        """Attach the potential."""
+        if (folder / files.POTENTIAL).is_dir():
+            uuid = self.node.inputs.frames.uuid
+            self.out('potential', PotentialData.from_folder(folder / files.POTENTIAL, training_uuid=uuid))
+
+    def judge(self, report: dict[str, Any]) -> ExitCode | None:
+        """Return an error when the potential is missing or its training errors are not finite."""
+        if 'potential' not in self.outputs:
+            return self.exit_codes.ERROR_POTENTIAL_MISSING.format(cause=f'no folder {files.POTENTIAL}')
+        errors = report['training_errors']
+        if not all(math.isfinite(value) for value in errors.values()):
+            return self.exit_codes.ERROR_NOT_FINITE.format(errors=errors)
+        return None

@@ -1,0 +1,24 @@
+"""Parser of `SurrogateCalculation`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aiida.engine import ExitCode
+
+from aiida_mlip_autopipe.parsers.worker import WorkerParser
+
+
+class SurrogateParser(WorkerParser):
+    """Attaches the selection with the reason for every rejected frame."""
+
+    def attach(self, folder: Path, report: dict[str, Any]) -> None:
+        """Attach the selection."""
+        self.attach_arrays(folder, 'selection')
+
+    def judge(self, report: dict[str, Any]) -> ExitCode | None:
+        """Return an error when no candidate is left."""
+        if report['counts']['selected'] > 0:
+            return None
+        return self.exit_codes.ERROR_NOTHING_SELECTED.format(n_frames=report['counts']['generated'], reasons=report['reasons'])

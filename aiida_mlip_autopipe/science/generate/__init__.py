@@ -1,0 +1,1 @@
+"""Strategies that make structures: lattices, quasirandom alloys and their distortions."""

@@ -1,0 +1,1 @@
+"""Filters and selectors that choose, among many structures, those worth a label."""
