@@ -20,7 +20,9 @@ class GenerateCalculation(WorkerCalculation):
     def define(cls, spec: Any) -> None:
         """Define inputs and outputs."""
         super().define(spec)
-        spec.input('system', valid_type=orm.Dict, help='Target system: elements, prototype, lattice parameters (Å), compositions.')
+        spec.input(
+            'system', valid_type=orm.Dict, help='Target system: elements, prototype, lattice parameters (Å), compositions.'
+        )
         spec.input('seed', valid_type=orm.Int, help='Seed of everything random, dimensionless.')
         spec.inputs['settings'].help = 'Generator settings, as `GeneratorConfig`: strains dimensionless, displacements in Å.'
         spec.output('frames', valid_type=FramesData, required=False, help='Candidate structures, each with its lineage.')

@@ -54,6 +54,23 @@ BASES: Final[Mapping[str, PodBasis]] = MappingProxyType(
 """Bases by name. For two elements S, M and L have 122, 474 and 1152 coefficients."""
 
 
+@dataclass(frozen=True)
+class ZblCore:
+    """Distances between which the ZBL repulsion of nuclei is switched off; POD itself has no short-range core.
+
+    :param inner: Å, where the switch begins.
+    :param outer: Å, beyond which there is no ZBL; below the shortest distance of the training set.
+    """
+
+    inner: float
+    outer: float
+
+    def __post_init__(self) -> None:
+        """Refuse distances that contradict each other."""
+        if not 0 < self.inner < self.outer:
+            raise InputError(f'ZBL core: inner {self.inner} Å and outer {self.outer} Å must fulfil 0 < inner < outer')
+
+
 def parameter_text(elements: Sequence[str], basis: str, cutoff: float, inner: float = INNER_RADIUS) -> str:
     """Return the text of `param.pod`.
 
@@ -73,8 +90,8 @@ def parameter_text(elements: Sequence[str], basis: str, cutoff: float, inner: fl
     lines = [
         f'species {" ".join(elements)}',
         'pbc 1 1 1',
-        f'rin {inner!r}',
-        f'rcut {cutoff!r}',
+        f'rin {inner:.16g}',
+        f'rcut {cutoff:.16g}',
         'bessel_polynomial_degree 4',
         'inverse_polynomial_degree 8',
         'onebody 1',

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
 
-from aiida_mlip_autopipe.config.base import Settings
+from aiida_mlip_autopipe.config.base import EXTERNAL_TAG, Settings
 
 
 class JobOptions(Settings):
@@ -73,12 +73,12 @@ BUILT_IN = {'mlip_autopipe.label', 'mlip_autopipe.label_ase'}
 
 def _tag(value: Any) -> str:
     labeller = value.get('labeller', 'mlip_autopipe.label') if isinstance(value, dict) else getattr(value, 'labeller', None)
-    return str(labeller) if labeller in BUILT_IN else 'external'
+    return str(labeller) if labeller in BUILT_IN else EXTERNAL_TAG
 
 
 AnyLabelConfig = Annotated[
     Annotated[DFTConfig, Tag('mlip_autopipe.label')]
     | Annotated[AseLabelConfig, Tag('mlip_autopipe.label_ase')]
-    | Annotated[ExternalLabelConfig, Tag('external')],
+    | Annotated[ExternalLabelConfig, Tag(EXTERNAL_TAG)],
     Discriminator(_tag),
 ]

@@ -54,6 +54,19 @@ class MLIPConfig(Settings):
         return self
 
     @model_validator(mode='after')
+    def check_lineages(self) -> Self:
+        """Refuse a system whose only base structure would have to serve for training and for testing."""
+        alloys = sum(len([x for x in composition.values() if x > 0]) > 1 for composition in self.system.compositions)
+        pure = len(self.system.compositions) - alloys
+        n_bases = (alloys * self.generate.sqs.per_composition + pure) * len(self.system.supercells)
+        if n_bases < 2:
+            raise ValueError(
+                'system: gives a single base structure, but the frozen test set needs a lineage of its own; '
+                'add a composition or a supercell, or raise generate.sqs.per_composition'
+            )
+        return self
+
+    @model_validator(mode='after')
     def check_calculator(self) -> Self:
         """Refuse elements that the ASE reference does not know."""
         if isinstance(self.label, AseLabelConfig) and self.label.calculator == 'emt':

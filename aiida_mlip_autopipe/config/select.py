@@ -22,5 +22,5 @@ class SurrogateConfig(Settings):
     )
     max_skew: float = Field(default=60.0, gt=0, lt=90, description='degrees, largest deviation of a cell angle from 90 degrees')
     duplicate_tolerance: float = Field(
-        default=1e-3, ge=0, description='distance of standardised features per square root of their number, dimensionless'
+        default=0.01, ge=0, description='distance of standardised features up to which two frames are duplicates, dimensionless'
     )

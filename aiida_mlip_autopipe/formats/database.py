@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TextIO, cast, get_args
+from typing import Any, Literal, Self, TextIO, get_args
 
 from ase.db.core import convert_str_to_int_float_bool_or_str
 from ase.db.row import AtomsRow
@@ -151,14 +151,16 @@ class DatabaseManager:
 
     @property
     def _connection(self) -> sqlite3.Connection:
-        return cast(sqlite3.Connection, self._open.connection)
+        connection: sqlite3.Connection = self._open.connection
+        return connection
 
 
 class _OneTransaction(SQLite3Database):
     """ASE's SQLite database, which would commit after every 5000 rows."""
 
     def managed_connection(self, commit_frequency: int = sys.maxsize) -> AbstractContextManager[sqlite3.Connection]:
-        return cast(AbstractContextManager[sqlite3.Connection], super().managed_connection(commit_frequency))
+        held: AbstractContextManager[sqlite3.Connection] = super().managed_connection(commit_frequency)
+        return held
 
 
 @contextmanager
@@ -182,7 +184,7 @@ def _transaction(path: Path) -> Iterator[SQLite3Database]:
 
 def _begin(database: SQLite3Database, path: Path) -> None:
     """Take SQLite's write lock on an ase.db file, after making the tables of a new one."""
-    connection = cast(sqlite3.Connection, database.connection)
+    connection: sqlite3.Connection = database.connection
     connection.execute('BEGIN IMMEDIATE')
     tables = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and not tables >= _TABLES:

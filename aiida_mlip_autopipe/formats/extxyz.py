@@ -23,6 +23,7 @@ from aiida_mlip_autopipe.common.frames import Frames
 TEXT_KEYS = ('uid', 'lineage', 'parent', 'config_type', 'origin', 'fingerprint', 'label_uuid')
 """Columns of :class:`Frames` that stand as text in the comment line; an empty one is left out."""
 
+_JSON_MARK = '_JSON '
 _ASE_FAILURES = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError)
 """What ASE's reader raises on text that is not extended XYZ; it has no exception of its own for most of them."""
 
@@ -107,11 +108,11 @@ def _text(key: str, text: str) -> str:
     Only texts that would change are written in ASE's JSON form, which it decodes by itself.
     """
     plain = _quote(text)
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.isprintable() and not text.startswith(_JSON_MARK):
         found = key_val_str_to_dict(f'{key}={plain}')[key]
         if isinstance(found, str) and found == text:
             return plain
-    return _quote(f'_JSON {json.dumps(text)}')
+    return _quote(_JSON_MARK + json.dumps(text))
 
 
 def _quote(text: str) -> str:
@@ -145,9 +146,14 @@ def _split_frames(lines: TextIO, path: Path) -> Iterator[str]:
 
 def _structure(block: str, where: str) -> Atoms:
     try:
-        return next(read_xyz(StringIO(block), index=0))
+        atoms: Atoms = next(read_xyz(StringIO(block), index=0))
+        uid = atoms.info.get('uid')
+        if isinstance(uid, str) and uid.startswith(_JSON_MARK):
+            # ASE decodes every other key by itself, but hands out `uid` as it stands.
+            atoms.info['uid'] = json.loads(uid.removeprefix(_JSON_MARK))
     except _ASE_FAILURES as error:
         raise FormatError(f'{where}: not extended XYZ ({type(error).__name__}: {error})') from error
+    return atoms
 
 
 def _first_refused(structures: Iterable[Atoms]) -> int:

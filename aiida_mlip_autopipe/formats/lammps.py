@@ -71,7 +71,7 @@ def structure_commands(data_file: str, masses: Sequence[float]) -> list[str]:
         'boundary p p p',
         'box tilt large',
         f'read_data {data_file}',
-        *(f'mass {index} {mass!r}' for index, mass in enumerate(masses, start=1)),
+        *(f'mass {index} {mass:.16g}' for index, mass in enumerate(masses, start=1)),
     ]
 
 
@@ -86,8 +86,8 @@ def nvt_input(data_file: str, pair_lines: Sequence[str], masses: Sequence[float]
     lines = [
         *structure_commands(data_file, masses),
         *pair_lines,
-        f'velocity all create {run.temperature!r} {run.seed} mom yes rot no dist gaussian',
-        f'fix ensemble all nvt temp {run.temperature!r} {run.temperature!r} {damping:.10g}',
+        f'velocity all create {run.temperature:.16g} {run.seed} mom yes rot no dist gaussian',
+        f'fix ensemble all nvt temp {run.temperature:.16g} {run.temperature:.16g} {damping:.10g}',
         f'timestep {step:.10g}',
         f'thermo {THERMO_INTERVAL}',
         'thermo_style custom step temp pe etotal press vol',

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 from ase.data import atomic_numbers
@@ -16,6 +15,7 @@ from aiida_mlip_autopipe.common.pod import (
     GRADE_COMPUTE,
     PARAMETERS,
     PodBasis,
+    ZblCore,
     coefficient_text,
     parameter_text,
     read_coefficients,
@@ -37,23 +37,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class ZblCore:
-    """Distances between which the ZBL repulsion of nuclei is switched off; POD itself has no short-range core.
-
-    :param inner: Å, where the switch begins.
-    :param outer: Å, beyond which there is no ZBL; below the shortest distance of the training set.
-    """
-
-    inner: float
-    outer: float
-
-    def __post_init__(self) -> None:
-        """Refuse distances that contradict each other."""
-        if not 0 < self.inner < self.outer:
-            raise InputError(f'ZBL core: inner {self.inner} Å and outer {self.outer} Å must fulfil 0 < inner < outer')
-
-
 def pair_lines(elements: Sequence[str], core: ZblCore | None, folder: str = '') -> list[str]:
     """Return the LAMMPS lines that load a POD potential, with a ZBL core when one is given.
 
@@ -65,7 +48,7 @@ def pair_lines(elements: Sequence[str], core: ZblCore | None, folder: str = '') 
     files = f'{_path(folder, PARAMETERS)} {_path(folder, COEFFICIENTS)} {" ".join(elements)}'
     if core is None:
         return ['pair_style pod', f'pair_coeff * * {files}']
-    lines = [f'pair_style hybrid/overlay pod zbl {core.inner!r} {core.outer!r}', f'pair_coeff * * pod {files}']
+    lines = [f'pair_style hybrid/overlay pod zbl {core.inner:.16g} {core.outer:.16g}', f'pair_coeff * * pod {files}']
     for first, second in combinations_with_replacement(range(len(elements)), 2):
         charges = f'{atomic_numbers[elements[first]]} {atomic_numbers[elements[second]]}'
         lines.append(f'pair_coeff {first + 1} {second + 1} zbl {charges}')

@@ -1,1 +1,1 @@
-"""What a job runs on the compute machine: `mlip-worker STAGE` reads files, calls science, writes files. No AiiDA."""
+"""What runs on the compute machine: it reads files, calls `science` and writes files. No AiiDA."""

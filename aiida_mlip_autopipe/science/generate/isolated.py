@@ -17,7 +17,7 @@ def isolated_atoms(elements: Sequence[str], box: float) -> list[Atoms]:
     """Return one atom of each element, in the given order, at the centre of a periodic cube.
 
     :param elements: chemical symbols, each once.
-    :param box: edge of the cube, Å; 12–20 Å keeps the images apart.
+    :param box: edge of the cube, Å; 12 to 20 Å keep the images apart.
     :raises InputError: a symbol is unknown or comes twice, or the box has no size.
     """
     if not 0.0 < box < np.inf:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.stress import voigt_6_to_full_3x3_strain
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
@@ -60,8 +59,8 @@ class Strain:
 
 
 def _strained(atoms: Atoms, components: FloatArray, kind: str) -> Atoms:
-    engineering = components * np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])  # ASE's Voigt strain holds 2 ε_yz, …
-    deformation = np.eye(3) + voigt_6_to_full_3x3_strain(engineering)
+    xx, yy, zz, yz, xz, xy = components
+    deformation = np.eye(3) + np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
     names = ('xx', 'yy', 'zz', 'yz', 'xz', 'xy')
     values = {name: round(float(value), 10) for name, value in zip(names, components, strict=True)}
     return fresh_atoms(

@@ -1,0 +1,73 @@
+"""Calcfunctions that choose, merge and split frames: each unpacks, calls one function of the pure layers, and packs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from aiida import orm
+from aiida.engine import ExitCode, calcfunction
+
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.science.generate.isolated import isolated_atoms
+from aiida_mlip_autopipe.science.split import lineage_split
+from aiida_mlip_autopipe.science.starts import start_structures
+
+NO_SPLIT = 410
+"""Exit status of a split that cannot be made."""
+
+
+@calcfunction
+def take_frames(frames: FramesData, selection: orm.ArrayData) -> FramesData:
+    """Return the frames that a selection names, in its order."""
+    return FramesData(frames.frames.take(selection.get_array('indices')))
+
+
+@calcfunction
+def merge_frames(**parts: FramesData) -> FramesData:
+    """Return all frames, the parts in the order of their names."""
+    return FramesData(Frames.concatenate([parts[name].frames for name in sorted(parts)]))
+
+
+@calcfunction
+def add_isolated_atoms(frames: FramesData, elements: orm.List, box: orm.Float) -> FramesData:
+    """Return the isolated atoms of `elements` in a cubic box of edge `box` (Å), followed by the frames."""
+    atoms = Frames.from_atoms(isolated_atoms(elements.get_list(), box.value))
+    return FramesData(Frames.concatenate([atoms, frames.frames]))
+
+
+@calcfunction
+def split_frames(labelled: FramesData, fraction: orm.Float, seed: orm.Int) -> dict[str, FramesData] | ExitCode:
+    """Return the references (isolated atoms), the frozen test set and the training set: whole lineages, never split again."""
+    frames = labelled.frames
+    is_reference = frames.config_type == ISOLATED_ATOM
+    rest = frames.take(np.flatnonzero(~is_reference))
+    try:
+        is_test = lineage_split(
+            rest.lineage.tolist(),
+            [_composition(rest, index) for index in range(len(rest))],
+            [sorted(set(rest.symbols(index))) for index in range(len(rest))],
+            fraction=fraction.value,
+            rng=np.random.default_rng(seed.value),
+        )
+    except InputError as error:
+        return ExitCode(NO_SPLIT, f'no lineage can be set aside as test set: {error}')
+    return {
+        'references': FramesData(frames.take(np.flatnonzero(is_reference))),
+        'test': FramesData(rest.take(np.flatnonzero(is_test))),
+        'train': FramesData(rest.take(np.flatnonzero(~is_test))),
+    }
+
+
+@calcfunction
+def pick_starts(train: FramesData, settings: orm.Dict, seed: orm.Int) -> FramesData:
+    """Return the start structures of the next exploration: other lineages first, seeded, from the training set only."""
+    rng = np.random.default_rng(seed.value)
+    return FramesData(start_structures(train.frames, count=settings['starts'], supercell=tuple(settings['supercell']), rng=rng))
+
+
+def _composition(frames: Frames, index: int) -> str:
+    symbols: Any = frames.symbols(index)
+    return ' '.join(f'{element}{round(symbols.count(element) / len(symbols), 2):g}' for element in sorted(set(symbols)))

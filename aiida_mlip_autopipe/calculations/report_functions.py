@@ -1,0 +1,47 @@
+"""Calcfunctions that put the reports of stages together: one entry for each round, one report for a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+from aiida.engine import calcfunction
+
+STAGES = ('explore', 'select', 'label', 'train', 'acquisition')
+
+
+@calcfunction
+def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
+    """Return the entry of one round.
+
+    :param counts: `round`, `labels_bought`, `labels_total`, `n_train`, `n_test`.
+    :param reports: reports of the stages `explore`, `select`, `label`, `train` and `acquisition` (errors of the old potential
+        on the new labels), as far as the round had them.
+    """
+    stages = {name: reports[name].get_dict() if name in reports else None for name in STAGES}
+    label, train, acquisition = stages['label'] or {}, stages['train'] or {}, stages['acquisition'] or {}
+    grades = [(stages[name] or {}).get('gamma_max') for name in ('explore', 'train')]
+    entry: dict[str, Any] = {
+        **counts.get_dict(),
+        'explore': stages['explore'],
+        'funnel': (stages['select'] or {}).get('counts'),
+        'funnel_by_config_type': (stages['select'] or {}).get('by_config_type'),
+        'labels_failed': label.get('n_failed', 0),
+        'failures_by_reason': label.get('by_reason', {}),
+        'levels_of_theory': label.get('levels_of_theory', {}),
+        'acquisition': acquisition.get('errors'),
+        'train_errors': train.get('train_errors'),
+        'test_errors': train.get('test_errors'),
+        'gamma_max': max((grade for grade in grades if grade is not None), default=None),
+    }
+    return orm.Dict(entry)
+
+
+@calcfunction
+def summarize_run(outcome: orm.Dict, **rounds: orm.Dict) -> orm.Dict:
+    """Return the report of a run.
+
+    :param outcome: `stop_reason` and what else is said of the whole run.
+    :param rounds: entries of the rounds; their names sort in the order of the rounds.
+    """
+    return orm.Dict({**outcome.get_dict(), 'rounds': [rounds[name].get_dict() for name in sorted(rounds)]})

@@ -1,0 +1,109 @@
+"""What the commands generate, run and status do."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from aiida import orm
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.engine import submit
+from aiida.engine.daemon.client import get_daemon_client
+
+from aiida_mlip_autopipe.cli.options import load_profile
+from aiida_mlip_autopipe.cli.summary import round_entries, round_lines, summary_lines
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.formats.extxyz import write_extxyz
+from aiida_mlip_autopipe.science.generate.settings import structure_builder
+from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
+from aiida_mlip_autopipe.workflows.checks import check_profile
+from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
+
+POLL_SECONDS = 2.0
+
+
+def generate_here(path: Path, output: Path | None) -> None:
+    """Make the candidates of a configuration, print how many there are, and write them where asked."""
+    config = MLIPConfig.from_yaml(path)
+    builder = structure_builder(config.system.model_dump(), config.generate.model_dump())
+    frames = Frames.from_atoms(builder.build(np.random.default_rng(config.seed)))
+    for name, count in sorted(Counter(frames.config_type.tolist()).items()):
+        click.echo(f'{name:<12} {count:>6}')
+    click.echo(f'{"total":<12} {len(frames):>6}   from {len(set(frames.lineage.tolist()))} lineages')
+    if output is not None:
+        write_extxyz(output, frames)
+        click.echo(f'written to {output}')
+
+
+def submit_run(path: Path, *, one_shot: bool, wait: bool) -> None:
+    """Submit a run after everything it needs was found; wait for its end where asked.
+
+    :raises InputError: a mistake in the file, something missing in the profile, or no daemon; nothing is submitted then.
+    """
+    config = MLIPConfig.from_yaml(path)
+    load_profile()
+    check_profile(config)
+    if not get_daemon_client().is_daemon_running:
+        raise InputError('no AiiDA daemon is running, so nothing would happen: start it with `verdi daemon start 2`')
+    chain = OneShotWorkChain if one_shot else ActiveLearningWorkChain
+    metadata = {'label': config.name, 'description': f'{config.name} from {path.resolve()}'}
+    node = submit(chain, config=orm.Dict(config.to_mapping()), metadata=metadata)
+    click.echo(f'submitted {chain.__name__} with PK {node.pk}')
+    click.echo(f'watch it with: verdi process status {node.pk}   or: mlip-auto status {node.pk}')
+    if wait:
+        _wait_for(node)
+
+
+def show_status(identifier: str) -> None:
+    """Print the rounds of a run so far and its state."""
+    load_profile()
+    for line in summary_lines(load_run(identifier)):
+        click.echo(line)
+
+
+def load_run(identifier: str) -> orm.WorkChainNode:
+    """Return the process node of a run.
+
+    :raises InputError: there is none, or it is no run of this package.
+    """
+    try:
+        node = orm.load_node(identifier)
+    except (NotExistent, MultipleObjectsError, ValueError) as error:
+        raise InputError(f'PK: got {identifier!r}; no single node has it (verdi process list -a): {error}') from error
+    names = (OneShotWorkChain.__name__, ActiveLearningWorkChain.__name__)
+    if getattr(node, 'process_label', None) not in names:
+        raise InputError(
+            f'PK: got {identifier!r}, a {getattr(node, "process_label", None) or type(node).__name__}; expected {names}'
+        )
+    return node
+
+
+def _wait_for(node: orm.WorkChainNode) -> None:
+    seen = 0
+    while not node.is_terminated:
+        time.sleep(POLL_SECONDS)
+        seen = _echo_new_rounds(node, seen)
+    _echo_new_rounds(node, seen)
+    for line in summary_lines(node):
+        click.echo(line)
+    if not node.is_finished_ok:
+        raise InputError(f'the run {node.pk} did not end well: {failure_of(node)} (verdi process report {node.pk})')
+
+
+def failure_of(node: orm.ProcessNode) -> str:
+    """Return one sentence on why a process did not end well."""
+    return str(node.exit_message or node.exception or node.process_state.value)
+
+
+def _echo_new_rounds(node: orm.WorkChainNode, seen: int) -> int:
+    entries = round_entries(node)
+    for entry in entries[seen:]:
+        for line in round_lines(entry):
+            click.echo(line)
+    return len(entries)

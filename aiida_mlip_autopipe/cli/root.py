@@ -1,0 +1,107 @@
+"""The command `mlip-auto`: validate, generate, run, status, export, setup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from aiida_mlip_autopipe import __version__
+from aiida_mlip_autopipe.cli.options import CONFIG, fail_with_one_sentence, load_profile, process_argument
+
+
+@click.group(context_settings={'help_option_names': ['-h', '--help']})
+@click.version_option(__version__, prog_name='mlip-auto')
+def main() -> None:
+    """From a description of a material to a trained, tested interatomic potential.
+
+    A run is described by one YAML file; examples/almg/config.yaml is a complete one.
+    """
+
+
+@main.command()
+@CONFIG
+@click.option('--offline', is_flag=True, help='Check the file only, not what this AiiDA profile has.')
+@fail_with_one_sentence
+def validate(config: Path, offline: bool) -> None:
+    """Check CONFIG, and that this profile has the codes and pseudopotentials it names. Submits nothing."""
+    from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+
+    checked = MLIPConfig.from_yaml(config)
+    if not offline:
+        load_profile()
+        from aiida_mlip_autopipe.workflows.checks import check_profile
+
+        check_profile(checked)
+    click.echo(f'{config}: valid')
+
+
+@main.command()
+@CONFIG
+@click.option('--output', type=click.Path(dir_okay=False, path_type=Path), help='Write the structures to this extxyz file.')
+@fail_with_one_sentence
+def generate(config: Path, output: Path | None) -> None:
+    """Make the candidate structures of CONFIG on this machine and count them. Submits nothing."""
+    from aiida_mlip_autopipe.cli.commands import generate_here
+
+    generate_here(config, output)
+
+
+@main.command()
+@CONFIG
+@click.option('--one-shot', is_flag=True, help='Generate, select, label and train once, without exploring.')
+@click.option('--wait', is_flag=True, help='Wait for the end, report each round, and print a summary.')
+@fail_with_one_sentence
+def run(config: Path, one_shot: bool, wait: bool) -> None:
+    """Submit the run that CONFIG describes to the daemon."""
+    from aiida_mlip_autopipe.cli.commands import submit_run
+
+    submit_run(config, one_shot=one_shot, wait=wait)
+
+
+@main.command('run-cycle-02')
+@CONFIG
+@click.option('--wait', is_flag=True, help='Wait for the end and print a summary.')
+@fail_with_one_sentence
+def run_cycle_02(config: Path, wait: bool) -> None:
+    """Do the same as `run --one-shot`."""
+    from aiida_mlip_autopipe.cli.commands import submit_run
+
+    submit_run(config, one_shot=True, wait=wait)
+
+
+@main.command()
+@process_argument
+@fail_with_one_sentence
+def status(pk: str) -> None:
+    """Show how far the run PK (or uuid) is: rounds with their counts, errors, and why it stopped."""
+    from aiida_mlip_autopipe.cli.commands import show_status
+
+    show_status(pk)
+
+
+@main.command()
+@process_argument
+@click.option('--db', type=click.Path(dir_okay=False, path_type=Path), help='Mirror all labelled frames to this ase.db file.')
+@click.option('--extxyz', type=click.Path(dir_okay=False, path_type=Path), help='Write all labelled frames to this file.')
+@click.option('--potential', type=click.Path(file_okay=False, path_type=Path), help='Write the potential into this folder.')
+@fail_with_one_sentence
+def export(pk: str, db: Path | None, extxyz: Path | None, potential: Path | None) -> None:
+    """Write the labelled frames and the potential of the run PK (or uuid) to files. Safe to repeat: adds only what is new."""
+    from aiida_mlip_autopipe.cli.export import export_run
+
+    export_run(pk, db=db, extxyz=extxyz, potential=potential)
+
+
+@main.command()
+@click.option('--pw', type=click.Path(path_type=Path), help='Path of pw.x; looked up in PATH when not given.')
+@click.option(
+    '--pseudo', 'pseudos', multiple=True, type=click.Path(path_type=Path), help='UPF file of the family; may be repeated.'
+)
+@click.option('--family', default='mlip-demo-lda', show_default=True, help='Label of the pseudopotential family.')
+@fail_with_one_sentence
+def setup(pw: Path | None, pseudos: tuple[Path, ...], family: str) -> None:
+    """Give this profile the computer localhost, the codes and a pseudopotential family. Safe to repeat."""
+    from aiida_mlip_autopipe.cli.setup import set_up_profile
+
+    set_up_profile(pw=pw, pseudos=pseudos, family=family)

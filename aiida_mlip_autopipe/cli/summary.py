@@ -1,0 +1,72 @@
+"""What a run has to say for itself, as lines of text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida import orm
+
+from aiida_mlip_autopipe.common.units import GPA, MILLI
+
+ROUND_ENTRY = 'summarize_round'
+
+
+def round_entries(node: orm.WorkChainNode) -> list[dict[str, Any]]:
+    """Return the entries of the rounds that a run has closed so far, by their links, also while it runs."""
+    links = node.base.links.get_outgoing(node_class=orm.CalcFunctionNode)
+    calls = [link.node for link in links.all() if link.node.process_label == ROUND_ENTRY and link.node.is_finished_ok]
+    entries = [call.outputs.result.get_dict() for call in calls]
+    return sorted(entries, key=lambda entry: int(entry['round']))
+
+
+def round_lines(entry: dict[str, Any]) -> list[str]:
+    """Return the lines that tell one round."""
+    lines = [f'round {entry["round"]}']
+    explore = entry['explore']
+    if explore:
+        temperatures = ', '.join(f'{temperature:g}' for temperature in explore['temperatures'])
+        lines.append(
+            f'  explore   {explore["n_trajectories"]} trajectories at {temperatures} K, {explore["n_stopped"]} stopped, '
+            f'{explore["n_candidates"]} candidates, highest grade {_number(explore["gamma_max"], ".3g")}'
+        )
+    if entry['funnel']:
+        lines.append('  select    ' + ' -> '.join(f'{count} {stage}' for stage, count in entry['funnel'].items()))
+    reasons = ', '.join(f'{count} {reason}' for reason, count in entry['failures_by_reason'].items())
+    lines.append(
+        f'  label     {entry["labels_bought"]} bought, {entry["labels_failed"]} failed{": " + reasons if reasons else ""}'
+    )
+    if entry['acquisition']:
+        lines.append(f'  old potential on the new labels   {_errors(entry["acquisition"])}')
+    if entry['test_errors']:
+        lines.append(f'  train     {entry["n_train"]} frames          {_errors(entry["train_errors"])}')
+        lines.append(f'  test      {entry["n_test"]} frames, frozen  {_errors(entry["test_errors"])}')
+    return lines
+
+
+def summary_lines(node: orm.WorkChainNode) -> list[str]:
+    """Return the lines that tell a run: its rounds, its state, its labels and where its results are."""
+    entries = round_entries(node)
+    lines = [line for entry in entries for line in round_lines(entry)]
+    state = node.process_state.value if node.process_state else 'unknown'
+    lines.append(f'run {node.pk} ({node.process_label}): {state}')
+    if node.is_finished and not node.is_finished_ok or node.is_excepted:
+        lines.append(f'  failed: {node.exit_message or node.exception}')
+    if 'report' in node.outputs:
+        report = node.outputs.report
+        lines.append(f'  stopped because: {report["stop_reason"]}')
+        lines.append(f'  labels bought: {report["labels_total"]}')
+    for name in ('potential', 'frames', 'train_frames', 'test_frames', 'quarantined'):
+        if name in node.outputs:
+            lines.append(f'  {name}: PK {node.outputs[name].pk}')
+    return lines
+
+
+def _errors(errors: dict[str, Any]) -> str:
+    text = f'RMSE energy {MILLI * errors["energy_rmse"]:.2f} meV/atom, force {MILLI * errors["force_rmse"]:.1f} meV/Å'
+    if errors.get('stress_rmse') is not None:
+        text += f', stress {errors["stress_rmse"] / GPA:.3f} GPa'
+    return text
+
+
+def _number(value: float | None, form: str) -> str:
+    return 'unknown' if value is None else format(value, form)

@@ -1,0 +1,88 @@
+"""Quantum ESPRESSO: the parameters of `pw.x`, and labels out of what aiida-quantumespresso parsed, in the package's units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.common.units import GPA
+
+EXPECTED_UNITS = {'energy_units': 'eV', 'forces_units': 'ev / angstrom', 'stress_units': 'GPascal'}
+RHO_TO_WFC = 4.0
+"""Charge-density cutoff over wave-function cutoff of norm-conserving pseudopotentials."""
+
+
+def pw_parameters(settings: Mapping[str, Any], n_atoms: int) -> dict[str, Any]:
+    """Return the namelists of an SCF calculation with forces and stress.
+
+    :param settings: fields of `DFTConfig`: cutoffs and smearing in Ry.
+    :param n_atoms: atoms in the cell; the SCF threshold grows with it.
+    """
+    cutoff_rho = settings['cutoff_rho'] or RHO_TO_WFC * settings['cutoff_wfc']
+    return {
+        'CONTROL': {'calculation': 'scf', 'tstress': True, 'tprnfor': True},
+        'SYSTEM': {
+            'ecutwfc': settings['cutoff_wfc'],
+            'ecutrho': cutoff_rho,
+            'occupations': 'smearing',
+            'smearing': settings['smearing'],
+            'degauss': settings['degauss'],
+        },
+        'ELECTRONS': {
+            'conv_thr': settings['conv_thr_per_atom'] * n_atoms,
+            'mixing_beta': settings['mixing_beta'],
+            'electron_maxstep': settings['electron_maxstep'],
+        },
+    }
+
+
+@dataclass(frozen=True)
+class QeResult:
+    """One SCF calculation in the package's units.
+
+    :param energy: eV, the quantity whose derivative the forces are (with smearing: the free energy).
+    :param forces: eV/Å, shape (n_atoms, 3).
+    :param stress: eV/Å³, ASE's sign and Voigt order, shape (6,).
+    """
+
+    converged: bool
+    energy: float
+    forces: npt.NDArray[np.float64]
+    stress: npt.NDArray[np.float64]
+    code_version: str
+    functional: str
+    spin: str
+
+
+def read_result(parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> QeResult:
+    """Return the result of a calculation from the nodes `output_parameters` and `output_trajectory` (last step).
+
+    Convergence is read from QE's XML, not from the words of the log. QE's stress is positive under compression and ASE's
+    negative, so the sign changes.
+
+    :raises FormatError: a quantity is missing or in an unexpected unit.
+    """
+    missing = [name for name in ('energy', 'number_of_electrons') if name not in parameters]
+    missing += [name for name in ('forces', 'stress') if name not in arrays]
+    if missing:
+        raise FormatError(f'output of pw.x lacks {", ".join(missing)}')
+    for name, unit in EXPECTED_UNITS.items():
+        if parameters.get(name, unit) != unit:
+            raise FormatError(f'output of pw.x has {name} {parameters[name]!r}, expected {unit!r}')
+    convergence = parameters.get('convergence_info', {}).get('scf_conv', {})
+    polarised = bool(parameters.get('lsda')) or bool(parameters.get('non_colinear_calculation'))
+    return QeResult(
+        converged=bool(convergence.get('convergence_achieved', False)),
+        energy=float(parameters['energy']),
+        forces=np.asarray(arrays['forces'], dtype=np.float64),
+        stress=-np.asarray(full_3x3_to_voigt_6_stress(np.asarray(arrays['stress'], dtype=np.float64))) * GPA,
+        code_version=str(parameters.get('creator_version', '')),
+        functional=str(parameters.get('dft_exchange_correlation', '')),
+        spin='polarised' if polarised else 'none',
+    )

@@ -1,0 +1,111 @@
+"""What LAMMPS is used for, each call in a child process: POD can end the process that it runs in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+from aiida_mlip_autopipe.common.errors import EngineError
+from aiida_mlip_autopipe.common.frames import FloatArray, Frames
+from aiida_mlip_autopipe.remote.lammps_job import (
+    FRAMES,
+    JOB,
+    Packet,
+    Task,
+    pack_potential,
+    read_failure,
+    unpack_evaluation,
+    unpack_fit,
+    unpack_md,
+)
+from aiida_mlip_autopipe.science.child import run_in_child
+from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.pod.evaluate import Evaluation
+from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
+from aiida_mlip_autopipe.science.pod.md import MdResult, MdSettings
+
+CHILD = 'aiida_mlip_autopipe.remote.lammps_child'
+"""Module that the child process runs."""
+
+
+def features(frames: Frames, *, elements: Sequence[str], cutoff: float) -> FloatArray:
+    """Return mean and standard deviation per element of the POD descriptors of basis S; zeros for an element that a frame lacks.
+
+    :param elements: chemical symbols; all elements of the frames must be among them.
+    :param cutoff: Å.
+    :return: shape (n_frames, 2 n_elements n_descriptors).
+    :raises InputError: a frame that is not periodic or has another element.
+    :raises EngineError: LAMMPS is missing or crashed.
+    """
+    options = {'elements': list(elements), 'cutoff': float(cutoff)}
+    with tempfile.TemporaryDirectory(prefix='features_') as folder:
+        return _call(Task.FEATURES, options, frames, Path(folder)).arrays['features']
+
+
+def fit(
+    frames: Frames, references: Mapping[str, float], settings: PodSettings, folder: Path, *, timeout: float | None = None
+) -> PodFit:
+    """Return a POD potential fitted to labelled frames; `param.pod`, `model.pod` and `active_set.npz` are written to `folder`.
+
+    :param frames: labelled frames, without isolated atoms.
+    :param references: eV, energy of the isolated atom of each element.
+    :param timeout: s, or None.
+    :raises FitError: a training set or a fit that makes no sense.
+    :raises InputError: frames on which POD would crash, or settings that contradict the frames.
+    :raises EngineError: LAMMPS is missing, crashed or exceeded the time limit.
+    """
+    options = {
+        'settings': dataclasses.asdict(settings),
+        'references': {element: float(energy) for element, energy in references.items()},
+        'folder': str(folder.resolve()),
+    }
+    return unpack_fit(_call(Task.FIT, options, frames, folder, timeout=timeout))
+
+
+def md(atoms: Atoms, potential: LammpsPotential, settings: MdSettings, folder: Path, *, timeout: float | None = None) -> MdResult:
+    """Return the outcome of one run of molecular dynamics that watches the extrapolation grade.
+
+    :param atoms: periodic start structure of at least two atoms.
+    :param potential: with grade lines and active set; relative paths in it are relative to `folder`.
+    :param folder: working directory of LAMMPS.
+    :param timeout: s, or None.
+    :raises InputError: a potential without grade, or a structure on which POD would crash.
+    :raises EngineError: LAMMPS is missing, refuses the potential, crashed or exceeded the time limit.
+    """
+    options = {'settings': dataclasses.asdict(settings), 'potential': pack_potential(potential)}
+    return unpack_md(_call(Task.MD, options, Frames.from_atoms([atoms]), folder, timeout=timeout))
+
+
+def evaluate(frames: Frames, potential: LammpsPotential, folder: Path, *, timeout: float | None = None) -> Evaluation:
+    """Return energies, forces, stresses and, with an active set, extrapolation grades of frames.
+
+    :param potential: relative paths in it are relative to `folder`.
+    :param folder: working directory of LAMMPS.
+    :param timeout: s, or None.
+    :raises InputError: a frame on which POD would crash, or with an element that the potential does not know; it names the frame.
+    :raises EngineError: LAMMPS is missing, refuses the potential, crashed or exceeded the time limit.
+    """
+    options = {'potential': pack_potential(potential)}
+    return unpack_evaluation(_call(Task.EVALUATE, options, frames, folder, timeout=timeout))
+
+
+def _call(task: Task, options: Mapping[str, Any], frames: Frames, folder: Path, *, timeout: float | None = None) -> Packet:
+    """Write the job into a folder of its own inside `folder`, run the child process and read the result."""
+    with tempfile.TemporaryDirectory(prefix=f'.{task}_', dir=folder) as place:
+        exchange = Path(place).resolve()
+        frames.save(exchange / FRAMES)
+        job = exchange / JOB
+        job.write_text(json.dumps({'task': task.value, 'options': options}), encoding='utf-8')
+        try:
+            # -P: the working directory must not shadow Python's modules
+            run_in_child([sys.executable, '-P', '-m', CHILD, str(job)], folder=folder, timeout=timeout)
+        except EngineError as error:
+            raise read_failure(exchange) or error from None
+        return Packet.read(exchange)

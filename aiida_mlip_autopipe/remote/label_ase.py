@@ -1,0 +1,59 @@
+"""Stage label with a calculator of ASE: many frames in one job, each labelled or set aside with its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ase
+from ase import Atoms
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, get_calculator_class
+
+from aiida_mlip_autopipe.common.errors import InputError, InvalidFramesError
+from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
+from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.config.label import AseLabelConfig
+from aiida_mlip_autopipe.formats.files import arrays_file
+from aiida_mlip_autopipe.remote.inputs import checked, read_frames
+from aiida_mlip_autopipe.science.label import label_problem, with_label
+from aiida_mlip_autopipe.science.quarantine import Failure, label_report
+
+
+def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Write the labelled and the quarantined frames and return the counts and the reasons."""
+    config = checked(AseLabelConfig, settings['settings'])
+    frames = read_frames(folder, 'frames')
+    level = {'code': 'ASE', 'code_version': ase.__version__, 'calculator': config.calculator, 'parameters': config.parameters}
+    labelled: list[Atoms] = []
+    failures: list[Failure] = []
+    for index, atoms in enumerate(frames):
+        try:
+            labelled.append(_label(atoms, _calculator(config), config.force_cap, fingerprint_of(level)))
+        except InvalidFramesError as error:
+            failures.append(Failure(index, atoms.info['uid'], str(error)))
+    if labelled:
+        Frames.from_atoms(labelled).save(folder / arrays_file('labelled'))
+    if failures:
+        frames.take([failure.index for failure in failures]).save(folder / arrays_file('quarantined'))
+    return label_report(len(frames), failures, {fingerprint_of(level): level})
+
+
+def _calculator(config: AseLabelConfig) -> Calculator:
+    try:
+        return get_calculator_class(config.calculator)(**config.parameters)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f'label.parameters: {config.parameters} do not fit the calculator {config.calculator}: {error}'
+        ) from error
+
+
+def _label(atoms: Atoms, calculator: Calculator, force_cap: float, fingerprint: str) -> Atoms:
+    """Return the labelled frame; a calculator that gives no usable numbers is told by the reason."""
+    try:
+        calculator.calculate(atoms, ['energy', 'forces', 'stress'], [])
+    except (NotImplementedError, PropertyNotImplementedError, KeyError, ValueError) as error:
+        raise InvalidFramesError(f'calculator_refused: {error}') from error
+    label = {name: calculator.results.get(name) for name in ('energy', 'forces', 'stress')}
+    if problem := label_problem(**label, force_cap=force_cap):
+        raise InvalidFramesError(problem)
+    return with_label(atoms, fingerprint=fingerprint, label_uuid='', **label)

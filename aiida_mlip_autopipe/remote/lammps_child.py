@@ -1,0 +1,78 @@
+"""The program in whose process LAMMPS lives: `python -m aiida_mlip_autopipe.remote.lammps_child JOB.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from aiida_mlip_autopipe.common.errors import MlipError
+from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.remote.lammps_job import (
+    FRAMES,
+    Packet,
+    Task,
+    pack_evaluation,
+    pack_fit,
+    pack_md,
+    unpack_md_settings,
+    unpack_pod_settings,
+    unpack_potential,
+    write_failure,
+)
+from aiida_mlip_autopipe.science.pod.descriptors import pod_features
+from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.pod.fit import fit_pod
+from aiida_mlip_autopipe.science.pod.md import run_md
+
+FAILED: Final = 3
+"""Exit code after an error that is meant for the user and lies in a file."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the job and return the exit code: 0, or 3 when an error lies in the exchange folder.
+
+    :param arguments: the path of the job file, beside which frames are read and results are written.
+    """
+    (path,) = sys.argv[1:] if arguments is None else arguments
+    exchange = Path(path).parent
+    job = json.loads(Path(path).read_text(encoding='utf-8'))
+    try:
+        frames = Frames.load(exchange / FRAMES)
+        _TASKS[Task(job['task'])](frames, job['options']).write(exchange)
+    except MlipError as error:
+        write_failure(exchange, error)
+        return FAILED
+    return 0
+
+
+def _features(frames: Frames, options: Mapping[str, Any]) -> Packet:
+    return Packet({}, {'features': pod_features(frames, elements=options['elements'], cutoff=options['cutoff'])})
+
+
+def _fit(frames: Frames, options: Mapping[str, Any]) -> Packet:
+    settings = unpack_pod_settings(options['settings'])
+    return pack_fit(fit_pod(frames, options['references'], settings, Path(options['folder'])))
+
+
+def _md(frames: Frames, options: Mapping[str, Any]) -> Packet:
+    settings = unpack_md_settings(options['settings'])
+    return pack_md(run_md(frames.atoms(0), unpack_potential(options['potential']), settings))
+
+
+def _evaluate(frames: Frames, options: Mapping[str, Any]) -> Packet:
+    return pack_evaluation(evaluate_frames(frames, unpack_potential(options['potential'])))
+
+
+_TASKS: Final[Mapping[Task, Callable[[Frames, Mapping[str, Any]], Packet]]] = {
+    Task.FEATURES: _features,
+    Task.FIT: _fit,
+    Task.MD: _md,
+    Task.EVALUATE: _evaluate,
+}
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""The files through which `engine` and the child process that runs LAMMPS talk: a job, its frames, a result or an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from ase import Atoms
+
+from aiida_mlip_autopipe.common import errors
+from aiida_mlip_autopipe.common.errors import EngineError, MlipError
+from aiida_mlip_autopipe.common.pod import ZblCore
+from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.pod.evaluate import Evaluation
+from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings, TrainingErrors
+from aiida_mlip_autopipe.science.pod.md import MdResult, MdSettings, MdTrace, StopReason
+
+JOB: Final = 'job.json'
+FRAMES: Final = 'frames.npz'
+VALUES: Final = 'result.json'
+ARRAYS: Final = 'result.npz'
+FAILURE: Final = 'error.json'
+
+
+class Task(StrEnum):
+    """What the child process is to do."""
+
+    FEATURES = 'features'
+    FIT = 'fit'
+    MD = 'md'
+    EVALUATE = 'evaluate'
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A result as it travels: values for JSON, arrays for npz."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def write(self, exchange: Path) -> None:
+        """Write the packet into the exchange folder."""
+        with (exchange / ARRAYS).open('wb') as handle:
+            np.savez(handle, **self.arrays)  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`
+        (exchange / VALUES).write_text(json.dumps(self.values), encoding='utf-8')
+
+    @classmethod
+    def read(cls, exchange: Path) -> Packet:
+        """Return the packet in the exchange folder.
+
+        :raises EngineError: the child process ended without a result.
+        """
+        try:
+            values = json.loads((exchange / VALUES).read_text(encoding='utf-8'))
+            with np.load(exchange / ARRAYS, allow_pickle=False) as stored:
+                return cls(values, {name: stored[name] for name in stored.files})
+        except (OSError, ValueError) as error:
+            raise EngineError(f'the LAMMPS process ended without a readable result: {error}') from error
+
+
+def write_failure(exchange: Path, error: MlipError) -> None:
+    """Write an error that is meant for the user."""
+    text = json.dumps({'type': type(error).__name__, 'message': str(error)})
+    (exchange / FAILURE).write_text(text, encoding='utf-8')
+
+
+def read_failure(exchange: Path) -> MlipError | None:
+    """Return the error that the child process wrote, or None."""
+    path = exchange / FAILURE
+    if not path.exists():
+        return None
+    stored = json.loads(path.read_text(encoding='utf-8'))
+    kind = getattr(errors, stored['type'], EngineError)
+    return kind(stored['message']) if issubclass(kind, MlipError) else EngineError(stored['message'])
+
+
+def pack_potential(potential: LammpsPotential) -> dict[str, Any]:
+    """Return a potential as JSON values."""
+    path = potential.active_set
+    return {**dataclasses.asdict(potential), 'active_set': str(path) if path is not None else None}
+
+
+def unpack_potential(values: Mapping[str, Any]) -> LammpsPotential:
+    """Return the potential of :func:`pack_potential`."""
+    return LammpsPotential(
+        elements=tuple(values['elements']),
+        pair_lines=tuple(values['pair_lines']),
+        cutoff=values['cutoff'],
+        grade_lines=tuple(values['grade_lines']),
+        active_set=Path(values['active_set']) if values['active_set'] else None,
+    )
+
+
+def unpack_pod_settings(values: Mapping[str, Any]) -> PodSettings:
+    """Return the settings of a fit from their JSON values."""
+    return PodSettings(**{**values, 'elements': tuple(values['elements'])})
+
+
+def unpack_md_settings(values: Mapping[str, Any]) -> MdSettings:
+    """Return the settings of a run from their JSON values."""
+    return MdSettings(**values)
+
+
+def pack_fit(fit: PodFit) -> Packet:
+    """Return a fit as it travels."""
+    values = dataclasses.asdict(fit)
+    del values['coefficients']
+    values['ridge_scores'] = list(fit.ridge_scores.items())
+    return Packet(values, {'coefficients': fit.coefficients})
+
+
+def unpack_fit(packet: Packet) -> PodFit:
+    """Return the fit of :func:`pack_fit`."""
+    values = dict(packet.values)
+    core = values.pop('core')
+    return PodFit(
+        coefficients=packet.arrays['coefficients'],
+        ridge_scores={float(ridge): float(score) for ridge, score in values.pop('ridge_scores')},
+        errors=TrainingErrors(**values.pop('errors')),
+        core=ZblCore(**core) if core is not None else None,
+        **values,
+    )
+
+
+def pack_md(result: MdResult) -> Packet:
+    """Return a run as it travels; all candidates have the same atoms."""
+    values = {
+        'stop': result.stop.value,
+        'message': result.message,
+        'steps_done': result.steps_done,
+        'n_selected': result.n_selected,
+    }
+    arrays = {f'trace_{name}': column for name, column in vars(result.trace).items()}
+    if result.candidates:
+        arrays['numbers'] = result.candidates[0].numbers
+        arrays['positions'] = np.array([frame.positions for frame in result.candidates])
+        arrays['cells'] = np.array([frame.cell.array for frame in result.candidates])
+        arrays['gamma'] = np.array([frame.arrays['gamma'] for frame in result.candidates])
+        arrays['gamma_max'] = np.array([frame.info['gamma_max'] for frame in result.candidates])
+        arrays['step'] = np.array([frame.info['step'] for frame in result.candidates])
+    return Packet(values, arrays)
+
+
+def unpack_md(packet: Packet) -> MdResult:
+    """Return the run of :func:`pack_md`."""
+    arrays, values = packet.arrays, packet.values
+    candidates = []
+    for index in range(len(arrays.get('step', ()))):
+        frame = Atoms(numbers=arrays['numbers'], positions=arrays['positions'][index], cell=arrays['cells'][index], pbc=True)
+        frame.info.update(gamma_max=float(arrays['gamma_max'][index]), step=int(arrays['step'][index]))
+        frame.arrays['gamma'] = arrays['gamma'][index].copy()
+        candidates.append(frame)
+    trace = MdTrace(**{name.removeprefix('trace_'): column for name, column in arrays.items() if name.startswith('trace_')})
+    return MdResult(
+        candidates=candidates,
+        stop=StopReason(values['stop']),
+        message=values['message'],
+        steps_done=values['steps_done'],
+        n_selected=values['n_selected'],
+        trace=trace,
+    )
+
+
+def pack_evaluation(evaluation: Evaluation) -> Packet:
+    """Return predictions as they travel."""
+    return Packet({}, {name: column for name, column in vars(evaluation).items() if column is not None})
+
+
+def unpack_evaluation(packet: Packet) -> Evaluation:
+    """Return the predictions of :func:`pack_evaluation`."""
+    columns = packet.arrays
+    return Evaluation(columns['energy'], columns['forces'], columns['stress'], columns.get('gamma'))

@@ -1,0 +1,69 @@
+"""`mlip-worker STAGE`: runs one stage in the current folder, and writes a report or, in its place, what went wrong."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from aiida_mlip_autopipe.common.errors import InputError, MlipError
+from aiida_mlip_autopipe.formats import files
+
+STAGES = {
+    'generate': 'aiida_mlip_autopipe.remote.generate',
+    'select': 'aiida_mlip_autopipe.remote.select',
+    'label-ase': 'aiida_mlip_autopipe.remote.label_ase',
+    'train-pod': 'aiida_mlip_autopipe.remote.train_pod',
+    'explore': 'aiida_mlip_autopipe.remote.explore',
+    'evaluate': 'aiida_mlip_autopipe.remote.evaluate',
+}
+"""Module of each stage; its `run(settings, folder)` returns the report."""
+
+Stage = Callable[[dict[str, Any], Path], dict[str, Any]]
+
+USAGE = f'usage: mlip-worker STAGE, in a folder with {files.SETTINGS}; STAGE is one of {", ".join(STAGES)}\n'
+
+
+def run_stage(name: str, folder: Path) -> int:
+    """Return the exit status of a stage: 0 with a report, 1 with a record of the error.
+
+    :param name: a key of :data:`STAGES`.
+    :param folder: holds the settings and the inputs, and receives the outputs.
+    """
+    try:
+        report = _stage(name)(_settings(folder), folder)
+    except MlipError as error:
+        record = {'kind': type(error).__name__, 'message': str(error)}
+        (folder / files.ERROR).write_text(json.dumps(record), encoding='utf-8')
+        sys.stderr.write(f'{record["kind"]}: {record["message"]}\n')
+        return 1
+    (folder / files.REPORT).write_text(json.dumps(report, allow_nan=False, indent=2, sort_keys=True), encoding='utf-8')
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the stage that the command line names, and exit."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words in (['-h'], ['--help']):
+        sys.stdout.write(USAGE)
+        raise SystemExit(0)
+    if len(words) != 1 or words[0] not in STAGES:
+        sys.stderr.write(USAGE)
+        raise SystemExit(2)
+    raise SystemExit(run_stage(words[0], Path.cwd()))
+
+
+def _stage(name: str) -> Stage:
+    stage: Stage = importlib.import_module(STAGES[name]).run
+    return stage
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads((folder / files.SETTINGS).read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise InputError(f'{folder / files.SETTINGS}: cannot be read: {error}') from error
+    return values

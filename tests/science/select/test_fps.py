@@ -1,0 +1,143 @@
+"""Farthest-point sampling against a brute-force reference, with ties, warm starts, invariances and refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.science.select.fps import farthest_points
+
+
+def brute_force(features, count, known=None):
+    taken = [] if known is None else list(known)
+    picks = []
+    for _ in range(min(count, len(features))):
+        centres = taken if taken else [features.mean(axis=0)]
+        scores = [
+            -1.0 if index in picks else min(float(((row - centre) ** 2).sum()) for centre in centres)
+            for index, row in enumerate(features)
+        ]
+        picks.append(int(np.argmax(scores)))
+        taken.append(features[picks[-1]])
+    return picks
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), n=st.integers(1, 25), d=st.integers(1, 4), count=st.integers(0, 30), n_known=st.integers(0, 5)
+)
+def test_agrees_with_brute_force(seed, n, d, count, n_known):
+    rng = np.random.default_rng(seed)
+    features = rng.integers(-3, 4, size=(n, d)).astype(float)  # small integers make ties and repeats
+    known = rng.integers(-3, 4, size=(n_known, d)).astype(float)
+    if n_known == 0 and n > 1:
+        features += rng.normal(scale=1e-3, size=features.shape)  # the mean is rounded, so that its ties depend on the order
+    picks = farthest_points(features, count, known=known if n_known else None)
+    assert picks.tolist() == brute_force(features, count, known if n_known else None)
+
+
+def test_on_a_line():
+    features = np.array([[0.0], [1.0], [2.0], [3.0], [10.0]])
+    assert farthest_points(features, 3).tolist() == [4, 0, 3]
+
+
+def test_ties_go_to_the_lowest_index():
+    square = np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
+    assert farthest_points(square, 4).tolist() == [0, 2, 1, 3]
+    assert farthest_points(np.zeros((5, 2)), 3).tolist() == [0, 1, 2]
+
+
+def test_known_points_are_avoided():
+    features = np.array([[0.0], [5.0], [10.0]])
+    assert farthest_points(features, 1, known=np.array([[10.0]])).tolist() == [0]
+    assert farthest_points(features, 2, known=np.array([[0.0], [10.0]])).tolist() == [1, 0]
+
+
+def test_warm_start_continues_a_cold_one():
+    features = np.random.default_rng(0).normal(size=(200, 5))
+    picks = farthest_points(features, 20)
+    rest = farthest_points(features, 10, known=features[picks[:10]])
+    np.testing.assert_array_equal(rest, picks[10:])
+
+
+def test_no_known_points_is_none():
+    features = np.random.default_rng(0).normal(size=(30, 3))
+    np.testing.assert_array_equal(farthest_points(features, 5, known=np.zeros((0, 3))), farthest_points(features, 5))
+
+
+def test_more_than_there_are_gives_all_once():
+    picks = farthest_points(np.random.default_rng(0).normal(size=(7, 3)), 100)
+    assert sorted(picks.tolist()) == list(range(7))
+
+
+@pytest.mark.parametrize(('n', 'count'), [(0, 3), (5, 0), (0, 0)])
+def test_nothing_to_pick(n, count):
+    picks = farthest_points(np.zeros((n, 2)), count)
+    assert picks.shape == (0,)
+    assert picks.dtype == np.int64
+
+
+def test_known_beyond_one_block():
+    rng = np.random.default_rng(0)
+    features, known = rng.normal(size=(50, 2)), rng.normal(size=(40_000, 2))
+    distances = np.array([((known - row) ** 2).sum(axis=1).min() for row in features])
+    assert farthest_points(features, 1, known=known)[0] == np.argmax(distances)
+
+
+def test_rotation_scale_and_permutation():
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(60, 4))
+    picks = farthest_points(features, 12)
+    turn, _ = np.linalg.qr(rng.normal(size=(4, 4)))
+    np.testing.assert_array_equal(farthest_points(3.0 * features @ turn, 12), picks)
+    order = rng.permutation(60)
+    np.testing.assert_array_equal(order[farthest_points(features[order], 12)], picks)
+
+
+def test_spread_is_wider_than_chance():
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(500, 3))
+
+    def closest(indices):
+        chosen = features[indices]
+        distances = np.linalg.norm(chosen[:, None] - chosen[None], axis=2)
+        return distances[np.triu_indices(len(chosen), 1)].min()
+
+    assert closest(farthest_points(features, 20)) > 2 * closest(rng.choice(500, 20, replace=False))
+
+
+def test_rng_is_not_drawn_from():
+    features = np.random.default_rng(0).normal(size=(30, 3))
+    rng = np.random.default_rng(9)
+    np.testing.assert_array_equal(farthest_points(features, 5, rng=rng), farthest_points(features, 5))
+    assert rng.bit_generator.state == np.random.default_rng(9).bit_generator.state
+
+
+def test_features_are_left_alone():
+    features = np.random.default_rng(0).normal(size=(30, 3))
+    before = features.copy()
+    farthest_points(features, 5, known=features[:2])
+    np.testing.assert_array_equal(features, before)
+
+
+@pytest.mark.parametrize(
+    ('features', 'options', 'text'),
+    [
+        (np.array([[0.0], [np.nan]]), {}, 'features of frame 1 are not finite'),
+        (np.array([[np.inf]]), {}, 'frame 0'),
+        (np.zeros(3), {}, r'shape \(n, d\), got \(3,\)'),
+        (np.zeros((3, 2)), {'known': np.zeros((1, 3))}, 'known features have 3 columns, the pool has 2'),
+        (np.zeros((3, 2)), {'known': np.full((1, 2), np.nan)}, 'known features of frame 0'),
+    ],
+)
+def test_refusals(features, options, text):
+    with pytest.raises(InputError, match=text):
+        farthest_points(features, 2, **options)
+
+
+def test_negative_count():
+    with pytest.raises(InputError, match='at least 0, got -1'):
+        farthest_points(np.zeros((3, 2)), -1)
