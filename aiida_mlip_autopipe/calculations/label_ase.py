@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiida import orm
-
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
 from aiida_mlip_autopipe.data.frames import FramesData
 

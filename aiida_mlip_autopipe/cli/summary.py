@@ -49,7 +49,7 @@ def summary_lines(node: orm.WorkChainNode) -> list[str]:
     lines = [line for entry in entries for line in round_lines(entry)]
     state = node.process_state.value if node.process_state else 'unknown'
     lines.append(f'run {node.pk} ({node.process_label}): {state}')
-    if node.is_finished and not node.is_finished_ok or node.is_excepted:
+    if (node.is_finished and not node.is_finished_ok) or node.is_excepted:
         lines.append(f'  failed: {node.exit_message or node.exception}')
     if 'report' in node.outputs:
         report = node.outputs.report

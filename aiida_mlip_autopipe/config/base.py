@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from ase.data import atomic_numbers
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-
 EXTERNAL_TAG = 'external'
 """Name that pydantic gives to the member of a union which is none of the package's own."""
 

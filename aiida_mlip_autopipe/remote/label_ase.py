@@ -7,7 +7,7 @@ from typing import Any
 
 import ase
 from ase import Atoms
-from ase.calculators.calculator import Calculator, PropertyNotImplementedError, get_calculator_class
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes, get_calculator_class
 
 from aiida_mlip_autopipe.common.errors import InputError, InvalidFramesError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
@@ -50,7 +50,7 @@ def _calculator(config: AseLabelConfig) -> Calculator:
 def _label(atoms: Atoms, calculator: Calculator, force_cap: float, fingerprint: str) -> Atoms:
     """Return the labelled frame; a calculator that gives no usable numbers is told by the reason."""
     try:
-        calculator.calculate(atoms, ['energy', 'forces', 'stress'], [])
+        calculator.calculate(atoms, ['energy', 'forces', 'stress'], all_changes)
     except (NotImplementedError, PropertyNotImplementedError, KeyError, ValueError) as error:
         raise InvalidFramesError(f'calculator_refused: {error}') from error
     label = {name: calculator.results.get(name) for name in ('energy', 'forces', 'stress')}

@@ -113,7 +113,8 @@ def solve(factor: Factor, ridges: Sequence[float]) -> FloatArray:
     projected = left.T @ values
     grid = np.asarray(ridges, dtype=np.float64)[:, None]
     filters = singular / (singular**2 + grid)
-    return np.asarray((filters * projected) @ right / scale, dtype=np.float64)
+    coefficients = (filters * projected) @ right / scale
+    return np.where(is_empty, 0.0, coefficients)
 
 
 def choose_ridge(folds: Sequence[Factor], *, ridges: Sequence[float] = RIDGES) -> tuple[float, FloatArray]:

@@ -1,0 +1,22 @@
+from typing import NamedTuple
+
+import pytest
+
+from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings, fit_pod
+from tests import pod_data
+
+
+class Fitted(NamedTuple):
+    frames: Frames
+    fit: PodFit
+    potential: LammpsPotential
+
+
+@pytest.fixture(scope='package')
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('pod')
+    frames = pod_data.training_frames(40)
+    fit = fit_pod(frames, pod_data.REFERENCES, PodSettings(pod_data.ELEMENTS, pod_data.CUTOFF), folder)
+    return Fitted(frames, fit, pod_data.potential_of(fit, folder))
