@@ -29,5 +29,5 @@ class EvaluateCalculation(WorkerCalculation):
             'predictions',
             valid_type=orm.ArrayData,
             required=False,
-            help='`energy` (eV), `forces` (eV/Å), `stress` (eV/Å³, ASE sign and order), `gamma` for every atom; rows as in frames.',
+            help="`energy` (eV), `forces` (eV/Å), `stress` (eV/Å³, ASE's order), `gamma` of each atom; rows as in frames.",
         )

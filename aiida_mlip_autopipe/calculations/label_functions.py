@@ -14,7 +14,7 @@ from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats.espresso import QeResult, pw_parameters, read_result
-from aiida_mlip_autopipe.science.label import label_problem, with_label
+from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.quarantine import Failure, label_report
 
 KpointsData = DataFactory('core.array.kpoints')
@@ -67,14 +67,13 @@ def collect_labels(
         index = int(name.removeprefix('trajectory_'))
         parameters = results[port_of('parameters', index)]
         result = read_result(parameters.get_dict(), _last_step(results[name]))
-        label = {'energy': result.energy, 'forces': result.forces, 'stress': result.stress}
-        if reason := label_problem(**label, force_cap=config.force_cap, is_converged=result.converged):
+        label = Label(result.energy, result.forces, result.stress)
+        if reason := label.problem(force_cap=config.force_cap, is_converged=result.converged):
             failed.append(Failure(index, str(pool.uid[index]), reason))
             continue
         level = _level_of_theory(config, pseudos.get_dict(), result)
         levels[fingerprint_of(level)] = level
-        origin = {'fingerprint': fingerprint_of(level), 'label_uuid': parameters.creator.uuid}
-        labelled.append(with_label(pool.atoms(index), **label, **origin))
+        labelled.append(label.put_on(pool.atoms(index), fingerprint=fingerprint_of(level), label_uuid=parameters.creator.uuid))
     report = label_report(len(pool), failed, levels)
     return _pack(pool, labelled, failed, report)
 

@@ -14,7 +14,7 @@ from aiida.engine import submit
 from aiida.engine.daemon.client import get_daemon_client
 
 from aiida_mlip_autopipe.cli.options import load_profile
-from aiida_mlip_autopipe.cli.summary import round_entries, round_lines, summary_lines
+from aiida_mlip_autopipe.cli.summary import round_entries, round_lines, state_lines
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
@@ -62,7 +62,9 @@ def submit_run(path: Path, *, one_shot: bool, wait: bool) -> None:
 def show_status(identifier: str) -> None:
     """Print the rounds of a run so far and its state."""
     load_profile()
-    for line in summary_lines(load_run(identifier)):
+    node = load_run(identifier)
+    _echo_new_rounds(node, 0)
+    for line in state_lines(node):
         click.echo(line)
 
 
@@ -89,7 +91,7 @@ def _wait_for(node: orm.WorkChainNode) -> None:
         time.sleep(POLL_SECONDS)
         seen = _echo_new_rounds(node, seen)
     _echo_new_rounds(node, seen)
-    for line in summary_lines(node):
+    for line in state_lines(node):
         click.echo(line)
     if not node.is_finished_ok:
         raise InputError(f'the run {node.pk} did not end well: {failure_of(node)} (verdi process report {node.pk})')

@@ -9,6 +9,7 @@ from aiida import orm
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 
 ROUND_ENTRY = 'summarize_round'
+FUNNEL = ('generated', 'sane', 'unique', 'selected')
 
 
 def round_entries(node: orm.WorkChainNode) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
             f'{explore["n_candidates"]} candidates, highest grade {_number(explore["gamma_max"], ".3g")}'
         )
     if entry['funnel']:
-        lines.append('  select    ' + ' -> '.join(f'{count} {stage}' for stage, count in entry['funnel'].items()))
+        lines.append('  select    ' + ' -> '.join(f'{entry["funnel"][stage]} {stage}' for stage in FUNNEL))
     reasons = ', '.join(f'{count} {reason}' for reason, count in entry['failures_by_reason'].items())
     lines.append(
         f'  label     {entry["labels_bought"]} bought, {entry["labels_failed"]} failed{": " + reasons if reasons else ""}'
@@ -43,19 +44,17 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
     return lines
 
 
-def summary_lines(node: orm.WorkChainNode) -> list[str]:
-    """Return the lines that tell a run: its rounds, its state, its labels and where its results are."""
-    entries = round_entries(node)
-    lines = [line for entry in entries for line in round_lines(entry)]
+def state_lines(node: orm.WorkChainNode) -> list[str]:
+    """Return the lines that tell the state of a run, what it cost and where its results are."""
     state = node.process_state.value if node.process_state else 'unknown'
-    lines.append(f'run {node.pk} ({node.process_label}): {state}')
+    lines = [f'run {node.pk} ({node.process_label}): {state}']
     if (node.is_finished and not node.is_finished_ok) or node.is_excepted:
         lines.append(f'  failed: {node.exit_message or node.exception}')
     if 'report' in node.outputs:
         report = node.outputs.report
         lines.append(f'  stopped because: {report["stop_reason"]}')
         lines.append(f'  labels bought: {report["labels_total"]}')
-    for name in ('potential', 'frames', 'train_frames', 'test_frames', 'quarantined'):
+    for name in ('potential', 'frames', 'train_frames', 'test_frames', 'references', 'quarantined'):
         if name in node.outputs:
             lines.append(f'  {name}: PK {node.outputs[name].pk}')
     return lines

@@ -21,7 +21,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     found = engine.evaluate(frames, read_potential(folder), potential_folder(folder))
     columns = {name: column for name, column in vars(found).items() if column is not None}
     with (folder / arrays_file('predictions')).open('wb') as handle:
-        np.savez(handle, **columns)  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`
+        np.savez(handle, **columns)
     errors = label_errors(frames, found.energy, found.forces, found.stress) if frames.labelled.any() else None
     return {
         'n_frames': len(frames),

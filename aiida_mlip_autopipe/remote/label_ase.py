@@ -15,7 +15,7 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import AseLabelConfig
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
-from aiida_mlip_autopipe.science.label import label_problem, with_label
+from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.quarantine import Failure, label_report
 
 
@@ -53,7 +53,7 @@ def _label(atoms: Atoms, calculator: Calculator, force_cap: float, fingerprint: 
         calculator.calculate(atoms, ['energy', 'forces', 'stress'], all_changes)
     except (NotImplementedError, PropertyNotImplementedError, KeyError, ValueError) as error:
         raise InvalidFramesError(f'calculator_refused: {error}') from error
-    label = {name: calculator.results.get(name) for name in ('energy', 'forces', 'stress')}
-    if problem := label_problem(**label, force_cap=force_cap):
+    label = Label(*(calculator.results.get(name) for name in ('energy', 'forces', 'stress')))
+    if problem := label.problem(force_cap=force_cap):
         raise InvalidFramesError(problem)
-    return with_label(atoms, fingerprint=fingerprint, label_uuid='', **label)
+    return label.put_on(atoms, fingerprint=fingerprint)

@@ -1,7 +1,8 @@
-"""What makes numbers a label: present, finite, below the force cap; and a label put on a structure."""
+"""`Label`: the numbers that a labeller gives for a structure, and whether they may be used."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,48 +10,43 @@ import numpy.typing as npt
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-Numbers = npt.NDArray[np.float64]
 
+@dataclass(frozen=True, eq=False)
+class Label:
+    """What a labeller gave; None for what it did not give.
 
-def label_problem(
-    energy: float | None, forces: Numbers | None, stress: Numbers | None, *, force_cap: float, is_converged: bool = True
-) -> str:
-    """Return why these numbers are no label, or an empty text.
-
-    :param energy: eV.
+    :param energy: eV, total energy of the cell.
     :param forces: eV/Å, shape (n_atoms, 3).
-    :param stress: eV/Å³, shape (6,), or None where the labeller has none.
-    :param force_cap: eV/Å, largest force allowed on an atom.
-    :param is_converged: what the labeller says of its self-consistency.
+    :param stress: eV/Å³, ASE's sign and Voigt order, shape (6,).
     """
-    if not is_converged:
-        return 'scf_not_converged'
-    if energy is None or forces is None:
-        return 'energy_or_forces_missing'
-    if not (np.isfinite(energy) and np.isfinite(forces).all() and (stress is None or np.isfinite(stress).all())):
-        return 'not_finite'
-    return 'force_cap' if np.linalg.norm(forces, axis=1).max() > force_cap else ''
 
+    energy: float | None
+    forces: npt.NDArray[np.float64] | None
+    stress: npt.NDArray[np.float64] | None = None
 
-def with_label(
-    atoms: Atoms,
-    *,
-    energy: float | None,
-    forces: Numbers | None,
-    stress: Numbers | None,
-    fingerprint: str,
-    label_uuid: str,
-) -> Atoms:
-    """Return `atoms` as a new object with a label on it.
+    def problem(self, *, force_cap: float, is_converged: bool = True) -> str:
+        """Return why this is no label, or an empty text.
 
-    :param energy: eV.
-    :param forces: eV/Å, shape (n_atoms, 3).
-    :param stress: eV/Å³, shape (6,), or None.
-    :param fingerprint: level of theory.
-    :param label_uuid: uuid of the calculation that made the label, or empty where it is not known yet.
-    """
-    labelled = atoms.copy()
-    labelled.info.update(fingerprint=fingerprint, label_uuid=label_uuid)
-    results: dict[str, Any] = {'energy': energy, 'forces': forces, 'stress': stress}
-    labelled.calc = SinglePointCalculator(labelled, **{name: value for name, value in results.items() if value is not None})
-    return labelled
+        :param force_cap: eV/Å, largest force allowed on an atom.
+        :param is_converged: what the labeller says of its self-consistency.
+        """
+        if not is_converged:
+            return 'scf_not_converged'
+        if self.energy is None or self.forces is None:
+            return 'energy_or_forces_missing'
+        if not all(np.isfinite(value).all() for value in (self.energy, self.forces, self.stress) if value is not None):
+            return 'not_finite'
+        return 'force_cap' if np.linalg.norm(self.forces, axis=1).max() > force_cap else ''
+
+    def put_on(self, atoms: Atoms, *, fingerprint: str, label_uuid: str = '') -> Atoms:
+        """Return `atoms` as a new object with this label on it.
+
+        :param fingerprint: level of theory.
+        :param label_uuid: uuid of the calculation that made the label, or empty where it is not known yet.
+        """
+        labelled = atoms.copy()
+        labelled.info.update(fingerprint=fingerprint, label_uuid=label_uuid)
+        results: dict[str, Any] = {'energy': self.energy, 'forces': self.forces, 'stress': self.stress}
+        known = {name: value for name, value in results.items() if value is not None}
+        labelled.calc = SinglePointCalculator(labelled, **known)
+        return labelled
