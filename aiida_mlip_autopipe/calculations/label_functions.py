@@ -28,8 +28,11 @@ def port_of(kind: str, index: int) -> str:
 
 
 @calcfunction
-def prepare_labels(frames: FramesData, settings: orm.Dict) -> dict[str, orm.Data]:
-    """Return for each frame its structure and k-point mesh, and the parameters of `pw.x`, one node for each number of atoms."""
+def prepare_labels(frames: FramesData, settings: orm.Dict, pseudos: orm.Dict) -> dict[str, orm.Data]:
+    """Return for each frame its structure, its k-point mesh and the parameters of `pw.x`.
+
+    :param pseudos: `md5` and `z_valence` of the pseudopotential of each element.
+    """
     config = DFTConfig.model_validate(settings.get_dict())
     nodes: dict[str, orm.Data] = {}
     for index, atoms in enumerate(frames.frames):
@@ -42,7 +45,8 @@ def prepare_labels(frames: FramesData, settings: orm.Dict) -> dict[str, orm.Data
             kpoints.set_kpoints_mesh_from_density(config.kpoints_distance)
         nodes[port_of('structure', index)] = structure
         nodes[port_of('kpoints', index)] = kpoints
-        nodes.setdefault(port_of('parameters', len(atoms)), orm.Dict(pw_parameters(config.model_dump(), len(atoms))))
+        n_electrons = sum(pseudos[symbol]['z_valence'] for symbol in atoms.symbols)
+        nodes[port_of('parameters', index)] = orm.Dict(pw_parameters(config.model_dump(), len(atoms), n_electrons))
     return nodes
 
 
@@ -52,7 +56,7 @@ def collect_labels(
 ) -> dict[str, orm.Data]:
     """Return the labelled frames, the quarantined frames and the report of a labelling.
 
-    :param pseudos: md5 of each pseudopotential of the family, so that frames with fewer elements get the same fingerprint.
+    :param pseudos: `md5` of every pseudopotential of the family, so that frames with fewer elements get the same fingerprint.
     :param failures: reason by index, of the frames whose calculation failed.
     :param results: `parameters_00000` and `trajectory_00000`, … of the frames whose calculation succeeded.
     """
@@ -97,13 +101,13 @@ def _last_step(trajectory: orm.ArrayData) -> dict[str, np.ndarray[Any, Any]]:
     return {name: trajectory.get_array(name)[-1] for name in ('forces', 'stress') if name in trajectory.get_arraynames()}
 
 
-def _level_of_theory(config: DFTConfig, pseudos: dict[str, str], result: QeResult) -> dict[str, Any]:
+def _level_of_theory(config: DFTConfig, pseudos: dict[str, dict[str, Any]], result: QeResult) -> dict[str, Any]:
     names = ('cutoff_wfc', 'cutoff_rho', 'kpoints_distance', 'smearing', 'degauss')
     return {
         'code': 'Quantum ESPRESSO pw.x',
         'code_version': result.code_version,
         'functional': result.functional,
-        'pseudos': pseudos,
+        'pseudos': {element: pseudo['md5'] for element, pseudo in sorted(pseudos.items())},
         'spin': result.spin,
         **{name: getattr(config, name) for name in names},
     }

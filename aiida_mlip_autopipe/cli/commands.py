@@ -40,8 +40,8 @@ def generate_here(path: Path, output: Path | None) -> None:
         click.echo(f'written to {output}')
 
 
-def submit_run(path: Path, *, one_shot: bool, wait: bool) -> None:
-    """Submit a run after everything it needs was found; wait for its end where asked.
+def submit_run(path: Path, *, one_shot: bool, wait: bool) -> orm.WorkChainNode:
+    """Submit a run after everything it needs was found, wait for its end where asked, and return its node.
 
     :raises InputError: a mistake in the file, something missing in the profile, or no daemon; nothing is submitted then.
     """
@@ -57,6 +57,7 @@ def submit_run(path: Path, *, one_shot: bool, wait: bool) -> None:
     click.echo(f'watch it with: verdi process status {node.pk}   or: mlip-auto status {node.pk}')
     if wait:
         _wait_for(node)
+    return node
 
 
 def show_status(identifier: str) -> None:

@@ -30,6 +30,9 @@ UID_LENGTH = 16
 UID_DECIMALS = 5
 """Cells (Å) and scaled positions are rounded to this many decimals before they are hashed."""
 
+FLAT_CELL = 1e-6
+"""Volume between lattice vectors of length 1 below which they count as linearly dependent, dimensionless."""
+
 _ATOM_COLUMNS = ('numbers', 'positions', 'forces')
 _TEXT_COLUMNS = ('uid', 'lineage', 'parent', 'config_type', 'origin', 'fingerprint', 'label_uuid')
 _LABEL_COLUMNS = ('labelled', 'has_stress', 'energy', 'forces', 'stress', 'fingerprint', 'label_uuid')
@@ -40,7 +43,10 @@ def uid_of(atoms: Atoms) -> str:
 
     :param atoms: the structure; labels and metadata do not enter.
     :return: 16 hexadecimal digits.
+    :raises InvalidFramesError: the lattice vectors are linearly dependent; vectors that are zero, as those of a molecule, do
+        not count.
     """
+    _require_independent_vectors(atoms)
     scale = 10**UID_DECIMALS
     periodic = np.asarray(atoms.pbc, dtype=bool)
     cell = np.rint(atoms.cell.array * scale).astype(np.int64)
@@ -52,6 +58,13 @@ def uid_of(atoms: Atoms) -> str:
     for part in (atoms.numbers[order].astype(np.int64), places[order], cell, periodic):
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()[:UID_LENGTH]
+
+
+def _require_independent_vectors(atoms: Atoms) -> None:
+    lengths = np.linalg.norm(atoms.cell.array, axis=1)
+    vectors = atoms.cell.array[lengths > 0] / lengths[lengths > 0, None]
+    if np.linalg.det(vectors @ vectors.T) < FLAT_CELL**2:  # Gram determinant: the square of the volume
+        raise InvalidFramesError(f'{atoms.symbols}: the lattice vectors {atoms.cell.tolist()} Å are linearly dependent')
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from ase.data import atomic_numbers
@@ -12,6 +14,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 EXTERNAL_TAG = 'external'
 """Name that pydantic gives to the member of a union which is none of the package's own."""
+
+UNION_MEMBER = re.compile(r'float|int|bool|str|(literal|constrained-\w+|function-\w+)\b.*')
+"""What pydantic puts at the end of a place when no member of a union of plain types fits: not a key of the user."""
+
+KEY_MARK = '[key]'
+"""What pydantic puts at the end of a place when the key of a mapping is wrong, and not its value."""
 
 
 class Settings(BaseModel):
@@ -35,7 +43,21 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     :param error: what pydantic found.
     :param model: the model that was filled, for the names of its fields.
     """
-    return '\n'.join(_explain_one(dict(mistake), model) for mistake in error.errors(include_url=False))
+    return '\n'.join(_explain_one(mistake, model) for mistake in _merged(error.errors(include_url=False)))
+
+
+def _merged(mistakes: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return the mistakes, those that the members of one union report about one value as a single one."""
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for mistake in mistakes:
+        place, message = mistake['loc'], str(mistake['msg'])
+        if not place or not UNION_MEMBER.fullmatch(str(place[-1])):
+            merged[place] = dict(mistake)
+        elif place[:-1] in merged:
+            merged[place[:-1]]['msg'] += f' or {message.removeprefix("Input should be ")}'
+        else:
+            merged[place[:-1]] = {**mistake, 'loc': place[:-1]}
+    return list(merged.values())
 
 
 def _explain_one(mistake: dict[str, Any], model: type[BaseModel]) -> str:
@@ -49,6 +71,8 @@ def _explain_one(mistake: dict[str, Any], model: type[BaseModel]) -> str:
         return f'{field}: unknown key; {hint}allowed here: {", ".join(allowed)}'
     if mistake['type'] == 'missing':
         return f'{field}: missing; this key is required'
+    if mistake['type'] == 'model_type':
+        return f'{field}: got {mistake["input"]!r}; it must be a mapping of keys and values'
     message = str(mistake['msg']).removeprefix('Value error, ').removeprefix('Assertion failed, ')
     if mistake['type'] == 'value_error' and isinstance(mistake['input'], dict):
         return message if field == 'the configuration' else f'{field}: {message}'
@@ -56,28 +80,29 @@ def _explain_one(mistake: dict[str, Any], model: type[BaseModel]) -> str:
 
 
 def _is_tag(part: Any) -> bool:
-    """Whether a part of a place is not a key but the member of a union that pydantic chose."""
-    return part == EXTERNAL_TAG or str(part).startswith('mlip_autopipe.')
+    """Whether a part of a place is not a key but a mark of pydantic's, such as the member of a union that it chose."""
+    return part in (EXTERNAL_TAG, KEY_MARK) or str(part).startswith('mlip_autopipe.')
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that the annotation of a field names, the members of a union one by one."""
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
+    return [model for argument in typing.get_args(annotation) for model in models_in(argument)]
 
 
 def _models_at(model: type[BaseModel], place: tuple[Any, ...]) -> list[type[BaseModel]]:
     found = [model]
     for part in place:
         if _is_tag(part):
-            found = [member for member in found if _tag_of(member) in (part, None)][:1]
+            found = [member for member in found if tag_of(member) in (part, None)][:1]
             continue
         annotations = [member.model_fields[part].annotation for member in found if part in member.model_fields]
-        found = [inner for annotation in annotations for inner in _models_in(annotation)] or found
+        found = [inner for annotation in annotations for inner in models_in(annotation)] or found
     return found
 
 
-def _tag_of(model: type[BaseModel]) -> str | None:
+def tag_of(model: type[BaseModel]) -> str | None:
     """Return the one text that a field of the model must hold, by which a union chooses it."""
     for field in model.model_fields.values():
         texts = typing.get_args(field.annotation)
@@ -88,10 +113,9 @@ def _tag_of(model: type[BaseModel]) -> str | None:
 
 def _unit_of(model: type[BaseModel], place: tuple[Any, ...]) -> str:
     names = [part for part in place if isinstance(part, str) and not _is_tag(part)]
-    if not names:
-        return ''
-    for owner in _models_at(model, tuple(place[: place.index(names[-1])])):
-        field = owner.model_fields.get(names[-1])
-        if field is not None and field.description:
-            return f' ({field.description})'
+    for name in reversed(names):  # the value of a mapping has the unit of the field that holds the mapping
+        for owner in _models_at(model, place[: place.index(name)]):
+            field = owner.model_fields.get(name)
+            if field is not None and field.description:
+                return f' ({field.description})'
     return ''

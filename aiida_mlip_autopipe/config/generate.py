@@ -25,7 +25,7 @@ class StrainConfig(Settings):
     """Symmetric strains of each base structure."""
 
     count: NonNegativeInt = Field(default=3, description='random strains for each base structure')
-    max_strain: float = Field(default=0.03, gt=0, lt=0.5, description='largest strain component, dimensionless')
+    max_strain: float = Field(default=0.03, gt=0, lt=1 / 3, description='largest strain component, dimensionless')
     hydrostatic: list[LinearStrain] = Field(
         default=[-0.04, 0.04], description='linear strains applied along all axes alike, dimensionless'
     )

@@ -8,6 +8,8 @@ from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
 
 from aiida_mlip_autopipe.config.base import EXTERNAL_TAG, Settings
 
+LABELLER = 'entry point of the process that turns frames into labelled frames'
+
 
 class JobOptions(Settings):
     """What a job asks of the scheduler."""
@@ -22,7 +24,7 @@ class JobOptions(Settings):
 class LabelConfig(Settings):
     """What every labeller has."""
 
-    labeller: str = Field(description='entry point of the process that turns frames into labelled frames')
+    labeller: str = Field(description=LABELLER)
     code: str = Field(description='label of the AiiDA code that the labeller runs, such as pw@localhost')
     isolated_box: float = Field(default=12.0, ge=6, le=40, description='Å, edge of the cubic box of the isolated atoms')
     force_cap: PositiveFloat = Field(default=50.0, description='eV/Å, frames with a larger force are quarantined')
@@ -35,7 +37,7 @@ class LabelConfig(Settings):
 class DFTConfig(LabelConfig):
     """Labels by Quantum ESPRESSO's `pw.x`, one `PwBaseWorkChain` for each frame."""
 
-    labeller: Literal['mlip_autopipe.label'] = 'mlip_autopipe.label'
+    labeller: Literal['mlip_autopipe.label'] = Field(default='mlip_autopipe.label', description=LABELLER)
     code: str = Field(default='pw@localhost', description='label of the AiiDA code of pw.x')
     pseudo_family: str = Field(min_length=1, description='label of an installed pseudopotential family (aiida-pseudo list)')
     cutoff_wfc: PositiveFloat = Field(le=500, description='Ry, kinetic-energy cutoff of the wave functions')
@@ -56,7 +58,7 @@ class DFTConfig(LabelConfig):
 class AseLabelConfig(LabelConfig):
     """Labels by a calculator of ASE: for tests, teachers, and the demo where Quantum ESPRESSO is not installed."""
 
-    labeller: Literal['mlip_autopipe.label_ase']
+    labeller: Literal['mlip_autopipe.label_ase'] = Field(description=LABELLER)
     code: str = Field(default='mlip-worker@localhost', description='label of the AiiDA code of mlip-worker')
     calculator: Literal['emt', 'lj', 'morse'] = Field(default='emt', description="name of the calculator in ASE's registry")
     parameters: dict[str, float | int | bool | str] = Field(default={}, description='keyword arguments of the calculator')

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from aiida_mlip_autopipe.common.errors import InputError
@@ -17,6 +16,7 @@ from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.select import SurrogateConfig
 from aiida_mlip_autopipe.config.system import TargetSystem
 from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.config.yaml_file import read_yaml
 
 EMT_ELEMENTS = frozenset({'H', 'C', 'N', 'O', 'Al', 'Ni', 'Cu', 'Pd', 'Ag', 'Pt', 'Au'})
 
@@ -92,16 +92,9 @@ class MLIPConfig(Settings):
     def from_yaml(cls, path: Path) -> Self:
         """Return the configuration of a YAML file.
 
-        :raises InputError: the file is missing, empty, not YAML, or holds a mistake.
+        :raises InputError: the file is missing, empty, not YAML, gives a key twice, or holds a mistake.
         """
-        try:
-            text = path.read_text(encoding='utf-8')
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f'{path}: cannot be read: {error}') from error
-        try:
-            values = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f'{path}: not valid YAML: {" ".join(str(error).split())}') from error
+        values = read_yaml(path)
         if values is None:
             raise InputError(f'{path}: the file is empty; it must hold at least the keys system and label')
         try:

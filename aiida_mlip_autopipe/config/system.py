@@ -6,12 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from aiida_mlip_autopipe.common.composition import whole_counts
+from aiida_mlip_autopipe.common.composition import SUM_TOLERANCE, whole_counts
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.prototypes import SITES_PER_CELL
 from aiida_mlip_autopipe.config.base import Element, Settings
-
-COMPOSITION_TOLERANCE = 1e-6
 
 Composition = Annotated[dict[Element, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
 Supercell = tuple[PositiveInt, PositiveInt, PositiveInt]
@@ -50,8 +48,8 @@ class TargetSystem(Settings):
         """Refuse compositions that do not sum to one or do not fit into a supercell with whole atoms."""
         for composition in self.compositions:
             total = sum(composition.values())
-            if abs(total - 1) > COMPOSITION_TOLERANCE:
-                raise ValueError(f'compositions: {composition} sums to {total:g}, it must sum to 1')
+            if abs(total - 1) > SUM_TOLERANCE:
+                raise ValueError(f'compositions: {composition} sums to {total:.6g}, it must sum to 1')
             for supercell in self.supercells:
                 n_sites = SITES_PER_CELL[self.prototype] * supercell[0] * supercell[1] * supercell[2]
                 try:

@@ -54,13 +54,18 @@ class PotentialData(orm.Data):
         """Chemical symbols in the order of LAMMPS's atom types."""
         return list(self.base.attributes.get('elements'))
 
-    def lammps_lines(self, *, grade: bool = False) -> list[str]:
-        """Return the LAMMPS commands that load the potential from the current folder.
+    def lammps_lines(self, *, grade: bool = False, folder: Path | None = None) -> list[str]:
+        """Return the LAMMPS commands that load the potential.
 
         :param grade: with the commands that the extrapolation grade is made from.
+        :param folder: where its files lie; the working directory of LAMMPS when None.
         """
         record = self.record
-        return [*record.pair_lines, *(record.grade_lines if grade else ())]
+        lines = [*record.pair_lines, *(record.grade_lines if grade else ())]
+        if folder is None:
+            return lines
+        paths = {name: f'"{folder.resolve() / name}"' for name in self.base.repository.list_object_names()}
+        return [' '.join(paths.get(word, word) for word in line.split()) for line in lines]
 
     def write(self, folder: Path) -> list[Path]:
         """Write the files and the record into `folder`, which is made when missing; return what was written."""
@@ -77,11 +82,10 @@ class PotentialData(orm.Data):
         :param folder: where the files of the potential are written to.
         :param command: starts LAMMPS, such as `lmp`.
         """
-        written = self.write(folder)
-        commands = [line.split(maxsplit=1) for line in self.record.pair_lines]
+        self.write(folder)
+        commands = [line.split(maxsplit=1) for line in self.lammps_lines(folder=folder)]
         return LAMMPS(
             command=command,
-            files=[str(path.resolve()) for path in written],
             specorder=self.elements,
             pair_style=next(rest for name, rest in commands if name == 'pair_style'),
             pair_coeff=[rest for name, rest in commands if name == 'pair_coeff'],

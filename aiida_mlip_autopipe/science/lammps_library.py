@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, Self
 
 import numpy as np
@@ -165,10 +166,8 @@ class LammpsSystem:
 
         :raises EngineError: LAMMPS refuses it; the instance must not be used further.
         """
-        try:
+        with _NamedErrors(f'"{line}"'):
             self.lammps.command(line)
-        except Exception as error:  # the module raises plain Exception
-            raise EngineError(f'LAMMPS failed at "{line}": {_first_line(error)}') from error
 
     def load(self, atoms: Atoms, lines: Sequence[str]) -> IntArray:
         """Replace the structure by `atoms`, then run `lines` (pair style, computes, fixes).
@@ -219,16 +218,19 @@ class LammpsSystem:
 
     def atom_compute(self, identifier: str) -> FloatArray:
         """Return a per-atom compute in the order of the structure, shape (n_atoms, n_columns)."""
-        values = self.lammps.numpy.extract_compute(identifier, 1, 2)
+        with _NamedErrors(f'compute {identifier}'):
+            values = self.lammps.numpy.extract_compute(identifier, 1, 2)
         return np.asarray(values[: self.n_atoms][self._order()], dtype=np.float64)
 
     def global_array(self, identifier: str) -> FloatArray:
         """Return a copy of a global compute, shape (n_rows, n_columns)."""
-        return np.array(self.lammps.numpy.extract_compute(identifier, 0, 2), dtype=np.float64)
+        with _NamedErrors(f'compute {identifier}'):
+            return np.array(self.lammps.numpy.extract_compute(identifier, 0, 2), dtype=np.float64)
 
     def scalar(self, identifier: str) -> float:
         """Return a scalar compute in LAMMPS's unit."""
-        return float(self.lammps.numpy.extract_compute(identifier, 0, 0))
+        with _NamedErrors(f'compute {identifier}'):
+            return float(self.lammps.numpy.extract_compute(identifier, 0, 0))
 
     def cell(self) -> FloatArray:
         """Return the present cell in LAMMPS's frame, Å, lower triangular, shape (3, 3)."""
@@ -281,5 +283,16 @@ def kinds_of(atoms: Atoms, elements: Sequence[str]) -> IntArray:
     return np.array([list(elements).index(symbol) for symbol in symbols], dtype=np.int64)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split('\n', maxsplit=1)[0]
+class _NamedErrors:
+    """Turns what LAMMPS's module raises, an exception of the bare class `Exception`, into an `EngineError`."""
+
+    def __init__(self, action: str) -> None:
+        self._action = action
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None and (kind is Exception or kind.__name__ == 'MPIAbortException'):
+            text = str(error).strip().split('\n', maxsplit=1)[0]
+            raise EngineError(f'LAMMPS failed at {self._action}: {text}') from error

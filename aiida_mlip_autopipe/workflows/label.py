@@ -61,11 +61,12 @@ class LabelWorkChain(WorkChain):
         if problem:
             return self.exit_codes.ERROR_NO_PSEUDOPOTENTIAL.format(cause=problem)
         self.ctx.pseudos = pseudos
+        self.ctx.pseudo_facts = orm.Dict({e: {'md5': p.md5, 'z_valence': p.z_valence} for e, p in pseudos.items()}).store()
         return None
 
     def prepare(self) -> None:
         """Turn the frames into the inputs of `pw.x`."""
-        self.ctx.prepared = prepare_labels(self.inputs.frames, self.inputs.settings)
+        self.ctx.prepared = prepare_labels(self.inputs.frames, self.inputs.settings, self.ctx.pseudo_facts)
 
     def should_submit(self) -> bool:
         """Whether frames are left."""
@@ -96,8 +97,8 @@ class LabelWorkChain(WorkChain):
             outputs = orm.load_node(pk).outputs
             results[port_of('parameters', int(index))] = outputs.output_parameters
             results[port_of('trajectory', int(index))] = outputs.output_trajectory
-        md5s = orm.Dict({element: pseudo.md5 for element, pseudo in self.ctx.pseudos.items()})
-        nodes = collect_labels(self.inputs.frames, self.inputs.settings, md5s, orm.Dict(self.ctx.failures), **results)
+        failures = orm.Dict(self.ctx.failures)
+        nodes = collect_labels(self.inputs.frames, self.inputs.settings, self.ctx.pseudo_facts, failures, **results)
         self.out_many(nodes)
         report, limit = nodes['report'], self.ctx.config['max_failure_rate']
         if report['n_failed'] > limit * report['n_frames']:
@@ -111,7 +112,7 @@ class LabelWorkChain(WorkChain):
         structure = self.ctx.prepared[port_of('structure', index)]
         builder.pw.code = self.inputs.code
         builder.pw.structure = structure
-        builder.pw.parameters = self.ctx.prepared[port_of('parameters', len(structure.sites))]
+        builder.pw.parameters = self.ctx.prepared[port_of('parameters', index)]
         builder.pw.pseudos = {kind: self.ctx.pseudos[kind] for kind in structure.get_kind_names()}
         builder.pw.metadata.options = job_options(self.ctx.config['options'])
         builder.kpoints = self.ctx.prepared[port_of('kpoints', index)]

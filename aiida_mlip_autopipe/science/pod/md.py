@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from ase import Atoms
 
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.errors import EngineError, InputError, MlipError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.common.pod import GRADE_COMPUTE
 from aiida_mlip_autopipe.common.units import BAR, PICOSECOND
@@ -144,7 +143,7 @@ def run_md(atoms: Atoms, potential: LammpsPotential, settings: MdSettings) -> Md
         observer = _Observer(system, atoms, active, kinds, settings)
         system.lammps.set_fix_external_callback('watch', observer.callback, None)
         stop, message = _run(system, observer, settings)
-        done = observer.steps[-1] if message else int(system.lammps.extract_global('ntimestep'))
+    done = settings.steps if stop is StopReason.FINISHED else observer.steps[-1]
     return MdResult(observer.pool.chosen(), stop, message, done, observer.pool.n_seen, observer.trace())
 
 
@@ -183,7 +182,7 @@ def _run(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> tup
 
 @dataclass
 class _Pool:
-    """Candidates in the order of time, thinned to the highest grade within equal stretches."""
+    """Candidates in the order of time, thinned to the highest grade within equal stretches of time."""
 
     limit: int
     frames: list[Atoms] = field(default_factory=list)
@@ -203,11 +202,21 @@ class _Pool:
         return [*_best_of(self.frames[:-1], self.limit - 1), self.frames[-1]]
 
 
-def _best_of(frames: list[Atoms], n_stretches: int) -> list[Atoms]:
-    if n_stretches == 0:
-        return []
-    stretches: Iterable[Any] = np.array_split(np.arange(len(frames)), n_stretches)
-    return [frames[max(stretch, key=lambda index: frames[index].info['gamma_max'])] for stretch in stretches if len(stretch)]
+def _best_of(frames: list[Atoms], limit: int) -> list[Atoms]:
+    """Return at most `limit` frames in the order of time: the highest grade of each of as many equal stretches of time.
+
+    Places of stretches without a frame go to the highest grades among the others.
+    """
+    if len(frames) <= limit or limit == 0:
+        return frames[:limit]
+    steps = np.array([frame.info['step'] for frame in frames])
+    grades = np.array([frame.info['gamma_max'] for frame in frames])
+    stretches = (steps - steps[0]) * limit // (steps[-1] - steps[0] + 1)
+    by_grade = np.argsort(-grades, kind='stable')
+    _, first = np.unique(stretches[by_grade], return_index=True)
+    best = by_grade[first]
+    others = by_grade[~np.isin(by_grade, best)]
+    return [frames[index] for index in sorted([*best, *others[: limit - len(best)]])]
 
 
 class _Observer:
@@ -219,27 +228,33 @@ class _Observer:
         self._values: list[tuple[float, float, float, float]] = []
         self.pool = _Pool(settings.max_candidates)
         self.stop: StopReason | None = None
-        self.failure: Exception | None = None
+        self.failure: MlipError | None = None
 
     def callback(self, caller: object, step: int, n_local: int, tags: object, positions: object, forces: FloatArray) -> None:
-        """Look at the state of the run; an exception must not travel through LAMMPS, so it is kept."""
+        """Look at the state of the run; an error cannot travel through LAMMPS, so it is kept and ends the run."""
         forces[:, :] = 0.0
         if self.failure is not None or (self.steps and step == self.steps[-1]):
             return
+        self.failure = EngineError(f'the check at step {step} ended early')
         try:
-            self._look(int(step))
-        except Exception as error:  # whatever it is, it ends the run
+            self._look(int(step), n_local)
+            self.failure = None
+        except MlipError as error:
             self.failure = error
-        if self.stop is not None or self.failure is not None:
-            self._system.lammps.set_internal_variable(_STOP, 1.0)
+        finally:
+            if self.stop is not None or self.failure is not None:
+                self._system.lammps.set_internal_variable(_STOP, 1.0)
 
     def trace(self) -> MdTrace:
         """Return the records of all checks."""
         values = np.array(self._values, dtype=np.float64).reshape(-1, 4)
         return MdTrace(np.array(self.steps, dtype=np.int64), *(values[:, column].copy() for column in range(4)))
 
-    def _look(self, step: int) -> None:
+    def _look(self, step: int, n_local: int) -> None:
         system, settings = self._system, self._settings
+        if n_local != len(self._atoms):
+            self.stop = StopReason.LOST_ATOMS
+            return
         grades = self._active.grade(system.atom_compute(GRADE_COMPUTE), self._kinds)
         gamma = float(grades.max())
         temperature = system.scalar('thermo_temp')

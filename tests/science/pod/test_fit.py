@@ -7,11 +7,13 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import FitError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.pod import ACTIVE_SET, COEFFICIENTS, PARAMETERS, read_coefficients
+from aiida_mlip_autopipe.formats.pod import pair_lines
+from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.pod import fit as module
 from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.pod.fit import PodSettings, base_energies, choose_basis, fit_pod
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
-from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, labelled, potential_of, training_frames
+from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, labelled, training_frames
 
 pytestmark = pytest.mark.lammps
 
@@ -78,13 +80,8 @@ def test_order_of_the_elements_does_not_change_the_model(tmp_path):
         folder = tmp_path / elements[0]
         folder.mkdir()
         fit = fit_pod(frames, REFERENCES, dataclasses.replace(SETTINGS, elements=elements, ridge=1e-6), folder)
-        potential = potential_of(fit, folder)
-        lines = tuple(line.replace('Cu Au', ' '.join(elements)) for line in potential.pair_lines)
-        swapped = {'1 1 zbl 29 29': '1 1 zbl 79 79', '2 2 zbl 79 79': '2 2 zbl 29 29'} if elements[0] == 'Au' else {}
-        lines = tuple(f'pair_coeff {swapped.get(line.removeprefix("pair_coeff "), line.removeprefix("pair_coeff "))}'
-                      if line.startswith('pair_coeff') else line for line in lines)
-        plain = dataclasses.replace(potential, elements=elements, pair_lines=lines, grade_lines=(), active_set=None)
-        predictions.append(evaluate_frames(frames, plain))
+        potential = LammpsPotential(elements, tuple(pair_lines(elements, fit.core, str(folder))), CUTOFF)
+        predictions.append(evaluate_frames(frames, potential))
     np.testing.assert_allclose(predictions[1].energy, predictions[0].energy, atol=1e-6)
     np.testing.assert_allclose(predictions[1].forces, predictions[0].forces, atol=1e-6)
 

@@ -47,7 +47,7 @@ def test_frames_are_named():
         require_usable(frames, ['Cu'], 4.5)
     open_frame = bulk('Cu')
     open_frame.pbc = [True, True, False]
-    with pytest.raises(InputError, match='frame 0: .*periodic'):
+    with pytest.raises(InputError, match=r'frame 0: .*periodic'):
         require_usable(Frames.from_atoms([open_frame]), ['Cu'], 4.5)
 
 

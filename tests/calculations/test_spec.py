@@ -1,0 +1,63 @@
+import pytest
+from aiida.plugins import CalculationFactory, WorkflowFactory
+
+from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, BandedWorkChainSpec, job_options
+
+OPTIONS = {'num_machines': 1, 'mpi_processes': 1, 'walltime': 60, 'queue': None, 'account': None}
+CALCULATIONS = ('generate', 'surrogate', 'label_ase', 'pod', 'lammps_md', 'evaluate')
+CHAINS = ('label', 'train', 'explore', 'one_shot', 'active_learning')
+
+
+@pytest.mark.parametrize('spec_class', [BandedCalcJobSpec, BandedWorkChainSpec])
+def test_a_status_with_two_labels_is_refused(spec_class):
+    spec = spec_class()
+    spec.exit_code(410, 'ERROR_ONE', message='one')
+    spec.exit_code(410, 'ERROR_ONE', message='the same again, as a subclass may word it')
+    with pytest.raises(ValueError, match='exit status 410 already has a label'):
+        spec.exit_code(410, 'ERROR_TWO', message='two')
+
+
+@pytest.mark.parametrize(('status', 'invalidates'), [(201, True), (310, True), (399, True), (400, False), (410, False), (510, False)])
+def test_below_400_is_never_cached(status, invalidates):
+    spec = BandedCalcJobSpec()
+    spec.exit_code(status, 'ERROR_ANY', message='any')
+    assert spec.exit_codes.ERROR_ANY.invalidates_cache is invalidates
+
+
+def test_the_rule_can_be_overruled():
+    spec = BandedWorkChainSpec()
+    spec.exit_code(410, 'ERROR_ANY', message='any', invalidates_cache=True)
+    assert spec.exit_codes.ERROR_ANY.invalidates_cache
+
+
+def test_options_of_one_process_run_without_mpi():
+    assert job_options(OPTIONS) == {
+        'resources': {'num_machines': 1, 'num_mpiprocs_per_machine': 1},
+        'max_wallclock_seconds': 60,
+        'withmpi': False,
+    }
+
+
+def test_options_of_several_processes_run_with_mpi_queue_and_account():
+    options = job_options({**OPTIONS, 'num_machines': 2, 'mpi_processes': 8, 'queue': 'short', 'account': 'me'})
+    assert options['resources'] == {'num_machines': 2, 'num_mpiprocs_per_machine': 8}
+    assert (options['withmpi'], options['queue_name'], options['account']) == (True, 'short', 'me')
+
+
+def processes():
+    yield from ((name, CalculationFactory(f'mlip_autopipe.{name}')) for name in CALCULATIONS)
+    yield from ((name, WorkflowFactory(f'mlip_autopipe.{name}')) for name in CHAINS)
+
+
+@pytest.mark.parametrize(('name', 'process'), list(processes()))
+def test_every_port_is_described_and_every_exit_code_is_in_its_band(name, process):
+    spec = process.spec()
+    ports = {**spec.inputs, **spec.outputs}
+    own = [port for port in ports if port not in ('metadata', 'code', 'remote_folder', 'remote_stash', 'retrieved', 'monitors')]
+    assert own
+    for port in own:
+        assert ports[port].help, f'{name}.{port} has no help'
+        assert ports[port].valid_type, f'{name}.{port} has no valid_type'
+    for label, code in spec.exit_codes.items():
+        if label.startswith('ERROR_') and 200 <= code.status < 600:
+            assert code.invalidates_cache is (code.status < 400), f'{name}: {label}'

@@ -1,0 +1,66 @@
+"""`GeneratorConfig`: its bounds, which are never wider than those of the strategies it describes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from aiida_mlip_autopipe.config.generate import GeneratorConfig
+from aiida_mlip_autopipe.science.generate.rattle import Rattle
+from aiida_mlip_autopipe.science.generate.strain import Strain
+from aiida_mlip_autopipe.science.generate.vacancy import Vacancies
+from tests.config.settings import config_with, mistakes_in
+
+
+def test_defaults() -> None:
+    config = GeneratorConfig()
+    assert (config.sqs.per_composition, config.strain.count, config.rattle.count, config.vacancy.count) == (2, 3, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ('place', 'value', 'said'),
+    [
+        ('sqs.per_composition', 0, 'greater than 0'),
+        ('sqs.steps', 0, 'greater than 0'),
+        ('sqs.cutoffs', [], 'at least 1 item'),
+        ('strain.count', -1, 'greater than or equal to 0'),
+        ('strain.max_strain', 0, 'greater than 0'),
+        ('strain.max_strain', 0.4, 'less than 0.33'),
+        ('rattle.count', -1, 'greater than or equal to 0'),
+        ('rattle.stdev', 0, 'greater than 0'),
+        ('rattle.stdev', 2, 'less than or equal to 1 (Å'),
+        ('vacancy.count', -1, 'greater than or equal to 0'),
+        ('vacancy.n_vacancies', 0, 'greater than 0'),
+    ],
+)
+def test_out_of_bounds(place: str, value: Any, said: str) -> None:
+    (line,) = mistakes_in({f'generate.{place}': value})
+    assert line.startswith(f'generate.{place}: got {value!r}; ')
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ('place', 'value', 'line'),
+    [
+        ('sqs.cutoffs', [5, 0], 'generate.sqs.cutoffs.1: got 0; input should be greater than 0 (Å, cluster radii'),
+        ('strain.hydrostatic', [0.6], 'generate.strain.hydrostatic.0: got 0.6; input should be less than 0.5'),
+        ('strain.hydrostatic', [-0.5], 'generate.strain.hydrostatic.0: got -0.5; input should be greater than -0.5'),
+    ],
+)
+def test_member_of_a_list(place: str, value: list[float], line: str) -> None:
+    assert mistakes_in({f'generate.{place}': value})[0].startswith(line)
+
+
+def test_extremes_are_accepted_by_the_strategies() -> None:
+    # A bug that was: max_strain 0.4 passed the configuration and failed in the job.
+    extreme = {'strain': {'max_strain': 0.333, 'hydrostatic': [-0.499, 0.499]}, 'rattle': {'stdev': 1.0}}
+    config = config_with({'generate': extreme}).generate
+    assert Strain(config.strain.count, config.strain.max_strain, tuple(config.strain.hydrostatic)).max_strain == 0.333
+    assert Rattle(config.rattle.count, config.rattle.stdev).stdev == 1.0
+    assert Vacancies(config.vacancy.count, config.vacancy.n_vacancies).n_vacancies == 1
+
+
+def test_nothing_but_bases() -> None:
+    nothing = {'strain': {'count': 0, 'hydrostatic': []}, 'rattle': {'count': 0}, 'vacancy': {'count': 0}}
+    assert config_with({'generate': nothing}).generate.strain.hydrostatic == []

@@ -1,0 +1,135 @@
+"""Settings of the labellers: which one is chosen, and what it allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from aiida_mlip_autopipe.config.label import AseLabelConfig, DFTConfig, ExternalLabelConfig, JobOptions
+from tests.config.settings import DFT, config_with, mistakes_in
+
+
+class TestChoice:
+    def test_without_a_name_it_is_quantum_espresso(self) -> None:
+        label = config_with({'label': {'pseudo_family': 'SSSP', 'cutoff_wfc': 40}}).label
+        assert isinstance(label, DFTConfig)
+        assert label.labeller == 'mlip_autopipe.label'
+        assert label.code == 'pw@localhost'
+
+    def test_by_name(self) -> None:
+        assert isinstance(config_with({'label': DFT}).label, DFTConfig)
+        assert isinstance(config_with({'label': {'labeller': 'mlip_autopipe.label_ase'}}).label, AseLabelConfig)
+
+    def test_third_party_keeps_its_settings(self) -> None:
+        given = {'labeller': 'other.labeller', 'code': 'vasp@cluster', 'settings': {'ENCUT': 400, 'nested': {'a': [1]}}}
+        label = config_with({'label': given}).label
+        assert isinstance(label, ExternalLabelConfig)
+        assert label.settings == given['settings']
+
+    def test_model_in_place_of_a_mapping(self) -> None:
+        label = AseLabelConfig(labeller='mlip_autopipe.label_ase')
+        assert config_with({'label': label}).label == label
+
+    def test_labeller_that_is_no_text(self) -> None:
+        assert mistakes_in({'label': {'labeller': 5, 'code': 'a@b'}}) == [
+            'label.labeller: got 5; input should be a valid string '
+            '(entry point of the process that turns frames into labelled frames)'
+        ]
+
+    def test_third_party_needs_a_code(self) -> None:
+        assert mistakes_in({'label': {'labeller': 'other.labeller'}}) == ['label.code: missing; this key is required']
+
+
+class TestQuantumEspresso:
+    def test_required_keys(self) -> None:
+        assert mistakes_in({'label': {}}) == [
+            'label.pseudo_family: missing; this key is required',
+            'label.cutoff_wfc: missing; this key is required',
+        ]
+
+    def test_negative_cutoff(self) -> None:
+        assert mistakes_in({'label': {**DFT, 'cutoff_wfc': -3}}) == [
+            'label.cutoff_wfc: got -3; input should be greater than 0 (Ry, kinetic-energy cutoff of the wave functions)'
+        ]
+
+    def test_smearing_names_what_is_allowed(self) -> None:
+        assert mistakes_in({'label': {**DFT, 'smearing': 'warm'}}) == [
+            "label.smearing: got 'warm'; input should be 'gaussian', 'methfessel-paxton', 'cold' or 'fermi-dirac' "
+            '(kind of smearing of the occupations)'
+        ]
+
+    def test_number_in_scientific_notation_of_yaml(self) -> None:
+        # PyYAML reads 1e-8 without a point as text.
+        label = config_with({'label': {**DFT, 'conv_thr_per_atom': '1e-8'}}).label
+        assert label.conv_thr_per_atom == 1e-8
+
+    @pytest.mark.parametrize(
+        ('field', 'value', 'said'),
+        [
+            ('pseudo_family', '', 'string should have at least 1 character'),
+            ('cutoff_wfc', 900, 'input should be less than or equal to 500 (Ry'),
+            ('cutoff_rho', 0, 'input should be greater than 0 (Ry'),
+            ('kpoints_distance', 0, 'input should be greater than 0 (1/Å'),
+            ('kpoints_distance', 3, 'input should be less than or equal to 2 (1/Å'),
+            ('degauss', 0, 'input should be greater than 0 (Ry'),
+            ('degauss', 1, 'input should be less than or equal to 0.5 (Ry'),
+            ('conv_thr_per_atom', 0.1, 'input should be less than or equal to 0.001 (Ry'),
+            ('mixing_beta', 0, 'input should be greater than 0'),
+            ('mixing_beta', 1.2, 'input should be less than or equal to 1'),
+            ('electron_maxstep', 0, 'input should be greater than 0'),
+            ('max_concurrent', 0, 'input should be greater than 0'),
+            ('max_concurrent', 2000, 'input should be less than or equal to 1000'),
+        ],
+    )
+    def test_out_of_bounds(self, field: str, value: Any, said: str) -> None:
+        (line,) = mistakes_in({'label': {**DFT, field: value}})
+        assert line.startswith(f'label.{field}: got {value!r}; {said}')
+
+
+class TestAse:
+    def test_defaults(self) -> None:
+        label = config_with({}).label
+        assert (label.calculator, label.parameters, label.code) == ('emt', {}, 'mlip-worker@localhost')
+
+    def test_unknown_calculator(self) -> None:
+        assert mistakes_in({'label.calculator': 'vasp'}) == [
+            "label.calculator: got 'vasp'; input should be 'emt', 'lj' or 'morse' (name of the calculator in ASE's registry)"
+        ]
+
+    def test_parameters_keep_their_kind(self) -> None:
+        parameters = {'a': 1, 'b': 1.5, 'c': True, 'd': 'x'}
+        kept = config_with({'label.parameters': parameters}).label.parameters
+        assert [(value, type(value)) for value in kept.values()] == [(value, type(value)) for value in parameters.values()]
+
+
+@pytest.mark.parametrize('chosen', [DFT, {'labeller': 'mlip_autopipe.label_ase'}, {'labeller': 'other.l', 'code': 'a@b'}])
+@pytest.mark.parametrize(
+    ('field', 'value', 'said'),
+    [
+        ('isolated_box', 5, 'greater than or equal to 6 (Å'),
+        ('isolated_box', 50, 'less than or equal to 40 (Å'),
+        ('force_cap', 0, 'greater than 0 (eV/Å'),
+        ('max_failure_rate', -0.1, 'greater than or equal to 0'),
+        ('max_failure_rate', 1.1, 'less than or equal to 1'),
+    ],
+)
+def test_bounds_of_every_labeller(chosen: dict[str, Any], field: str, value: float, said: str) -> None:
+    (line,) = mistakes_in({'label': {**chosen, field: value}})
+    assert line.startswith(f'label.{field}: got {value!r}; input should be {said}')
+
+
+@pytest.mark.parametrize('field', ['num_machines', 'mpi_processes', 'walltime'])
+def test_job_options(field: str) -> None:
+    (line,) = mistakes_in({'label.options': {field: 0}})
+    assert line.startswith(f'label.options.{field}: got 0; input should be greater than 0 (')
+
+
+def test_job_options_by_default() -> None:
+    assert JobOptions().model_dump() == {
+        'num_machines': 1,
+        'mpi_processes': 1,
+        'walltime': 3600,
+        'queue': None,
+        'account': None,
+    }

@@ -1,0 +1,171 @@
+"""`MLIPConfig`: rules between the sections, and reading it from YAML."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.config.label import AseLabelConfig, DFTConfig
+from aiida_mlip_autopipe.config.pipeline import EMT_ELEMENTS, MLIPConfig
+from tests.config.settings import DFT, VALID, config_with, mistakes_in
+
+EXAMPLES = sorted((Path(__file__).resolve().parents[2] / 'examples').glob('*/config.yaml'))
+AL_MG = {
+    'system.elements': ['Al', 'Mg'],
+    'system.lattice_parameters': {'Al': 4.0, 'Mg': 4.4},
+    'system.compositions': [{'Al': 0.5, 'Mg': 0.5}],
+}
+KEYS = 'name, seed, system, generate, select, label, train, explore, loop, worker'
+
+
+def refused(path: Path) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        MLIPConfig.from_yaml(path)
+    return str(caught.value).splitlines()
+
+
+class TestBudget:
+    def test_isolated_atoms_alone_use_it_up(self) -> None:
+        assert mistakes_in({'loop.max_labels': 2}) == [
+            'loop.max_labels: got 2; must be at least 3: 2 isolated atoms and one structure'
+        ]
+
+    def test_smallest(self) -> None:
+        assert config_with({'loop.max_labels': 3}).loop.max_labels == 3
+
+
+class TestLineages:
+    SINGLE = (
+        'system: gives a single base structure, but the frozen test set needs a lineage of its own; '
+        'add a composition or a supercell, or raise generate.sqs.per_composition'
+    )
+
+    def test_single_alloy(self) -> None:
+        alloy = {'system.compositions': [{'Cu': 0.5, 'Au': 0.5}]}
+        assert mistakes_in({**alloy, 'generate.sqs.per_composition': 1}) == [self.SINGLE]
+        assert config_with({**alloy, 'generate.sqs.per_composition': 2}).generate.sqs.per_composition == 2
+
+    def test_second_supercell_is_a_way_out(self) -> None:
+        alloy = {'system.compositions': [{'Cu': 0.5, 'Au': 0.5}], 'generate.sqs.per_composition': 1}
+        assert len(config_with({**alloy, 'system.supercells': [[2, 2, 2], [2, 2, 1]]}).system.supercells) == 2
+
+    def test_pure_element_has_one_base_whatever_is_asked(self) -> None:
+        pure = {
+            'system.elements': ['Cu'],
+            'system.lattice_parameters': {'Cu': 3.6},
+            'system.compositions': [{'Cu': 1.0}],
+            'generate.sqs.per_composition': 5,
+        }
+        assert mistakes_in(pure) == [self.SINGLE]
+
+
+class TestCalculator:
+    def test_emt_with_an_element_it_does_not_know(self) -> None:
+        assert mistakes_in(AL_MG) == [
+            "label.calculator: emt does not know ['Mg']; it knows ['Ag', 'Al', 'Au', 'C', 'Cu', 'H', 'N', 'Ni', 'O', 'Pd', 'Pt']"
+        ]
+
+    def test_other_calculators_and_labellers_know_it(self) -> None:
+        assert config_with({**AL_MG, 'label.calculator': 'lj'}).label.calculator == 'lj'
+        assert config_with({**AL_MG, 'label': DFT}).system.elements == ['Al', 'Mg']
+
+    def test_list_of_elements_is_that_of_ase(self) -> None:
+        from ase.calculators import emt  # noqa: PLC0415  # only this test needs it
+
+        assert set(emt.parameters) == EMT_ELEMENTS
+
+
+class TestMapping:
+    @pytest.mark.parametrize('value', [[1], 3, None, 'text'])
+    def test_no_mapping(self, value: object) -> None:
+        with pytest.raises(InputError) as caught:
+            MLIPConfig.from_mapping(value)
+        assert str(caught.value) == f'the configuration must be a mapping with the keys {KEYS}; got {value!r}'
+
+    @pytest.mark.parametrize('label', [DFT, VALID['label'], {'labeller': 'o.l', 'code': 'a@b', 'settings': {'x': [1]}}])
+    def test_round_trip(self, label: dict[str, object]) -> None:
+        config = config_with({'label': label, 'train.ridge': 1e-6, 'explore.pressure': None})
+        mapping = config.to_mapping()
+        assert MLIPConfig.from_mapping(mapping) == config
+        assert MLIPConfig.from_mapping(json.loads(json.dumps(mapping))).to_mapping() == mapping
+
+    def test_mapping_holds_every_default(self) -> None:
+        mapping = MLIPConfig.from_mapping(VALID).to_mapping()
+        assert list(mapping) == KEYS.split(', ')
+        assert mapping['explore']['gamma_halt'] == 10.0
+        assert mapping['worker'] == {'code': 'mlip-worker@localhost', 'options': mapping['label']['options']}
+
+    @pytest.mark.parametrize('seed', [-1, 2**31, 'a', 1.5])
+    def test_seed(self, seed: object) -> None:
+        (line,) = mistakes_in({'seed': seed})
+        assert line.startswith(f'seed: got {seed!r}; ')
+
+    def test_name(self) -> None:
+        (line,) = mistakes_in({'name': ''})
+        assert line.startswith("name: got ''; string should have at least 1 character")
+
+    def test_worker(self) -> None:
+        (line,) = mistakes_in({'worker.options': {'walltime': -1}})
+        assert line.startswith('worker.options.walltime: got -1; input should be greater than 0 (s, longest run time')
+
+
+class TestYaml:
+    def test_same_as_mapping(self, tmp_path: Path) -> None:
+        path = tmp_path / 'config.yaml'
+        path.write_text(yaml.safe_dump(VALID), encoding='utf-8')
+        assert MLIPConfig.from_yaml(path) == MLIPConfig.from_mapping(VALID)
+
+    @pytest.mark.parametrize('text', ['', '# nothing\n'])
+    def test_empty(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / 'config.yaml'
+        path.write_text(text)
+        assert refused(path) == [f'{path}: the file is empty; it must hold at least the keys system and label']
+
+    def test_list(self, tmp_path: Path) -> None:
+        path = tmp_path / 'config.yaml'
+        path.write_text('- a\n- b\n')
+        assert refused(path) == [f"{path}: the configuration must be a mapping with the keys {KEYS}; got ['a', 'b']"]
+
+    def test_broken(self, tmp_path: Path) -> None:
+        path = tmp_path / 'config.yaml'
+        path.write_text('system: [1\nlabel: 3\n')
+        (line,) = refused(path)
+        assert line.startswith(f'{path}: not valid YAML: while parsing a flow sequence')
+
+    def test_missing_file(self, tmp_path: Path) -> None:
+        path = tmp_path / 'nowhere.yaml'
+        assert refused(path) == [f"{path}: cannot be read: [Errno 2] No such file or directory: '{path}'"]
+
+    def test_directory(self, tmp_path: Path) -> None:
+        assert refused(tmp_path) == [f"{tmp_path}: cannot be read: [Errno 21] Is a directory: '{tmp_path}'"]
+
+    def test_key_given_twice(self, tmp_path: Path) -> None:
+        path = tmp_path / 'config.yaml'
+        path.write_text(yaml.safe_dump(VALID) + 'seed: 1\nseed: 2\n')
+        n_lines = len(path.read_text().splitlines())
+        assert refused(path) == [f"{path}: line {n_lines}: the key 'seed' is given twice, first in line {n_lines - 1}"]
+
+    def test_every_line_names_the_file(self, tmp_path: Path) -> None:
+        path = tmp_path / 'config.yaml'
+        path.write_text(yaml.safe_dump({**VALID, 'seed': -1, 'explore': {'steps': 0}}))
+        assert [line.split(';')[0] for line in refused(path)] == [f'{path}: seed: got -1', f'{path}: explore.steps: got 0']
+
+
+class TestExamples:
+    def test_there_are_examples(self) -> None:
+        assert {path.parent.name for path in EXAMPLES} >= {'almg', 'cuau'}
+
+    @pytest.mark.parametrize('path', EXAMPLES, ids=[path.parent.name for path in EXAMPLES])
+    def test_valid(self, path: Path) -> None:
+        config = MLIPConfig.from_yaml(path)
+        assert config.name == path.parent.name
+        assert MLIPConfig.from_mapping(config.to_mapping()) == config
+
+    def test_labellers_of_the_examples(self) -> None:
+        kinds = {path.parent.name: type(MLIPConfig.from_yaml(path).label) for path in EXAMPLES}
+        assert kinds['almg'] is DFTConfig
+        assert kinds['cuau'] is AseLabelConfig

@@ -1,0 +1,45 @@
+"""`SurrogateConfig`: bounds, and defaults that are registered."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+import pytest
+
+from aiida_mlip_autopipe.config.select import SurrogateConfig
+from tests.config.settings import config_with, mistakes_in
+
+
+@pytest.mark.parametrize('port', ['descriptor', 'selector'])
+def test_default_is_registered(port: str) -> None:
+    name = getattr(SurrogateConfig(), port)
+    assert [point.name for point in metadata.entry_points(group=f'mlip_autopipe.{port}s', name=name)] == [name]
+
+
+def test_entry_point_of_a_third_party_is_taken_as_it_is() -> None:
+    assert config_with({'select.descriptor': 'other.soap'}).select.descriptor == 'other.soap'
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'said'),
+    [
+        ('descriptor_cutoff', 0, 'greater than 0 (Å, cutoff of the descriptor)'),
+        ('descriptor_cutoff', 13, 'less than or equal to 12 (Å, cutoff of the descriptor)'),
+        ('min_bond_fraction', 0.2, 'greater than or equal to 0.3 (shortest bond'),
+        ('min_bond_fraction', 1.1, 'less than or equal to 1 (shortest bond'),
+        ('max_skew', 0, 'greater than 0 (degrees'),
+        ('max_skew', 90, 'less than 90 (degrees'),
+        ('duplicate_tolerance', -0.1, 'greater than or equal to 0 (distance'),
+        ('descriptor', 3, 'a valid string (entry point'),
+        ('selector', None, 'a valid string (entry point'),
+    ],
+)
+def test_out_of_bounds(field: str, value: Any, said: str) -> None:
+    (line,) = mistakes_in({f'select.{field}': value})
+    assert line.startswith(f'select.{field}: got {value!r}; input should be {said}')
+
+
+def test_bounds_themselves_are_allowed() -> None:
+    bounds = {'descriptor_cutoff': 12, 'min_bond_fraction': 0.3, 'duplicate_tolerance': 0}
+    assert config_with({'select': bounds}).select.model_dump() == {**SurrogateConfig().model_dump(), **bounds}

@@ -1,0 +1,110 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.common.exceptions import ValidationError
+from ase.calculators.lammpsrun import LAMMPS
+
+from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
+
+# LAMMPS prints energies with 6 to 8 significant digits of the log, forces of the dump with more.
+ENERGY_TOLERANCE = 1e-4
+FORCE_TOLERANCE = 1e-3
+
+
+def test_files_and_record_come_back(potential_folder, tmp_path):
+    folder = potential_folder()
+    node = orm.load_node(PotentialData.from_folder(folder, training_uuid='abc').store().pk)
+    written = node.write(tmp_path / 'copy')
+    assert sorted(path.name for path in written) == sorted(path.name for path in folder.iterdir())
+    for path in folder.iterdir():
+        if path.name != POTENTIAL_RECORD:
+            assert (tmp_path / 'copy' / path.name).read_bytes() == path.read_bytes()
+    record = json.loads((tmp_path / 'copy' / POTENTIAL_RECORD).read_text(encoding='utf-8'))
+    assert record == {**json.loads((folder / POTENTIAL_RECORD).read_text(encoding='utf-8')), 'training_uuid': 'abc'}
+
+
+def test_what_it_writes_it_reads_again(fake_potential, tmp_path):
+    fake_potential.write(tmp_path / 'copy')
+    assert PotentialData.from_folder(tmp_path / 'copy').record == fake_potential.record
+
+
+def test_attributes_can_be_queried(potential_folder):
+    node = PotentialData.from_folder(potential_folder(engine='queried', cutoff=5.25), training_uuid='uuid').store()
+    filters = {'attributes.engine': 'queried', 'attributes.cutoff': {'>': 5.0}, 'attributes.elements': {'contains': ['Au']}}
+    assert orm.QueryBuilder().append(PotentialData, filters=filters, project='id').all(flat=True) == [node.pk]
+    assert node.base.attributes.get('training_uuid') == 'uuid'
+    assert node.base.attributes.get('reference_energies') == {'Cu': 3.5, 'Au': 3.8}
+
+
+def test_elements_keep_their_order(potential_folder):
+    node = PotentialData.from_folder(potential_folder(elements=('Cu', 'Au'))).store()
+    assert node.elements == ['Cu', 'Au']
+    assert node.record.elements == ('Cu', 'Au')
+
+
+def test_lammps_lines_with_and_without_the_grade(fake_potential):
+    plain = ['pair_style pod', 'pair_coeff * * param.pod model.pod Cu Au']
+    assert fake_potential.lammps_lines() == plain
+    assert fake_potential.lammps_lines(grade=True) == [*plain, 'compute grade all pod/atom param.pod model.pod Cu Au']
+
+
+def test_the_calculator_is_lammps_with_the_files(fake_potential, tmp_path):
+    calculator = fake_potential.ase_calculator(tmp_path / 'files', 'lmp')
+    assert isinstance(calculator, LAMMPS)
+    assert calculator.parameters['pair_style'] == 'pod'
+    assert calculator.parameters['pair_coeff'] == ['* * param.pod model.pod Cu Au']
+    assert calculator.parameters['specorder'] == ['Cu', 'Au']
+    assert all(Path(name).is_file() for name in calculator.parameters['files'])
+
+
+def test_a_folder_without_record_is_refused(tmp_path):
+    with pytest.raises(FormatError, match=f'no readable {POTENTIAL_RECORD}'):
+        PotentialData.from_folder(tmp_path)
+
+
+def test_a_record_that_is_no_json_is_refused(tmp_path):
+    (tmp_path / POTENTIAL_RECORD).write_text('{', encoding='utf-8')
+    with pytest.raises(FormatError, match='record of a potential cannot be read'):
+        PotentialData.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize('change', [{'elements': None}, {'surprise': 1}])
+def test_a_record_with_wrong_fields_is_refused(potential_folder, change):
+    folder = potential_folder()
+    record = json.loads((folder / POTENTIAL_RECORD).read_text(encoding='utf-8'))
+    (folder / POTENTIAL_RECORD).write_text(json.dumps({**record, **change}), encoding='utf-8')
+    with pytest.raises(FormatError, match='record of a potential cannot be read'):
+        PotentialData.from_folder(folder)
+
+
+def test_without_elements_it_is_not_stored(potential_folder):
+    with pytest.raises(ValidationError, match='without elements'):
+        PotentialData.from_folder(potential_folder(elements=())).store()
+
+
+def test_an_active_set_without_file_is_not_stored(potential_folder):
+    with pytest.raises(ValidationError, match=r'names the active set lost\.npz, which is not among the files'):
+        PotentialData.from_folder(potential_folder(active_set='lost.npz')).store()
+
+
+def test_without_active_set_it_is_stored(potential_folder):
+    assert PotentialData.from_folder(potential_folder(active_set='', grade_lines=())).store().is_stored
+
+
+@pytest.mark.lammps
+def test_the_calculator_agrees_with_the_evaluation(fitted, run_stage, tmp_path):
+    potential, frames = fitted.outputs.potential, fitted.inputs.frames
+    node = run_stage('evaluate', potential=potential, frames=frames)
+    energies, forces = (node.outputs.predictions.get_array(name) for name in ('energy', 'forces'))
+    calculator = potential.ase_calculator(tmp_path / 'files', str(Path(sys.executable).parent / 'lmp'))
+    for index in (0, 1):
+        atoms = frames.frames.atoms(index)
+        atoms.calc = calculator
+        assert atoms.get_potential_energy() == pytest.approx(energies[index], abs=ENERGY_TOLERANCE)
+        np.testing.assert_allclose(atoms.get_forces(), forces[frames.frames.rows(index)], atol=FORCE_TOLERANCE)

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from aiida_mlip_autopipe.common.errors import EngineError, FitError, InputError
+from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.common.pod import ACTIVE_SET, COEFFICIENTS, PARAMETERS
+from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
+from aiida_mlip_autopipe.remote import engine
+from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.pod.descriptors import pod_features
+from aiida_mlip_autopipe.science.pod.fit import PodSettings
+from aiida_mlip_autopipe.science.pod.md import MdSettings, StopReason
+from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, training_frames
+
+pytestmark = pytest.mark.lammps
+
+SETTINGS = PodSettings(ELEMENTS, CUTOFF, basis='S')
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('engine')
+
+
+@pytest.fixture(scope='module')
+def fit(folder):
+    return engine.fit(training_frames(15), REFERENCES, SETTINGS, folder)
+
+
+@pytest.fixture(scope='module')
+def potential(fit):
+    """The potential with paths relative to its folder."""
+    lines = tuple(pair_lines(ELEMENTS, fit.core)), fit.cutoff, tuple(grade_lines(ELEMENTS))
+    return LammpsPotential(ELEMENTS, *lines, active_set=Path(ACTIVE_SET))
+
+
+def test_fit_writes_the_potential_and_nothing_else(fit, folder):
+    assert {path.name for path in folder.iterdir()} == {PARAMETERS, COEFFICIENTS, ACTIVE_SET}
+    assert fit.gamma_train_max <= 1.01 + 1e-9
+    assert fit.ridge_scores
+
+
+def test_evaluate_reproduces_the_training_errors(fit, potential, folder):
+    frames = training_frames(15)
+    found = engine.evaluate(frames, potential, folder)
+    assert np.sqrt(np.mean((found.forces - frames.forces) ** 2)) == pytest.approx(fit.errors.force, rel=1e-6)
+    assert found.gamma.max() <= 1.01 + 1e-6
+
+
+def test_md_runs(potential, folder):
+    settings = MdSettings(300.0, 50, 1, gamma_select=1e-6, gamma_halt=1e9, max_candidates=3)
+    result = engine.md(alloy(np.random.default_rng(0), size=(2, 2, 1), rattle=0.02), potential, settings, folder)
+    assert result.stop is StopReason.FINISHED
+    assert len(result.candidates) == 3
+    assert result.trace.step.tolist() == [0, 10, 20, 30, 40, 50]
+
+
+def test_features_equal_those_of_this_process():
+    frames = training_frames(4)
+    found = engine.features(frames, elements=ELEMENTS, cutoff=CUTOFF)
+    np.testing.assert_array_equal(found, pod_features(frames, elements=ELEMENTS, cutoff=CUTOFF))
+
+
+def test_errors_for_the_user_come_back_as_they_are(tmp_path, potential, folder):
+    with pytest.raises(FitError, match='frame 0'):
+        engine.fit(Frames.from_atoms([bulk('Cu')]), REFERENCES, SETTINGS, tmp_path)
+    with pytest.raises(InputError, match='frame 0'):
+        engine.evaluate(Frames.from_atoms([Atoms('Cu', cell=[12] * 3, pbc=True)]), potential, folder)
+
+
+def test_a_crash_of_pod_is_an_engine_error(potential, folder):
+    blind = LammpsPotential(potential.elements, potential.pair_lines, cutoff=13.0)  # this cutoff hides the isolated atom
+    frames = Frames.from_atoms([Atoms('Cu', cell=[12] * 3, pbc=True)])
+    with pytest.raises(EngineError, match='SIG'):
+        engine.evaluate(frames, blind, folder)
+    assert {path.name for path in folder.iterdir()} == {PARAMETERS, COEFFICIENTS, ACTIVE_SET}
+
+
+def test_time_limit(tmp_path):
+    with pytest.raises(EngineError, match='time limit'):
+        engine.fit(training_frames(4), REFERENCES, SETTINGS, tmp_path, timeout=0.05)

