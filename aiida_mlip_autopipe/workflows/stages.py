@@ -198,6 +198,8 @@ class StagesWorkChain(WorkChain):
         if not self.ctx.fit.is_finished_ok:
             return self._stop(self.exit_codes.ERROR_TRAIN_FAILED, self.ctx.fit)
         self.ctx.potential = self.ctx.fit.outputs.potential
+        if 'acquisition' in self.ctx and not self.ctx.acquisition.is_finished_ok:
+            self.report(f'the old potential could not be evaluated on the new labels: {self.ctx.acquisition.exit_message}')
         self.close_round(trained=True)
         return None
 
