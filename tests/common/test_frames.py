@@ -320,3 +320,35 @@ class TestUid:
         before = atoms.copy()
         uid_of(atoms)
         assert atoms == before
+
+
+class TestCells:
+    @pytest.mark.parametrize(
+        'cell',
+        [
+            [[4.0, 0, 0], [0, 4.0, 0], [4.0, 4.0, 0]],
+            [[1.0, 0, 0], [0.1, 0.2, 0.3], [0.3, 0.6, 0.9]],
+            [[4.0, 0, 0], [8.0, 0, 0], [0, 0, 0]],
+            [[4.0, 0, 0], [-4.0, 0, 0], [0, 0, 4.0]],
+        ],
+    )
+    @pytest.mark.parametrize('pbc', [True, False])
+    def test_linearly_dependent_vectors(self, cell: list[list[float]], *, pbc: bool) -> None:
+        # A bug that was: numpy's LinAlgError, or a hash of numbers that overflowed.
+        flat = Atoms('Al2', cell=cell, pbc=pbc, positions=[[0, 0, 0], [1, 1, 1]])
+        with pytest.raises(InvalidFramesError) as caught:
+            uid_of(flat)
+        assert str(caught.value) == f'Al2: the lattice vectors {flat.cell.tolist()} Å are linearly dependent'
+        with pytest.raises(InvalidFramesError, match='linearly dependent'):
+            Frames.from_atoms([flat])
+
+    @pytest.mark.parametrize('size', [1e-3, 1.0, 1e4])
+    def test_skewed_cells_of_any_size_are_none(self, size: float) -> None:
+        skewed = Atoms('Al', cell=np.array([[1.0, 0, 0], [1.0, 1e-3, 0], [0.5, 0.5, 0.7]]) * size, pbc=True)
+        assert len(uid_of(skewed)) == UID_LENGTH
+
+    def test_molecule_without_cell_keeps_its_hash(self) -> None:
+        molecule = Atoms('H2', positions=[[0, 0, 0], [0, 0, 0.74]])
+        boxed = Atoms('H2', positions=molecule.positions, cell=[5, 5, 5])
+        assert uid_of(molecule) == '5a1a1b616320de30'
+        assert uid_of(boxed) != uid_of(molecule)
