@@ -180,7 +180,7 @@ def mapping():
             'loop': {'max_rounds': 2, 'max_labels': 40, 'initial_labels': 24, 'labels_per_round': 8},
         }
         for name, values in sections.items():
-            base[name] = {**base[name], **values} if isinstance(values, dict) else values
+            base[name] = {**base.get(name, {}), **values} if isinstance(values, dict) else values
         return base
 
     return make
@@ -411,4 +411,3 @@ def walk(aiida_profile):
 def count_processes():
     """Return a function that counts the process nodes of the profile."""
     return lambda: orm.QueryBuilder().append(orm.ProcessNode).count()
-

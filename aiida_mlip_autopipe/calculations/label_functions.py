@@ -34,6 +34,7 @@ def prepare_labels(frames: FramesData, settings: orm.Dict, pseudos: orm.Dict) ->
     :param pseudos: `md5` and `z_valence` of the pseudopotential of each element.
     """
     config = DFTConfig.model_validate(settings.get_dict())
+    facts = {**config.model_dump(), 'charge_cutoff': config.charge_cutoff}
     nodes: dict[str, orm.Data] = {}
     for index, atoms in enumerate(frames.frames):
         structure = orm.StructureData(ase=_bare(atoms))
@@ -46,7 +47,7 @@ def prepare_labels(frames: FramesData, settings: orm.Dict, pseudos: orm.Dict) ->
         nodes[port_of('structure', index)] = structure
         nodes[port_of('kpoints', index)] = kpoints
         n_electrons = sum(pseudos[symbol]['z_valence'] for symbol in atoms.symbols)
-        nodes[port_of('parameters', index)] = orm.Dict(pw_parameters(config.model_dump(), len(atoms), n_electrons))
+        nodes[port_of('parameters', index)] = orm.Dict(pw_parameters(facts, len(atoms), n_electrons))
     return nodes
 
 
@@ -102,7 +103,7 @@ def _last_step(trajectory: orm.ArrayData) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _level_of_theory(config: DFTConfig, pseudos: dict[str, dict[str, Any]], result: QeResult) -> dict[str, Any]:
-    names = ('cutoff_wfc', 'cutoff_rho', 'kpoints_distance', 'smearing', 'degauss')
+    names = ('cutoff_wfc', 'charge_cutoff', 'kpoints_distance', 'smearing', 'degauss')
     return {
         'code': 'Quantum ESPRESSO pw.x',
         'code_version': result.code_version,

@@ -60,6 +60,15 @@ def state_lines(node: orm.WorkChainNode) -> list[str]:
     return lines
 
 
+def _progress(child: orm.ProcessNode) -> str:
+    """Return one sentence on a process that has not ended."""
+    parts = list(getattr(child, 'called', []))
+    if not parts:
+        return f'{child.process_label} {child.pk}, {child.process_state.value}'
+    n_ended = sum(part.is_terminated for part in parts)
+    return f'{child.process_label} {child.pk}, {n_ended} of its processes ended, {len(parts) - n_ended} under way'
+
+
 def _errors(errors: dict[str, Any]) -> str:
     text = f'RMSE energy {MILLI * errors["energy_rmse"]:.2f} meV/atom, force {MILLI * errors["force_rmse"]:.1f} meV/Å'
     if errors.get('stress_rmse') is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from ase.data import atomic_numbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 EXTERNAL_TAG = 'external'
 """Name that pydantic gives to the member of a union which is none of the package's own."""
@@ -26,6 +26,15 @@ class Settings(BaseModel):
     """Settings that refuse unknown keys and change after they were checked."""
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False, validate_default=True)
+
+    @field_validator('*', mode='before')
+    @classmethod
+    def check_switch(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse `yes`, `no`, `true` and `false` where a number is wanted; pydantic would take them for 1 and 0."""
+        name = info.field_name
+        if isinstance(value, bool) and name is not None and cls.model_fields[name].annotation is not bool:
+            raise ValueError('a number or a text is wanted here, not a yes or no')
+        return value
 
 
 def _known_element(symbol: str) -> str:
@@ -73,9 +82,14 @@ def _explain_one(mistake: dict[str, Any], model: type[BaseModel]) -> str:
         return f'{field}: missing; this key is required'
     if mistake['type'] == 'model_type':
         return f'{field}: got {mistake["input"]!r}; it must be a mapping of keys and values'
+    if mistake['type'] == 'union_tag_invalid':
+        tags = str(mistake['ctx']['expected_tags']).replace(f", '{EXTERNAL_TAG}'", '')
+        return f'{field}.labeller: got {mistake["ctx"]["tag"]!r}; this package has {tags}, others come from other packages'
     message = str(mistake['msg']).removeprefix('Value error, ').removeprefix('Assertion failed, ')
     if mistake['type'] == 'value_error' and isinstance(mistake['input'], dict):
-        return message if field == 'the configuration' else f'{field}: {message}'
+        known = {name for owner in _models_at(model, place) for name in owner.model_fields}
+        joint = '.' if re.split(r'[ :]', message)[0] in known else ': '
+        return message if field == 'the configuration' else f'{field}{joint}{message}'
     return f'{field}: got {mistake["input"]!r}; {message[:1].lower()}{message[1:]}{_unit_of(model, place)}'
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag
+from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
 
 from aiida_mlip_autopipe.config.base import EXTERNAL_TAG, Settings
+
+RHO_TO_WFC = 4.0
+"""Cutoff of the charge density over that of the wave functions, for norm-conserving pseudopotentials."""
 
 LABELLER = 'entry point of the process that turns frames into labelled frames'
 
@@ -54,6 +57,18 @@ class DFTConfig(LabelConfig):
     electron_maxstep: PositiveInt = Field(default=100, description='SCF steps before a calculation counts as unconverged')
     max_concurrent: PositiveInt = Field(default=4, le=1000, description='frames calculated at the same time')
 
+    @model_validator(mode='after')
+    def check_cutoffs(self) -> Self:
+        """Refuse a charge density that is coarser than the wave functions."""
+        if self.cutoff_rho is not None and self.cutoff_rho < self.cutoff_wfc:
+            raise ValueError(f'cutoff_rho: got {self.cutoff_rho:g}; must be at least cutoff_wfc {self.cutoff_wfc:g} Ry')
+        return self
+
+    @property
+    def charge_cutoff(self) -> float:
+        """Kinetic-energy cutoff of the charge density, Ry; that of norm-conserving pseudopotentials when none is given."""
+        return self.cutoff_rho or RHO_TO_WFC * self.cutoff_wfc
+
 
 class AseLabelConfig(LabelConfig):
     """Labels by a calculator of ASE: for tests, teachers, and the demo where Quantum ESPRESSO is not installed."""
@@ -70,12 +85,13 @@ class ExternalLabelConfig(LabelConfig):
     settings: dict[str, Any] = Field(default={}, description='settings of the labeller, checked by the labeller')
 
 
-BUILT_IN = {'mlip_autopipe.label', 'mlip_autopipe.label_ase'}
+OWN_PREFIX = 'mlip_autopipe.'
 
 
 def _tag(value: Any) -> str:
+    """Return the name by which the union chooses: the labeller itself where it is, or claims to be, one of this package."""
     labeller = value.get('labeller', 'mlip_autopipe.label') if isinstance(value, dict) else getattr(value, 'labeller', None)
-    return str(labeller) if labeller in BUILT_IN else EXTERNAL_TAG
+    return str(labeller) if str(labeller).startswith(OWN_PREFIX) else EXTERNAL_TAG
 
 
 AnyLabelConfig = Annotated[

@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.prototypes import SITES_PER_CELL
 from aiida_mlip_autopipe.config.base import Settings, explain
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.generate import GeneratorConfig
@@ -63,6 +64,17 @@ class MLIPConfig(Settings):
             raise ValueError(
                 'system: gives a single base structure, but the frozen test set needs a lineage of its own; '
                 'add a composition or a supercell, or raise generate.sqs.per_composition'
+            )
+        return self
+
+    @model_validator(mode='after')
+    def check_vacancies(self) -> Self:
+        """Refuse to take all atoms out of the smallest cell."""
+        n_sites = min(SITES_PER_CELL[self.system.prototype] * i * j * k for i, j, k in self.system.supercells)
+        vacancy = self.generate.vacancy
+        if vacancy.count and vacancy.n_vacancies >= n_sites:
+            raise ValueError(
+                f'generate.vacancy.n_vacancies: got {vacancy.n_vacancies}; must be less than {n_sites}, the atoms of the smallest cell'
             )
         return self
 

@@ -23,7 +23,7 @@ class StrictLoader(yaml.SafeLoader):
     The keys are compared before `<<` is resolved: a key beside it overrides the same key of the mapping that is taken over.
     """
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Return the next mapping of the document.
 
         :raises DuplicateKeyError: a key stands twice in it; both lines are named.

@@ -15,8 +15,6 @@ from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.units import GPA
 
 EXPECTED_UNITS = {'energy_units': 'eV', 'forces_units': 'ev / angstrom', 'stress_units': 'GPascal'}
-RHO_TO_WFC = 4.0
-"""Charge-density cutoff over wave-function cutoff of norm-conserving pseudopotentials."""
 
 BANDS_OVER_FILLED = 1.6
 MIN_EMPTY_BANDS = 5
@@ -36,16 +34,15 @@ def number_of_bands(n_electrons: float) -> int:
 def pw_parameters(settings: Mapping[str, Any], n_atoms: int, n_electrons: float) -> dict[str, Any]:
     """Return the namelists of an SCF calculation with forces and stress.
 
-    :param settings: fields of `DFTConfig`: cutoffs and smearing in Ry.
+    :param settings: fields of `DFTConfig` and its `charge_cutoff`: cutoffs and smearing in Ry.
     :param n_atoms: atoms in the cell; the SCF threshold grows with it.
     :param n_electrons: valence electrons in the cell.
     """
-    cutoff_rho = settings['cutoff_rho'] or RHO_TO_WFC * settings['cutoff_wfc']
     return {
         'CONTROL': {'calculation': 'scf', 'tstress': True, 'tprnfor': True},
         'SYSTEM': {
             'ecutwfc': settings['cutoff_wfc'],
-            'ecutrho': cutoff_rho,
+            'ecutrho': settings['charge_cutoff'],
             'occupations': 'smearing',
             'smearing': settings['smearing'],
             'degauss': settings['degauss'],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from aiida_mlip_autopipe.common.errors import FormatError, InputError, InvalidFr
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files
+
+UNREADABLE = (InvalidFramesError, FormatError, ValueError, EOFError, zipfile.BadZipFile)
+"""What reading an output raises: contradictory frames, a bad record, text that is no JSON, an archive that is empty or cut off."""
 
 STDERR_TAIL = 400
 """Characters of the standard error that an error message quotes."""
@@ -34,7 +38,7 @@ class WorkerParser(Parser):
                 self.out('report', orm.Dict(report))
             self._attach_frames(folder)
             self.attach(folder, report or {})
-        except (InvalidFramesError, FormatError, ValueError) as cause:
+        except UNREADABLE as cause:
             return self.exit_codes.ERROR_OUTPUT_UNREADABLE.format(cause=cause)
         if error is not None:
             code = 'ERROR_INPUT_REFUSED' if error['kind'] == InputError.__name__ else 'ERROR_STAGE_FAILED'
@@ -78,7 +82,7 @@ class WorkerParser(Parser):
         repository = self.retrieved.base.repository
         if name not in repository.list_object_names():
             return None
-        content: dict[str, Any] = json.loads(repository.get_object_content(name))
+        content: dict[str, Any] = json.loads(repository.get_object_content(name), parse_constant=_refuse)
         return content
 
     def _stderr(self) -> str:
@@ -86,3 +90,8 @@ class WorkerParser(Parser):
         names = repository.list_object_names()
         text = repository.get_object_content(files.STDERR) if files.STDERR in names else ''
         return text.strip()[-STDERR_TAIL:] or 'nothing on standard error; the job may have been killed or run out of time'
+
+
+def _refuse(constant: str) -> Any:
+    # AiiDA cannot store such a number, and would fail after the parser has ended.
+    raise FormatError(f'a number is not finite: {constant}')

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from aiida_mlip_autopipe.common.errors import EngineError
+from aiida_mlip_autopipe.common.errors import EngineError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, uid_of
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.explore import InferenceConfig
@@ -35,7 +35,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         conditions = _conditions(config, settings['temperature'], int(rng.integers(1, MAX_SEED)))
         try:
             result = engine.md(start, potential, conditions, potential_folder(folder))
-        except EngineError as error:
+        except (EngineError, InputError) as error:
             runs.append(_entry(start, conditions, None, str(error)))
             continue
         runs.append(_entry(start, conditions, result, result.message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -31,12 +32,16 @@ def checked(model: type[Model], values: dict[str, Any]) -> Model:
 def read_frames(folder: Path, port: str) -> Frames:
     """Return the frames of an input port.
 
-    :raises InputError: the file is missing.
+    :raises InputError: the file is missing or no archive of arrays.
+    :raises InvalidFramesError: a column is missing or contradicts another.
     """
     path = folder / arrays_file(port)
     if not path.exists():
         raise InputError(f'{path.name}: the frames of the input {port} are missing')
-    return Frames.load(path)
+    try:
+        return Frames.load(path)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f'{path.name}: cannot be read: {error}') from error
 
 
 def load_function(group: str, name: str) -> Callable[..., Any]:
@@ -51,6 +56,6 @@ def load_function(group: str, name: str) -> Callable[..., Any]:
         raise InputError(f'{name!r} is no entry point of {group}; registered here: {", ".join(known)}')
     try:
         function: Callable[..., Any] = next(iter(found)).load()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:  # the module, or the function in it
         raise EngineError(f'{name} of {group} cannot be imported on this machine: {error}') from error
     return function

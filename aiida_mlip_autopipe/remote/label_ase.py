@@ -39,8 +39,13 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _calculator(config: AseLabelConfig) -> Calculator:
+    kind = get_calculator_class(config.calculator)
+    if unknown := sorted(set(config.parameters) - set(kind.default_parameters)):  # ASE takes any name and says nothing
+        raise InputError(
+            f'label.parameters: {config.calculator} does not know {unknown}; it knows {sorted(kind.default_parameters)}'
+        )
     try:
-        return get_calculator_class(config.calculator)(**config.parameters)
+        return kind(**config.parameters)
     except (TypeError, ValueError) as error:
         raise InputError(
             f'label.parameters: {config.parameters} do not fit the calculator {config.calculator}: {error}'

@@ -25,6 +25,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     elements = tuple(settings['elements'])
     frames, isolated = read_frames(folder, 'frames'), read_frames(folder, 'references')
     references = _reference_energies(isolated, elements)
+    fingerprint = _one_fingerprint(frames, isolated)
     fit = engine.fit(frames, references, _pod_settings(config, elements, settings['seed']), potential_folder(folder))
     record = PotentialRecord(
         engine=ENGINE,
@@ -33,7 +34,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         pair_lines=tuple(pair_lines(elements, fit.core)),
         grade_lines=tuple(grade_lines(elements)),
         reference_energies=references,
-        fingerprint=_one_fingerprint(frames, isolated),
+        fingerprint=fingerprint,
         active_set=ACTIVE_SET,
     )
     write_record(folder, record)

@@ -27,6 +27,13 @@ Stage = Callable[[dict[str, Any], Path], dict[str, Any]]
 USAGE = f'usage: mlip-worker STAGE, in a folder with {files.SETTINGS}; STAGE is one of {", ".join(STAGES)}\n'
 
 
+class StageSettings(dict[str, Any]):
+    """Settings of a stage; a key that is missing is told to the user, who may have written the file."""
+
+    def __missing__(self, key: str) -> Any:
+        raise InputError(f'{files.SETTINGS}: the key {key!r} is missing')
+
+
 def run_stage(name: str, folder: Path) -> int:
     """Return the exit status of a stage: 0 with a report, 1 with a record of the error.
 
@@ -63,7 +70,9 @@ def _stage(name: str) -> Stage:
 
 def _settings(folder: Path) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = json.loads((folder / files.SETTINGS).read_text(encoding='utf-8'))
+        values = json.loads((folder / files.SETTINGS).read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise InputError(f'{folder / files.SETTINGS}: cannot be read: {error}') from error
-    return values
+    if not isinstance(values, dict):
+        raise InputError(f'{folder / files.SETTINGS}: must hold a mapping, got {values!r}')
+    return StageSettings(values)

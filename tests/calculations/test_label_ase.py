@@ -54,5 +54,3 @@ def test_parameters_that_do_not_fit_the_calculator_are_refused(run_stage, emt_fr
     node = run_stage('label_ase', frames=frames, settings=settings(parameters={'colour': 1}))
     assert node.exit_status in (210, 410)
     assert 'colour' in node.exit_message
-
-

@@ -17,7 +17,9 @@ def test_a_status_with_two_labels_is_refused(spec_class):
         spec.exit_code(410, 'ERROR_TWO', message='two')
 
 
-@pytest.mark.parametrize(('status', 'invalidates'), [(201, True), (310, True), (399, True), (400, False), (410, False), (510, False)])
+@pytest.mark.parametrize(
+    ('status', 'invalidates'), [(201, True), (310, True), (399, True), (400, False), (410, False), (510, False)]
+)
 def test_below_400_is_never_cached(status, invalidates):
     spec = BandedCalcJobSpec()
     spec.exit_code(status, 'ERROR_ANY', message='any')

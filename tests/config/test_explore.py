@@ -14,16 +14,16 @@ class TestOrder:
     @pytest.mark.parametrize('halt', [2.0, 5.0])
     def test_thresholds_of_the_grade(self, halt: float) -> None:
         assert mistakes_in({'explore.gamma_select': 5, 'explore.gamma_halt': halt}) == [
-            f'explore: gamma_halt {halt:g} must be larger than gamma_select 5'
+            f'explore.gamma_halt {halt:g} must be larger than gamma_select 5'
         ]
 
     @pytest.mark.parametrize('temperatures', [[900.0, 300.0], [300.0, 300.0], [300.0, 900.0, 600.0]])
     def test_temperatures_that_do_not_rise(self, temperatures: list[float]) -> None:
-        assert mistakes_in({'explore.temperatures': temperatures}) == [f'explore: temperatures must rise, got {temperatures}']
+        assert mistakes_in({'explore.temperatures': temperatures}) == [f'explore.temperatures must rise, got {temperatures}']
 
     def test_trajectory_that_is_never_looked_at(self) -> None:
         assert mistakes_in({'explore.check_interval': 51, 'explore.steps': 50}) == [
-            'explore: check_interval 51 must not exceed steps 50'
+            'explore.check_interval 51 must not exceed steps 50'
         ]
         assert config_with({'explore.check_interval': 50, 'explore.steps': 50}).explore.steps == 50
 

@@ -133,3 +133,20 @@ def test_job_options_by_default() -> None:
         'queue': None,
         'account': None,
     }
+
+
+def test_charge_cutoff_is_the_given_one_or_four_times_that_of_the_wave_functions():
+    assert DFTConfig(pseudo_family='f', cutoff_wfc=20).charge_cutoff == 80
+    assert DFTConfig(pseudo_family='f', cutoff_wfc=20, cutoff_rho=200).charge_cutoff == 200
+
+
+def test_charge_cutoff_below_that_of_the_wave_functions_is_refused():
+    with pytest.raises(ValueError, match='cutoff_rho: got 10; must be at least cutoff_wfc 20 Ry'):
+        DFTConfig(pseudo_family='f', cutoff_wfc=20, cutoff_rho=10)
+
+
+def test_misspelt_name_of_an_own_labeller_is_told_as_such():
+    assert mistakes_in({'label': {'labeller': 'mlip_autopipe.labl'}}) == [
+        "label.labeller: got 'mlip_autopipe.labl'; this package has 'mlip_autopipe.label', 'mlip_autopipe.label_ase', "
+        'others come from other packages'
+    ]

@@ -169,3 +169,15 @@ class TestExamples:
         kinds = {path.parent.name: type(MLIPConfig.from_yaml(path).label) for path in EXAMPLES}
         assert kinds['almg'] is DFTConfig
         assert kinds['cuau'] is AseLabelConfig
+
+
+def test_yes_is_no_number():
+    assert mistakes_in({'seed': True}) == [
+        'seed: got True; a number or a text is wanted here, not a yes or no (seed of everything that is random)'
+    ]
+
+
+def test_more_vacancies_than_atoms_are_refused():
+    assert mistakes_in({'generate': {'vacancy': {'count': 1, 'n_vacancies': 8}}}) == [
+        'generate.vacancy.n_vacancies: got 8; must be less than 8, the atoms of the smallest cell'
+    ]

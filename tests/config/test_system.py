@@ -33,7 +33,7 @@ def test_every_prototype_is_accepted(prototype: str) -> None:
 
 class TestElements:
     def test_twice(self) -> None:
-        assert line_about({'elements': ['Cu', 'Au', 'Cu']}) == "system: elements lists a symbol twice: ['Cu', 'Au', 'Cu']"
+        assert line_about({'elements': ['Cu', 'Au', 'Cu']}) == "system.elements lists a symbol twice: ['Cu', 'Au', 'Cu']"
 
     def test_none(self) -> None:
         assert line_about({'elements': []}).startswith('system.elements: got []; list should have at least 1 item')
@@ -43,11 +43,11 @@ class TestElements:
 
     def test_used_but_not_listed(self) -> None:
         assert line_about({'compositions': [{'Cu': 0.5, 'Ag': 0.5}]}) == (
-            "system: compositions uses ['Ag'], which elements ['Cu', 'Au'] does not list"
+            "system.compositions uses ['Ag'], which elements ['Cu', 'Au'] does not list"
         )
 
     def test_listed_but_not_used(self) -> None:
-        assert line_about({'compositions': [{'Cu': 1.0}]}) == "system: elements lists ['Au'], which no composition contains"
+        assert line_about({'compositions': [{'Cu': 1.0}]}) == "system.elements lists ['Au'], which no composition contains"
 
     def test_fraction_zero_is_no_use(self) -> None:
         assert 'no composition contains' in line_about({'compositions': [{'Cu': 1.0, 'Au': 0.0}]})
@@ -56,7 +56,7 @@ class TestElements:
 class TestLatticeParameters:
     def test_one_missing(self) -> None:
         assert line_about({'lattice_parameters': {'Cu': 3.6}}) == (
-            "system: lattice_parameters must be given for ['Au', 'Cu'], got ['Cu']"
+            "system.lattice_parameters must be given for ['Au', 'Cu'], got ['Cu']"
         )
 
     def test_one_too_many(self) -> None:
@@ -72,7 +72,7 @@ class TestLatticeParameters:
 class TestCompositions:
     def test_misfit_proposes_the_nearest(self) -> None:
         assert line_about({'compositions': [{'Cu': 0.9, 'Au': 0.1}]}) == (
-            "system: compositions: supercell [2, 2, 2]: composition {'Cu': 0.9, 'Au': 0.1} does not give whole numbers of atoms "
+            "system.compositions: supercell [2, 2, 2]: composition {'Cu': 0.9, 'Au': 0.1} does not give whole numbers of atoms "
             "on 8 sites; the nearest that does is {'Cu': 0.875, 'Au': 0.125}"
         )
 
@@ -91,7 +91,7 @@ class TestCompositions:
 
     def test_sum_not_one(self) -> None:
         assert line_about({'compositions': [{'Cu': 0.9, 'Au': 0.2}]}) == (
-            "system: compositions: {'Cu': 0.9, 'Au': 0.2} sums to 1.1, it must sum to 1"
+            "system.compositions: {'Cu': 0.9, 'Au': 0.2} sums to 1.1, it must sum to 1"
         )
 
     def test_six_digits_typed_by_hand_are_one(self) -> None:

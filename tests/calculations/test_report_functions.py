@@ -1,0 +1,53 @@
+from aiida import orm
+
+from aiida_mlip_autopipe.calculations.report_functions import summarize_round, summarize_run
+
+COUNTS = {'round': 1, 'labels_bought': 5, 'labels_total': 20, 'n_train': 14, 'n_test': 3}
+ERRORS = {'energy_rmse': 0.01, 'force_rmse': 0.1}
+
+
+def test_a_round_with_every_stage():
+    reports = {
+        'explore': {'n_candidates': 8, 'gamma_max': 6.0},
+        'select': {'counts': {'generated': 8, 'selected': 5}, 'by_config_type': {'md': {'selected': 5}}},
+        'label': {'n_failed': 1, 'by_reason': {'force_cap': 1}, 'levels_of_theory': {'abc': {}}},
+        'train': {'train_errors': ERRORS, 'test_errors': ERRORS, 'gamma_max': 2.0},
+        'acquisition': {'errors': ERRORS, 'gamma_max': 9.0},
+    }
+    nodes = {name: orm.Dict(report) for name, report in reports.items()}
+    entry = summarize_round(orm.Dict(COUNTS), **nodes).get_dict()
+    assert entry == {
+        **COUNTS,
+        'explore': reports['explore'],
+        'funnel': {'generated': 8, 'selected': 5},
+        'funnel_by_config_type': {'md': {'selected': 5}},
+        'labels_failed': 1,
+        'failures_by_reason': {'force_cap': 1},
+        'levels_of_theory': {'abc': {}},
+        'acquisition': ERRORS,
+        'train_errors': ERRORS,
+        'test_errors': ERRORS,
+        'gamma_max': 6.0,
+    }
+
+
+def test_a_round_with_nothing_but_counts():
+    entry = summarize_round(orm.Dict(COUNTS)).get_dict()
+    for name in ('explore', 'funnel', 'funnel_by_config_type', 'acquisition', 'train_errors', 'test_errors', 'gamma_max'):
+        assert entry[name] is None
+    assert (entry['labels_failed'], entry['failures_by_reason']) == (0, {})
+
+
+def test_a_potential_without_grade_has_none():
+    entry = summarize_round(orm.Dict(COUNTS), train=orm.Dict({'gamma_max': None}), explore=orm.Dict({'gamma_max': None}))
+    assert entry['gamma_max'] is None
+
+
+def test_a_run_lists_its_rounds_in_order():
+    rounds = {f'round_{index:03d}': orm.Dict({'round': index}) for index in (2, 0, 1)}
+    report = summarize_run(orm.Dict({'stop_reason': 'converged', 'labels_total': 7}), **rounds).get_dict()
+    assert report == {'stop_reason': 'converged', 'labels_total': 7, 'rounds': [{'round': index} for index in range(3)]}
+
+
+def test_a_run_without_rounds():
+    assert summarize_run(orm.Dict({'stop_reason': 'failed'})).get_dict() == {'stop_reason': 'failed', 'rounds': []}

@@ -1,0 +1,114 @@
+import copy
+
+import numpy as np
+import pytest
+from aiida import orm
+
+from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.data.potential import PotentialData
+from tests import pod_data
+from tests.aiida_fixtures import FINGERPRINT
+
+ERRORS = {'energy_rmse': 0.01, 'force_rmse': 0.1, 'stress_rmse': None, 'n_frames': 4}
+
+
+def trajectory(**values):
+    """Return the entry of one MD run."""
+    return {'reason': 'finished', 'n_candidates': 0, 'gamma_max': 1.5, 'temperature': 300.0, **values}
+
+
+class Children:
+    """Finished children for every stage; `fail[name] = count` lets the stage fail after that many successes."""
+
+    def __init__(self, fake_process, emt_frames, potential_folder):
+        self._make, self._frames, self._potential = fake_process, emt_frames, potential_folder
+        self.fail = {}
+        self.calls = {}
+        self.nothing_selected = False
+        self.n_candidates = 6
+        self.force_rmse = 0.1
+        self.unlabelled_elements = set()
+        self.n_generated = 12
+
+    def __call__(self, process, inputs):
+        name = process.__name__
+        done = self.calls[name] = self.calls.get(name, 0) + 1
+        kind = orm.WorkChainNode if name.endswith('WorkChain') else orm.CalcJobNode
+        if done > self.fail.get(name, 10**6):
+            outputs = self._partial(name, inputs)
+            return self._make(kind, status=410, message=f'{name} broke', outputs=outputs)
+        return getattr(self, f'_{name}')(inputs, kind)
+
+    def _partial(self, name, inputs):
+        return {'quarantined': FramesData(inputs['frames'].frames.take([0]))} if name.startswith('Label') else {}
+
+    def _GenerateCalculation(self, inputs, kind):
+        frames = self._frames(self.n_generated, labelled=False)
+        return self._make(kind, outputs={'frames': FramesData(frames), 'report': orm.Dict({'n_frames': len(frames)})})
+
+    def _SurrogateCalculation(self, inputs, kind):
+        n_frames = len(inputs['frames'])
+        count = 0 if self.nothing_selected else min(n_frames, inputs['budget'].value)
+        selection = orm.ArrayData({'indices': np.arange(count), 'reasons': np.array([''] * n_frames)})
+        counts = {'generated': n_frames, 'sane': n_frames, 'unique': n_frames, 'selected': count}
+        outputs = {'selection': selection, 'report': orm.Dict({'counts': counts, 'by_config_type': {}})}
+        if count:
+            return self._make(kind, outputs=outputs)
+        return self._make(kind, outputs=outputs, status=420, message='None was selected')
+
+    def _LabelAseCalculation(self, inputs, kind):
+        frames = inputs['frames'].frames
+        labelled, failed = [], []
+        for index, atoms in enumerate(frames):
+            alone = atoms.info['config_type'] == ISOLATED_ATOM and atoms.symbols[0] in self.unlabelled_elements
+            if alone:
+                failed.append(index)
+                continue
+            with_label = pod_data.labelled(atoms)
+            with_label.info = {**atoms.info, 'fingerprint': FINGERPRINT}
+            labelled.append(with_label)
+        reasons = [{'index': i, 'uid': str(frames.uid[i]), 'reason': 'scf_not_converged'} for i in failed]
+        by_reason = {'scf_not_converged': len(failed)} if failed else {}
+        report = {'n_failed': len(failed), 'by_reason': by_reason, 'failures': reasons, 'levels_of_theory': {}}
+        outputs = {'labelled': FramesData.from_atoms(labelled), 'report': orm.Dict(report)}
+        if failed:
+            outputs['quarantined'] = FramesData(frames.take(failed))
+        return self._make(kind, outputs=outputs)
+
+    def _TrainWorkChain(self, inputs, kind):
+        errors = {**ERRORS, 'force_rmse': self.force_rmse}
+        report = {'train_errors': errors, 'test_errors': errors, 'gamma_max': 1.2}
+        potential = PotentialData.from_folder(self._potential())
+        return self._make(kind, outputs={'potential': potential, 'report': orm.Dict(report)})
+
+    def _EvaluateCalculation(self, inputs, kind):
+        return self._make(kind, outputs={'report': orm.Dict({'errors': copy.deepcopy(ERRORS), 'gamma_max': 3.0})})
+
+    def _ExploreWorkChain(self, inputs, kind):
+        loop_round = inputs['round'].value
+        report = {
+            'n_trajectories': 2,
+            'n_stopped': 0,
+            'n_candidates': self.n_candidates,
+            'gamma_max': 4.0,
+            'temperatures': [300.0],
+            'trajectories': [],
+        }
+        outputs = {'report': orm.Dict(report)}
+        if self.n_candidates:
+            start = inputs['starts'].frames
+            frames = self._frames(self.n_candidates, labelled=False, seed=100 + loop_round, round=loop_round, config_type='md')
+            outputs['candidates'] = FramesData(frames.replace(lineage=str(start.lineage[0])))
+        return self._make(kind, outputs=outputs)
+
+
+@pytest.fixture
+def children(fake_process, emt_frames, potential_folder):
+    return Children(fake_process, emt_frames, potential_folder)
+
+
+@pytest.fixture
+def config(full_config, worker_code):
+    """Return a factory of the stored configuration of a small run."""
+    return lambda **sections: orm.Dict(full_config(**sections))

@@ -1,0 +1,111 @@
+import pytest
+from aiida import orm
+
+from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.workflows.checks import (
+    check_profile,
+    find_code,
+    find_process,
+    find_pseudos,
+    options_validator,
+    settings_validator,
+    validate_config,
+)
+from aiida_mlip_autopipe.workflows.train import TrainWorkChain
+
+ESPRESSO = {'labeller': 'mlip_autopipe.label', 'code': 'mlip-worker@localhost', 'pseudo_family': 'nowhere', 'cutoff_wfc': 15}
+
+
+def test_a_process_is_a_calculation_or_a_work_chain():
+    assert find_process('mlip_autopipe.generate', 'any') is GenerateCalculation
+    assert find_process('mlip_autopipe.train', 'any') is TrainWorkChain
+
+
+def test_an_unknown_entry_point_names_the_field_and_the_value():
+    with pytest.raises(InputError, match=r"^train\.trainer: got 'mine'; no such entry point in aiida\.calculations or aiida"):
+        find_process('mine', 'train.trainer')
+
+
+def test_a_code_is_found_by_its_label(worker_code):
+    assert find_code('mlip-worker@localhost', 'worker.code').pk == worker_code.pk
+
+
+def test_an_unknown_code_names_the_field_and_the_value(worker_code):
+    with pytest.raises(InputError, match=r"^label\.code: got 'pw@mars'; no such code in this profile \(verdi code list\)"):
+        find_code('pw@mars', 'label.code')
+
+
+def test_two_codes_of_one_label_are_told(localhost, worker_code):
+    for _ in range(2):
+        orm.InstalledCode(label='twice', computer=localhost, filepath_executable='/bin/true').store()
+    with pytest.raises(InputError, match=r"worker\.code: got 'twice@localhost'"):
+        find_code('twice@localhost', 'worker.code')
+
+
+def test_the_pseudos_of_a_family(lda_family):
+    pseudos, problem = find_pseudos('mlip-demo-lda', ['Al'])
+    assert problem == ''
+    assert {'Al', 'Mg'} == set(pseudos)
+
+
+def test_a_missing_family_lists_the_installed(lda_family):
+    pseudos, problem = find_pseudos('SSSP', ['Al'])
+    assert pseudos == {}
+    assert problem.startswith("label.pseudo_family: got 'SSSP'; installed families: ")
+    assert 'mlip-demo-lda' in problem
+
+
+def test_a_group_that_is_no_family(aiida_profile):
+    orm.Group(label='no-family').store()
+    _, problem = find_pseudos('no-family', ['Al'])
+    assert problem == "label.pseudo_family: 'no-family' is a group, but not a family of pseudopotentials"
+
+
+def test_a_family_without_an_element(lda_family):
+    _, problem = find_pseudos('mlip-demo-lda', ['Al', 'Xe', 'Cu'])
+    assert problem == "label.pseudo_family: 'mlip-demo-lda' has no pseudopotential for ['Cu', 'Xe']; it has ['Al', 'Mg']"
+
+
+def test_a_good_profile_passes(mapping, worker_code):
+    check_profile(MLIPConfig.from_mapping(mapping()))
+
+
+def test_everything_that_is_missing_is_told_at_once(mapping, worker_code):
+    config = mapping(train={'trainer': 'a'}, explore={'explorer': 'b'}, worker={'code': 'c@d'})
+    config['label'] = {**ESPRESSO, 'code': 'e@f'}
+    with pytest.raises(InputError) as error:
+        check_profile(MLIPConfig.from_mapping(config))
+    fields = [line.split(':')[0] for line in str(error.value).splitlines()]
+    assert fields == ['train.trainer', 'explore.explorer', 'label.code', 'worker.code', 'label.pseudo_family']
+
+
+def test_an_unknown_labeller_is_told(mapping, worker_code):
+    config = mapping()
+    config['label'] = {'labeller': 'third.party', 'code': 'mlip-worker@localhost'}
+    with pytest.raises(InputError, match=r"^label\.labeller: got 'third\.party'"):
+        check_profile(MLIPConfig.from_mapping(config))
+
+
+def test_a_port_is_held_to_its_model():
+    validate = settings_validator(TrainingConfig)
+    assert validate(None, None) is None
+    assert validate(orm.Dict({'cutoff': 5.0}), None) is None
+    assert validate(orm.Dict({'cutoff': 50.0}), None).startswith('cutoff: got 50.0;')
+    assert len(validate(orm.Dict({'cutoff': 50.0, 'basis': 'XL'}), None).splitlines()) == 2
+
+
+def test_options_are_held_to_their_model():
+    assert options_validator(orm.Dict({'walltime': 0}), None).startswith('walltime: got 0;')
+
+
+def test_a_config_is_held_to_its_model_and_to_the_profile(mapping, worker_code):
+    assert validate_config(None, None) is None
+    assert validate_config(orm.Dict(mapping()), None) is None
+    assert 'train.trainer' in validate_config(orm.Dict(mapping(train={'trainer': 'a'})), None)
+    assert validate_config(orm.Dict({'name': 'x'}), None).splitlines() == [
+        'system: missing; this key is required',
+        'label: missing; this key is required',
+    ]

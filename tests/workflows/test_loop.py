@@ -1,0 +1,140 @@
+"""The whole loop through a real daemon, with EMT in place of Quantum ESPRESSO."""
+
+import re
+
+import ase.db
+import pytest
+from aiida import orm
+
+from aiida_mlip_autopipe.formats.extxyz import read_extxyz
+from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
+
+pytestmark = [pytest.mark.daemon, pytest.mark.lammps]
+
+TIMEOUT = 800
+STAGES = {
+    'GenerateCalculation',
+    'SurrogateCalculation',
+    'LabelAseCalculation',
+    'TrainWorkChain',
+    'PodCalculation',
+    'EvaluateCalculation',
+    'ExploreWorkChain',
+    'LammpsMdCalculation',
+}
+EXPLORE = {'starts': 2, 'temperatures': [1200], 'steps': 200, 'gamma_select': 1.0, 'gamma_halt': 50.0, 'max_candidates': 10}
+
+
+@pytest.fixture(scope='module')
+def config(full_config):
+    return full_config(explore=EXPLORE)
+
+
+@pytest.fixture(scope='module')
+def run(request, config, worker_code):
+    """Run the loop once; the fixtures of AiiDA for the daemon are made for single tests."""
+    from aiida.engine import submit  # noqa: PLC0415
+
+    client = request.getfixturevalue('daemon_client')
+    if not client.is_daemon_running:
+        client.start_daemon()
+    node = submit(ActiveLearningWorkChain, config=orm.Dict(config))
+    wait_for(node)
+    return node
+
+
+def wait_for(node):
+    import time  # noqa: PLC0415
+
+    end = time.monotonic() + TIMEOUT
+    while not node.is_terminated and time.monotonic() < end:
+        time.sleep(0.5)
+    assert node.is_terminated, f'still {node.process_state} after {TIMEOUT} s'
+
+
+def test_it_ends_well_with_every_output(run):
+    assert run.is_finished_ok, run.exit_message or run.exception
+    assert {'potential', 'frames', 'train_frames', 'test_frames', 'references', 'report'} <= set(run.outputs)
+
+
+def test_the_report_has_two_rounds_whose_funnels_add_up(run, config):
+    report = run.outputs.report.get_dict()
+    rounds = report['rounds']
+    assert [entry['round'] for entry in rounds] == [0, 1]
+    assert report['stop_reason'] == 'budget_exhausted'
+    for entry in rounds:
+        funnel = entry['funnel']
+        assert funnel['generated'] >= funnel['sane'] >= funnel['unique'] >= funnel['selected'] > 0
+        isolated = 2 if entry['round'] == 0 else 0
+        assert entry['labels_bought'] == funnel['selected'] + isolated
+        assert entry['test_errors']['force_rmse'] > 0
+    assert rounds[0]['explore'] is None
+    assert rounds[1]['explore']['n_candidates'] == rounds[1]['funnel']['generated']
+    assert rounds[0]['acquisition'] is None
+    assert rounds[1]['acquisition']['n_frames'] == rounds[1]['labels_bought'] - rounds[1]['labels_failed']
+
+
+def test_the_budget_is_kept(run, config):
+    report = run.outputs.report.get_dict()
+    assert report['labels_total'] == sum(entry['labels_bought'] for entry in report['rounds'])
+    assert report['labels_total'] <= config['loop']['max_labels']
+    assert report['rounds'][1]['labels_bought'] <= config['loop']['labels_per_round']
+    failed = sum(entry['labels_failed'] for entry in report['rounds'])
+    assert len(run.outputs.frames) == report['labels_total'] - failed
+
+
+def test_no_lineage_is_on_both_sides_and_the_test_set_is_frozen(run):
+    train, test = run.outputs.train_frames.frames, run.outputs.test_frames.frames
+    assert not set(train.lineage.tolist()) & set(test.lineage.tolist())
+    assert set(train.round.tolist()) == {0, 1}
+    assert set(test.round.tolist()) == {0}
+    fits = [node for node in run.called if node.process_label == 'TrainWorkChain']
+    assert len(fits) == 2
+    assert {fit.inputs.test_frames.uuid for fit in fits} == {run.outputs.test_frames.uuid}
+
+
+def test_no_structure_is_bought_twice(run):
+    uids = run.outputs.frames.frames.uid.tolist()
+    assert len(uids) == len(set(uids))
+
+
+def test_every_label_leads_to_its_calculation(run):
+    frames = run.outputs.frames.frames
+    assert frames.labelled.all()
+    assert len(set(frames.fingerprint.tolist())) == 1
+    for uuid in set(frames.label_uuid.tolist()):
+        assert orm.load_node(uuid).process_label == 'LabelAseCalculation'
+
+
+def test_the_stages_are_among_the_descendants(run):
+    assert {node.process_label for node in run.called_descendants} >= STAGES
+
+
+def test_status_tells_the_rounds(run, run_cli):
+    result = run_cli('status', run.pk)
+    assert result.exit_code == 0
+    for text in (
+        'round 0',
+        'round 1',
+        'stopped because: budget_exhausted',
+        '(ActiveLearningWorkChain): finished',
+        'potential: PK',
+    ):
+        assert text in result.output
+
+
+def test_export_writes_everything_once(run, run_cli, tmp_path):
+    arguments = ['--db', tmp_path / 'f.db', '--extxyz', tmp_path / 'f.extxyz', '--potential', tmp_path / 'potential']
+    n_frames = len(run.outputs.frames)
+    first, second = (run_cli('export', run.uuid, *arguments) for _ in range(2))
+    assert first.exit_code == second.exit_code == 0
+    assert f'{n_frames} added, 0 present already' in first.output
+    assert f'0 added, {n_frames} present already' in second.output
+    with ase.db.connect(tmp_path / 'f.db') as database:
+        assert database.count() == n_frames
+        assert database.count(split='test') == len(run.outputs.test_frames)
+    assert set(read_extxyz(tmp_path / 'f.extxyz').uid.tolist()) == set(run.outputs.frames.frames.uid.tolist())
+    text = (tmp_path / 'potential' / 'in.potential').read_text(encoding='utf-8')
+    assert re.search(r'^mass 1 63\.5\d+\nmass 2 196\.\d+\npair_style ', text)
+    for name in run.outputs.potential.base.repository.list_object_names():
+        assert (tmp_path / 'potential' / name).is_file()

@@ -1,0 +1,142 @@
+"""The steps that the one-shot run and the loop share, walked through the outline of the one-shot run."""
+
+import pytest
+from aiida import orm
+from aiida.plugins import CalculationFactory
+
+from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
+from aiida_mlip_autopipe.workflows.stages import SEED_STRIDE
+
+BUDGET = {'max_labels': 11, 'initial_labels': 9}
+
+
+@pytest.fixture
+def one_shot(walk, children, config):
+    return lambda **sections: walk(OneShotWorkChain, children, config=config(**sections))
+
+
+def inputs_of(found, name):
+    return [inputs for process, inputs in found.submitted if process.__name__ == name]
+
+
+def test_isolated_atoms_are_labelled_with_the_selection(one_shot):
+    found = one_shot(loop=BUDGET)
+    (label,) = inputs_of(found, 'LabelAseCalculation')
+    frames = label['frames'].frames
+    assert frames.config_type.tolist()[:2] == ['isolated_atom'] * 2
+    assert len(frames) == 9 + 2
+    assert found.outputs['report']['labels_total'] == 11
+
+
+def test_isolated_atoms_are_paid_from_the_budget(one_shot):
+    found = one_shot(loop={'max_labels': 8, 'initial_labels': 24})
+    (select,) = inputs_of(found, 'SurrogateCalculation')
+    assert select['budget'].value == 6
+    assert 'known' not in select
+
+
+def test_the_split_keeps_lineages_together(one_shot):
+    outputs = one_shot().outputs
+    train, test = (outputs[name].frames for name in ('train_frames', 'test_frames'))
+    assert len(train) + len(test) + len(outputs['references']) == len(outputs['frames'])
+    assert not set(train.lineage.tolist()) & set(test.lineage.tolist())
+    assert set(outputs['references'].frames.config_type.tolist()) == {'isolated_atom'}
+
+
+def test_jobs_get_the_options_of_the_config(one_shot):
+    found = one_shot(worker={'options': {'walltime': 77, 'queue': 'short'}})
+    options = inputs_of(found, 'GenerateCalculation')[0]['metadata']['options']
+    assert (options['max_wallclock_seconds'], options['queue_name']) == (77, 'short')
+    assert inputs_of(found, 'TrainWorkChain')[0]['options']['walltime'] == 77
+
+
+def test_stages_are_named_in_their_links(one_shot):
+    found = one_shot()
+    labels = [inputs['metadata']['call_link_label'] for _, inputs in found.submitted]
+    assert labels == ['generate_00', 'select_00', 'label_00', 'train_00']
+
+
+def test_the_seed_is_the_one_of_the_config(one_shot):
+    found = one_shot()
+    assert {inputs['seed'].value for _, inputs in found.submitted if 'seed' in inputs} == {7}
+    assert SEED_STRIDE > 1
+
+
+def test_generate_failed(one_shot, children):
+    children.fail['GenerateCalculation'] = 0
+    found = one_shot()
+    assert found.label == 'ERROR_GENERATE_FAILED'
+    assert found.exit_code.message == 'Round 0: generating structures failed: GenerateCalculation broke'
+    assert found.outputs['report']['stop_reason'] == 'failed'
+    assert found.names == ['GenerateCalculation']
+
+
+def test_select_failed(one_shot, children):
+    children.fail['SurrogateCalculation'] = 0
+    found = one_shot()
+    assert found.label == 'ERROR_SELECT_FAILED'
+    assert found.outputs['report']['rounds'] == []
+
+
+def test_nothing_selected_in_round_0_is_a_failure(one_shot, children):
+    children.nothing_selected = True
+    found = one_shot()
+    assert found.label == 'ERROR_SELECT_FAILED'
+    assert 'None was selected' in found.exit_code.message
+
+
+def test_label_failed_keeps_what_was_quarantined(one_shot, children):
+    children.fail['LabelAseCalculation'] = 0
+    found = one_shot()
+    assert found.label == 'ERROR_LABEL_FAILED'
+    assert len(found.outputs['quarantined']) == 1
+    assert found.outputs['report']['labels_total'] == 14
+
+
+def test_a_single_lineage_cannot_be_split(one_shot, children):
+    children.n_generated = 2
+    found = one_shot()
+    assert found.label == 'ERROR_LABEL_FAILED'
+    assert 'no lineage can be set aside as test set' in found.exit_code.message
+
+
+@pytest.mark.parametrize('lost', [{'Au'}, {'Cu', 'Au'}])
+def test_references_that_cannot_be_labelled_stop_the_run(one_shot, children, lost):
+    children.unlabelled_elements = lost
+    found = one_shot()
+    assert found.label == 'ERROR_REFERENCES_MISSING'
+    assert found.exit_code.message.startswith(f'The isolated atoms of {sorted(lost)} could not be labelled:')
+    assert 'scf_not_converged' in found.exit_code.message
+    assert {'frames', 'train_frames', 'test_frames', 'quarantined', 'report'} <= set(found.outputs)
+
+
+def test_train_failed_keeps_the_labels(one_shot, children):
+    children.fail['TrainWorkChain'] = 0
+    found = one_shot()
+    assert found.label == 'ERROR_TRAIN_FAILED'
+    assert found.exit_code.message == 'Round 0: training failed: TrainWorkChain broke'
+    assert {'frames', 'train_frames', 'test_frames', 'references', 'report'} <= set(found.outputs)
+    assert 'potential' not in found.outputs
+
+
+def test_a_labeller_is_chosen_by_its_entry_point(one_shot, walk, children, config, entry_points):
+    external = CalculationFactory('mlip_autopipe.label_ase')
+    entry_points.add(external, 'aiida.calculations:other.labeller')
+    label = {'labeller': 'other.labeller', 'code': 'mlip-worker@localhost', 'settings': {'anything': 1}}
+    mapping = config().get_dict()
+    found = walk(OneShotWorkChain, children, config=orm.Dict({**mapping, 'label': label}))
+    (inputs,) = inputs_of(found, 'LabelAseCalculation')
+    assert inputs['settings'].get_dict() == {'anything': 1}
+    assert found.exit_code is None
+
+
+def test_a_config_with_a_mistake_is_refused(walk, children, config):
+    mapping = config().get_dict()
+    mapping['train']['cutof'] = 5.0
+    with pytest.raises(ValueError, match="did you mean 'cutoff'"):
+        walk(OneShotWorkChain, children, config=orm.Dict(mapping))
+
+
+def test_a_code_that_does_not_exist_is_refused(walk, children, config):
+    with pytest.raises(ValueError, match=r"worker\.code: got 'nowhere@localhost'; no such code in this profile"):
+        walk(OneShotWorkChain, children, config=config(worker={'code': 'nowhere@localhost'}))
