@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from aiida import load_profile, orm
+from aiida import load_profile
 from ase import Atoms
 from ase.build import bulk
 
@@ -62,8 +62,11 @@ def energy_volume(potential: PotentialData, config: MLIPConfig, folder: Path) ->
     minima = [i for i in range(1, len(inner) - 1) if inner[i] < inner[i - 1] and inner[i] < inner[i + 1]]
     if len(minima) != 1:
         raise SystemExit(f'the energy-volume curve of {element} has {len(minima)} minima: {inner.round(4).tolist()} eV/atom')
-    best = VOLUMES[minima[0]] * a**3 / 4
-    return f'energy-volume curve of {element} from {VOLUMES[0]:.2f} to {VOLUMES[-1]:.2f} of {a**3 / 4:.2f} Å³/atom: one minimum, at {best:.2f} Å³/atom'
+    start = a**3 / 4
+    return (
+        f'energy-volume curve of {element} from {VOLUMES[0]:.2f} to {VOLUMES[-1]:.2f} of {start:.2f} Å³/atom: '
+        f'one minimum, at {VOLUMES[minima[0]] * start:.2f} Å³/atom'
+    )
 
 
 def main(config_path: Path, folder: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from aiida.engine.processes.calcjobs.calcjob import CalcJobProcessSpec
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 
+from aiida_mlip_autopipe.config.label import JobOptions
+
 FIRST_RUN_FAILURE = 400
 """Exit statuses below this one (contradictory inputs, output missing) are never served from the cache."""
 
@@ -37,15 +39,16 @@ class BandedWorkChainSpec(_BandedExitCodes, WorkChainSpec):
 def job_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return AiiDA's `metadata.options` for settings of the kind `JobOptions`.
 
-    :param options: `num_machines`, `mpi_processes`, `walltime` (s), `queue`, `account`.
+    :param options: `num_machines`, `mpi_processes`, `walltime` (s), `queue`, `account`; what is missing has its default.
     """
-    scheduler = {'queue_name': options['queue'], 'account': options['account']}
+    asked = JobOptions.model_validate(options)
+    scheduler = {'queue_name': asked.queue, 'account': asked.account}
     return {
         'resources': {
-            'num_machines': options['num_machines'],
-            'num_mpiprocs_per_machine': options['mpi_processes'],
+            'num_machines': asked.num_machines,
+            'num_mpiprocs_per_machine': asked.mpi_processes,
         },
-        'max_wallclock_seconds': options['walltime'],
-        'withmpi': options['num_machines'] * options['mpi_processes'] > 1,
+        'max_wallclock_seconds': asked.walltime,
+        'withmpi': asked.num_machines * asked.mpi_processes > 1,
         **{name: value for name, value in scheduler.items() if value is not None},
     }

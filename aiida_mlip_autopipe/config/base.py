@@ -15,6 +15,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, Val
 EXTERNAL_TAG = 'external'
 """Name that pydantic gives to the member of a union which is none of the package's own."""
 
+WHOLE = 'the configuration'
+"""What a mistake is said to be in when it is in no single field."""
+
 UNION_MEMBER = re.compile(r'float|int|bool|str|(literal|constrained-\w+|function-\w+)\b.*')
 """What pydantic puts at the end of a place when no member of a union of plain types fits: not a key of the user."""
 
@@ -71,26 +74,49 @@ def _merged(mistakes: Iterable[Any]) -> list[dict[str, Any]]:
 
 def _explain_one(mistake: dict[str, Any], model: type[BaseModel]) -> str:
     place = mistake['loc']
-    owners = _models_at(model, place[:-1])
-    field = '.'.join(str(part) for part in place if not _is_tag(part)) or 'the configuration'
-    if mistake['type'] == 'extra_forbidden':
-        allowed = list(dict.fromkeys(name for owner in owners for name in owner.model_fields))
-        near = difflib.get_close_matches(str(place[-1]), allowed, n=1)
-        hint = f'did you mean {near[0]!r}? ' if near else ''
-        return f'{field}: unknown key; {hint}allowed here: {", ".join(allowed)}'
-    if mistake['type'] == 'missing':
-        return f'{field}: missing; this key is required'
-    if mistake['type'] == 'model_type':
-        return f'{field}: got {mistake["input"]!r}; it must be a mapping of keys and values'
-    if mistake['type'] == 'union_tag_invalid':
-        tags = str(mistake['ctx']['expected_tags']).replace(f", '{EXTERNAL_TAG}'", '')
-        return f'{field}.labeller: got {mistake["ctx"]["tag"]!r}; this package has {tags}, others come from other packages'
+    field = '.'.join(str(part) for part in place if not _is_tag(part)) or WHOLE
+    explanation = _EXPLANATIONS.get(mistake['type'], _wrong_value)
+    return explanation(field, mistake, model)
+
+
+def _unknown_key(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
+    place = mistake['loc']
+    allowed = list(dict.fromkeys(name for owner in _models_at(model, place[:-1]) for name in owner.model_fields))
+    near = difflib.get_close_matches(str(place[-1]), allowed, n=1)
+    hint = f'did you mean {near[0]!r}? ' if near else ''
+    return f'{field}: unknown key; {hint}allowed here: {", ".join(allowed)}'
+
+
+def _missing_key(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
+    return f'{field}: missing; this key is required'
+
+
+def _no_mapping(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
+    return f'{field}: got {mistake["input"]!r}; it must be a mapping of keys and values'
+
+
+def _unknown_labeller(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
+    tags = str(mistake['ctx']['expected_tags']).replace(f", '{EXTERNAL_TAG}'", '')
+    return f'{field}.labeller: got {mistake["ctx"]["tag"]!r}; this package has {tags}, others come from other packages'
+
+
+def _wrong_value(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
     message = str(mistake['msg']).removeprefix('Value error, ').removeprefix('Assertion failed, ')
-    if mistake['type'] == 'value_error' and isinstance(mistake['input'], dict):
-        known = {name for owner in _models_at(model, place) for name in owner.model_fields}
-        joint = '.' if re.split(r'[ :]', message)[0] in known else ': '
-        return message if field == 'the configuration' else f'{field}{joint}{message}'
-    return f'{field}: got {mistake["input"]!r}; {message[:1].lower()}{message[1:]}{_unit_of(model, place)}'
+    if mistake['type'] != 'value_error' or not isinstance(mistake['input'], dict):
+        return f'{field}: got {mistake["input"]!r}; {message[:1].lower()}{message[1:]}{_unit_of(model, mistake["loc"])}'
+    if field == WHOLE:
+        return message
+    known = {name for owner in _models_at(model, mistake['loc']) for name in owner.model_fields}
+    return f'{field}{"." if re.split(r"[ :]", message)[0] in known else ": "}{message}'
+
+
+_EXPLANATIONS = {
+    'extra_forbidden': _unknown_key,
+    'missing': _missing_key,
+    'model_type': _no_mapping,
+    'union_tag_invalid': _unknown_labeller,
+}
+"""How to tell each kind of mistake, by pydantic's name of it."""
 
 
 def _is_tag(part: Any) -> bool:

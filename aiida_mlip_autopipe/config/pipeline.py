@@ -74,7 +74,8 @@ class MLIPConfig(Settings):
         vacancy = self.generate.vacancy
         if vacancy.count and vacancy.n_vacancies >= n_sites:
             raise ValueError(
-                f'generate.vacancy.n_vacancies: got {vacancy.n_vacancies}; must be less than {n_sites}, the atoms of the smallest cell'
+                f'generate.vacancy.n_vacancies: got {vacancy.n_vacancies}; must be less than {n_sites}, '
+                'the atoms of the smallest cell'
             )
         return self
 

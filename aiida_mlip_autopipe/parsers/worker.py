@@ -19,7 +19,7 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files
 
 UNREADABLE = (InvalidFramesError, FormatError, ValueError, EOFError, zipfile.BadZipFile)
-"""What reading an output raises: contradictory frames, a bad record, text that is no JSON, an archive that is empty or cut off."""
+"""What reading an output raises: contradictory frames, a bad record, text that is no JSON, an empty or broken archive."""
 
 STDERR_TAIL = 400
 """Characters of the standard error that an error message quotes."""

@@ -21,15 +21,7 @@ class ActiveLearningWorkChain(StagesWorkChain):
         """Define the outline."""
         super().define(spec)
         spec.outline(
-            cls.setup,
-            cls.run_generate,
-            cls.inspect_generate,
-            cls.run_select,
-            cls.inspect_select,
-            cls.run_label,
-            cls.inspect_label,
-            cls.run_train,
-            cls.inspect_train,
+            *cls.first_round(),
             while_(cls.should_run_round)(
                 cls.run_explore,
                 cls.inspect_explore,

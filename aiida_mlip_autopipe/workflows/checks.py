@@ -22,6 +22,7 @@ def settings_validator(model: type[BaseModel]) -> Callable[[orm.Dict | None, Any
     """Return a port validator that holds a `Dict` to a model of the config."""
 
     def validate(value: orm.Dict | None, _: Any) -> str | None:
+        """Return what is wrong with the settings, or None."""
         if value is None:
             return None
         try:
@@ -33,8 +34,15 @@ def settings_validator(model: type[BaseModel]) -> Callable[[orm.Dict | None, Any
     return validate
 
 
-options_validator = settings_validator(JobOptions)
-"""Validator of the resources of jobs."""
+def add_options_port(spec: Any) -> None:
+    """Declare the input `options`, the resources of the jobs that a chain submits."""
+    spec.input(
+        'options',
+        valid_type=orm.Dict,
+        validator=settings_validator(JobOptions),
+        default=lambda: orm.Dict(JobOptions().model_dump()),
+        help='Resources of the jobs, as `JobOptions`: walltime in s.',
+    )
 
 
 def validate_config(value: orm.Dict | None, _: Any) -> str | None:

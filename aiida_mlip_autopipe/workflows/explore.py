@@ -11,10 +11,9 @@ from aiida_mlip_autopipe.calculations.explore_functions import summarize_explora
 from aiida_mlip_autopipe.calculations.frames_functions import merge_frames
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
 from aiida_mlip_autopipe.config.explore import InferenceConfig
-from aiida_mlip_autopipe.config.label import JobOptions
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.workflows.checks import find_process, options_validator, settings_validator
+from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process, settings_validator
 
 
 class ExploreWorkChain(WorkChain):
@@ -37,13 +36,7 @@ class ExploreWorkChain(WorkChain):
             validator=settings_validator(InferenceConfig),
             help='Exploration settings, as `InferenceConfig`: temperatures in K, timestep in fs, pressure in GPa.',
         )
-        spec.input(
-            'options',
-            valid_type=orm.Dict,
-            validator=options_validator,
-            default=lambda: orm.Dict(JobOptions().model_dump()),
-            help='Resources of the jobs, as `JobOptions`: walltime in s.',
-        )
+        add_options_port(spec)
         spec.output('candidates', valid_type=FramesData, required=False, help='Frames above `gamma_select` (Å).')
         spec.output('report', valid_type=orm.Dict, required=False, help='One entry for each trajectory, and the highest grade.')
         spec.outline(cls.setup, while_(cls.should_climb)(cls.run_rung, cls.inspect_rung), cls.results)
@@ -51,16 +44,17 @@ class ExploreWorkChain(WorkChain):
 
     def setup(self) -> None:
         """Start at the lowest temperature."""
+        self.ctx.config = InferenceConfig.model_validate(self.inputs.settings.get_dict()).model_dump(mode='json')
         self.ctx.rungs = []
         self.ctx.is_stopped = False
 
     def should_climb(self) -> bool:
         """Whether there is a higher temperature, and nothing was stopped at the one before."""
-        return not self.ctx.is_stopped and len(self.ctx.rungs) < len(self.inputs.settings['temperatures'])
+        return not self.ctx.is_stopped and len(self.ctx.rungs) < len(self.ctx.config['temperatures'])
 
     def run_rung(self) -> Any:
         """Submit the trajectories of the next temperature."""
-        explorer = find_process(self.inputs.settings['explorer'], 'explore.explorer')
+        explorer = find_process(self.ctx.config['explorer'], 'explore.explorer')
         child = self.submit(
             explorer,
             code=self.inputs.code,
@@ -98,4 +92,4 @@ class ExploreWorkChain(WorkChain):
 
     @property
     def _temperature(self) -> float:
-        return float(self.inputs.settings['temperatures'][len(self.ctx.rungs)])
+        return float(self.ctx.config['temperatures'][len(self.ctx.rungs)])

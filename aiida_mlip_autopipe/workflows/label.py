@@ -52,7 +52,7 @@ class LabelWorkChain(WorkChain):
 
     def setup(self) -> ExitCode | None:
         """Find the pseudopotentials and start with nothing done."""
-        self.ctx.config = self.inputs.settings.get_dict()
+        self.ctx.config = DFTConfig.model_validate(self.inputs.settings.get_dict()).model_dump()
         self.ctx.next_frame = 0
         self.ctx.n_frames = len(self.inputs.frames)
         self.ctx.failures = {}

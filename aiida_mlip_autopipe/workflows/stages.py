@@ -58,6 +58,21 @@ class StagesWorkChain(WorkChain):
         spec.exit_code(440, 'ERROR_TRAIN_FAILED', message='Round {round}: training failed: {cause}')
         spec.exit_code(450, 'ERROR_EXPLORE_FAILED', message='Round {round}: exploring failed: {cause}')
 
+    @classmethod
+    def first_round(cls) -> tuple[Any, ...]:
+        """Return the steps of round 0, for the outline."""
+        return (
+            cls.setup,
+            cls.run_generate,
+            cls.inspect_generate,
+            cls.run_select,
+            cls.inspect_select,
+            cls.run_label,
+            cls.inspect_label,
+            cls.run_train,
+            cls.inspect_train,
+        )
+
     def setup(self) -> None:
         """Load the codes and start with nothing bought."""
         self.ctx.config = self.inputs.config.get_dict()

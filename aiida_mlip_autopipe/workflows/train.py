@@ -10,11 +10,10 @@ from aiida.engine import ExitCode, ToContext, WorkChain
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
 from aiida_mlip_autopipe.calculations.train_functions import summarize_training
-from aiida_mlip_autopipe.config.label import JobOptions
 from aiida_mlip_autopipe.config.train import TrainingConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.workflows.checks import find_process, options_validator, settings_validator
+from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process, settings_validator
 
 
 def validate_inputs(inputs: Any, _: Any) -> str | None:
@@ -55,13 +54,7 @@ class TrainWorkChain(WorkChain):
             validator=settings_validator(TrainingConfig),
             help='Training settings, as `TrainingConfig`: cutoff in Å, weights per eV, eV/Å and eV/Å³.',
         )
-        spec.input(
-            'options',
-            valid_type=orm.Dict,
-            validator=options_validator,
-            default=lambda: orm.Dict(JobOptions().model_dump()),
-            help='Resources of the jobs, as `JobOptions`: walltime in s.',
-        )
+        add_options_port(spec)
         spec.inputs.validator = validate_inputs
         spec.output('potential', valid_type=PotentialData, required=False, help='The potential, also where a check failed.')
         spec.output('report', valid_type=orm.Dict, required=False, help='Errors (eV/atom, eV/Å, eV/Å³), grades and checks.')
@@ -74,7 +67,7 @@ class TrainWorkChain(WorkChain):
 
     def run_fit(self) -> Any:
         """Submit the trainer."""
-        trainer = find_process(self.inputs.settings['trainer'], 'train.trainer')
+        trainer = find_process(TrainingConfig.model_validate(self.inputs.settings.get_dict()).trainer, 'train.trainer')
         return ToContext(
             fit=self.submit(
                 trainer,

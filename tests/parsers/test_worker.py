@@ -19,7 +19,7 @@ def temporary(tmp_path):
 
 @pytest.fixture
 def inputs(emt_frames):
-    return {'frames': FramesData(emt_frames(3, labelled=False)), 'settings': orm.Dict({'max_failure_rate': 0.5})}
+    return {'frames': FramesData(emt_frames(3, labelled=False)), 'settings': orm.Dict({'labeller': 'mlip_autopipe.label_ase'})}
 
 
 def files(report=REPORT, **others):

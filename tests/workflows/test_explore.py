@@ -16,7 +16,7 @@ def inputs(emt_frames, fake_potential, worker_code):
         'starts': FramesData(emt_frames(2, labelled=False)),
         'seed': orm.Int(10),
         'round': orm.Int(1),
-        'settings': orm.Dict({'explorer': 'mlip_autopipe.lammps_md', 'temperatures': TEMPERATURES}),
+        'settings': orm.Dict({'temperatures': TEMPERATURES}),
     }
 
 
