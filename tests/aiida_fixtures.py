@@ -204,8 +204,8 @@ def full_config(mapping):
     return lambda **sections: MLIPConfig.from_mapping(mapping(**sections)).to_mapping()
 
 
-@pytest.fixture
-def potential_folder(tmp_path):
+@pytest.fixture(scope='session')
+def potential_folder(tmp_path_factory):
     """Return a factory of folders as a trainer leaves them, without a fit."""
 
     def make(**fields: Any) -> Path:
@@ -219,8 +219,7 @@ def potential_folder(tmp_path):
             'fingerprint': FINGERPRINT,
             'active_set': 'active_set.npz',
         }
-        folder = tmp_path / 'potential'
-        folder.mkdir(exist_ok=True)
+        folder = tmp_path_factory.mktemp('potential')
         (folder / POTENTIAL_RECORD).write_text(PotentialRecord(**{**record, **fields}).to_json(), encoding='utf-8')
         for name in ('param.pod', 'model.pod', 'active_set.npz'):
             (folder / name).write_bytes(name.encode())
@@ -284,7 +283,7 @@ class Parsed(NamedTuple):
         return '' if self.node.is_finished_ok else str(self.node.exit_message)
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def fake_process(localhost):
     """Return a factory of stored process nodes that ended as told."""
 
@@ -354,12 +353,16 @@ def parse(finished_calc_node, tmp_path):
 
 
 class Walk(NamedTuple):
-    """A work chain whose outline was walked: children that it submitted, how it ended, what it attached."""
+    """A work chain whose outline was walked: children that it submitted, how it ended, what it attached.
+
+    `steps` holds for each step the names in the context of the children that it waits for.
+    """
 
     process: Any
     submitted: list[tuple[type, dict[str, Any]]]
     exit_code: ExitCode | None
     outputs: dict[str, Any]
+    steps: list[list[str]]
 
     @property
     def names(self) -> list[str]:
@@ -372,7 +375,7 @@ class Walk(NamedTuple):
         return next((name for name, code in codes if self.exit_code and code.status == self.exit_code.status), '')
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def walk(aiida_profile):
     """Return a function that walks the real outline of a work chain; `answer(process_class, inputs)` gives each child."""
 
@@ -391,7 +394,7 @@ def walk(aiida_profile):
 
         process.submit = submit
         stepper = process.spec().get_outline().create_stepper(process)
-        exit_code = None
+        exit_code, steps = None, []
         is_finished = False
         while not is_finished:
             try:
@@ -402,7 +405,8 @@ def walk(aiida_profile):
                 exit_code, is_finished = result, True
             elif isinstance(result, dict):
                 process.ctx.update(result)
-        return Walk(process, submitted, exit_code, dict(process.outputs))
+            steps.append(sorted(result) if isinstance(result, dict) else [])
+        return Walk(process, submitted, exit_code, dict(process.outputs), steps)
 
     return run
 

@@ -8,11 +8,10 @@ AIIDA_FOLDERS = ('data', 'calculations', 'parsers', 'workflows', 'cli')
 FIXTURES = 'tests.aiida_fixtures'
 
 
-def pytest_configure():
-    """AiiDA looks for `verdi` when it is imported; without it no daemon starts from an environment that is not activated."""
-    programs = str(Path(sys.executable).parent)
-    if programs not in os.environ['PATH'].split(os.pathsep):
-        os.environ['PATH'] = os.pathsep.join([programs, os.environ['PATH']])
+# AiiDA looks for `verdi` when it is imported; without it no daemon starts from an environment that is not activated.
+PROGRAMS = str(Path(sys.executable).parent)
+if PROGRAMS not in os.environ['PATH'].split(os.pathsep):
+    os.environ['PATH'] = os.pathsep.join([PROGRAMS, os.environ['PATH']])
 
 
 def pytest_pycollect_makemodule(module_path, parent):

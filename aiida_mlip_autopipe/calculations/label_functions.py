@@ -9,6 +9,7 @@ from aiida import orm
 from aiida.engine import calcfunction
 from aiida.plugins import DataFactory
 
+from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
@@ -71,7 +72,11 @@ def collect_labels(
             continue
         index = int(name.removeprefix('trajectory_'))
         parameters = results[port_of('parameters', index)]
-        result = read_result(parameters.get_dict(), _last_step(results[name]))
+        try:
+            result = read_result(parameters.get_dict(), _last_step(results[name]))
+        except FormatError as error:
+            failed.append(Failure(index, str(pool.uid[index]), str(error)))
+            continue
         label = Label(result.energy, result.forces, result.stress)
         if reason := label.problem(force_cap=config.force_cap, is_converged=result.converged):
             failed.append(Failure(index, str(pool.uid[index]), reason))

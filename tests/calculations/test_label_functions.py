@@ -13,6 +13,7 @@ STRESS = np.array([[1.0, 0.1, 0.2], [0.1, 2.0, 0.3], [0.2, 0.3, 3.0]])
 """GPa, with QE's sign: positive under compression."""
 
 FORCE_CAP = 5.0
+PSEUDOS = {'Cu': {'md5': 'a', 'z_valence': 11.0}, 'Au': {'md5': 'b', 'z_valence': 11.0}}
 
 
 def settings(**values):
@@ -30,8 +31,9 @@ def test_names_of_nodes():
 
 
 def test_every_frame_gets_a_structure_and_a_mesh(frames):
-    nodes = prepare_labels(FramesData(frames), settings())
-    assert set(nodes) == {*(f'{kind}_{i:05d}' for kind in ('structure', 'kpoints') for i in range(3)), 'parameters_00008'}
+    nodes = prepare_labels(FramesData(frames), settings(), orm.Dict(PSEUDOS))
+    kinds = ('structure', 'kpoints', 'parameters')
+    assert set(nodes) == {f'{kind}_{i:05d}' for kind in kinds for i in range(3)}
     for index in range(3):
         atoms = nodes[port_of('structure', index)].get_ase()
         np.testing.assert_allclose(atoms.positions, frames.atoms(index).positions)
@@ -42,18 +44,17 @@ def test_every_frame_gets_a_structure_and_a_mesh(frames):
 
 
 def test_isolated_atoms_are_calculated_at_gamma(frames, references):
-    nodes = prepare_labels(FramesData(Frames.concatenate([references, frames])), settings())
+    nodes = prepare_labels(FramesData(Frames.concatenate([references, frames])), settings(), orm.Dict(PSEUDOS))
     assert references.config_type[0] == ISOLATED_ATOM
     assert nodes['kpoints_00000'].get_kpoints_mesh()[0] == [1, 1, 1]
     assert nodes['kpoints_00002'].get_kpoints_mesh()[0] != [1, 1, 1]
 
 
-def test_parameters_are_shared_by_frames_of_the_same_size(frames, references):
-    nodes = prepare_labels(FramesData(Frames.concatenate([references, frames])), settings(conv_thr_per_atom=1e-8))
+def test_the_parameters_of_a_frame_fit_its_size(frames, references):
+    nodes = prepare_labels(FramesData(Frames.concatenate([references, frames])), settings(conv_thr_per_atom=1e-8), orm.Dict(PSEUDOS))
     found = {name: node.get_dict() for name, node in nodes.items() if name.startswith('parameters')}
-    assert set(found) == {'parameters_00001', 'parameters_00008'}
-    assert found['parameters_00008']['ELECTRONS']['conv_thr'] == pytest.approx(8e-8)
-    assert found['parameters_00001']['SYSTEM']['ecutrho'] == 80.0
+    assert found['parameters_00002']['ELECTRONS']['conv_thr'] == pytest.approx(8e-8)
+    assert found['parameters_00000']['SYSTEM']['ecutrho'] == 80.0
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def output(fake_process, frames):
 
 
 def collect(frames, failures=None, pseudos=None, **results):
-    given = orm.Dict(pseudos or {'Cu': 'md5a', 'Au': 'md5b'}), orm.Dict(failures or {})
+    given = orm.Dict(pseudos or PSEUDOS), orm.Dict(failures or {})
     return collect_labels(FramesData(frames), settings(), *given, **results)
 
 
@@ -155,7 +156,7 @@ def test_the_fingerprint_is_one_for_all_frames_and_changes_with_the_level_of_the
         fingerprint(creator_version='7.3'),
         fingerprint(dft_exchange_correlation='PBE'),
         fingerprint(lsda=True),
-        fingerprint(pseudos={'Cu': 'md5a', 'Au': 'other'}),
+        fingerprint(pseudos={**PSEUDOS, 'Au': {'md5': 'other', 'z_valence': 11.0}}),
     ]
     assert len({plain, *others}) == 5
 

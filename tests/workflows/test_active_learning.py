@@ -1,7 +1,9 @@
 import pytest
+from aiida import orm
 
 from aiida_mlip_autopipe.science.stopping import RoundSummary
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain, _history
+from tests.workflows.conftest import Children
 
 ROUND_0 = ['GenerateCalculation', 'SurrogateCalculation', 'LabelAseCalculation', 'TrainWorkChain']
 ROUND_N = ['ExploreWorkChain', 'SurrogateCalculation', 'LabelAseCalculation', 'TrainWorkChain', 'EvaluateCalculation']
@@ -13,20 +15,27 @@ def loop(walk, children, config):
     return lambda **limits: walk(ActiveLearningWorkChain, children, config=config(loop={**LOOP, **limits}))
 
 
+@pytest.fixture(scope='module')
+def plain(walk, fake_process, emt_frames, potential_folder, full_config, worker_code):
+    """The loop in which nothing goes wrong, walked once."""
+    config = orm.Dict(full_config(loop=LOOP))
+    return walk(ActiveLearningWorkChain, Children(fake_process, emt_frames, potential_folder), config=config)
+
+
 def inputs_of(found, name):
     return [inputs for process, inputs in found.submitted if process.__name__ == name]
 
 
-def test_rounds_follow_each_other(loop):
-    found = loop()
+def test_rounds_follow_each_other(plain):
+    found = plain
     assert found.exit_code is None
     assert found.names == ROUND_0 + 2 * ROUND_N
     assert set(found.outputs) == {'potential', 'frames', 'train_frames', 'test_frames', 'references', 'report'}
     assert [entry['round'] for entry in found.outputs['report']['rounds']] == [0, 1, 2]
 
 
-def test_the_last_round_gets_what_is_left_of_the_budget(loop):
-    found = loop()
+def test_the_last_round_gets_what_is_left_of_the_budget(plain):
+    found = plain
     assert [inputs['budget'].value for inputs in inputs_of(found, 'SurrogateCalculation')] == [12, 5, 3]
     report = found.outputs['report'].get_dict()
     assert [entry['labels_bought'] for entry in report['rounds']] == [14, 5, 3]
@@ -40,22 +49,22 @@ def test_a_spent_budget_ends_the_loop_after_round_0(loop):
     assert found.outputs['report']['stop_reason'] == 'budget_exhausted'
 
 
-def test_later_rounds_know_what_is_labelled(loop):
-    found = loop()
+def test_later_rounds_know_what_is_labelled(plain):
+    found = plain
     known = [len(inputs['known']) if 'known' in inputs else 0 for inputs in inputs_of(found, 'SurrogateCalculation')]
     assert known == [0, 14, 19]
 
 
-def test_the_test_set_stays_and_the_training_set_grows(loop):
-    fits = inputs_of(loop(), 'TrainWorkChain')
+def test_the_test_set_stays_and_the_training_set_grows(plain):
+    fits = inputs_of(plain, 'TrainWorkChain')
     assert len({fit['test_frames'].uuid for fit in fits}) == 1
     assert len({fit['references'].uuid for fit in fits}) == 1
     sizes = [len(fit['train_frames']) for fit in fits]
     assert sizes[1:] == [sizes[0] + 5, sizes[0] + 8]
 
 
-def test_the_old_potential_is_tested_on_labels_it_has_not_seen(loop):
-    found = loop()
+def test_the_old_potential_is_tested_on_labels_it_has_not_seen(plain):
+    found = plain
     tests, fits = inputs_of(found, 'EvaluateCalculation'), inputs_of(found, 'TrainWorkChain')
     assert [len(inputs['frames']) for inputs in tests] == [5, 3]
     explored = [inputs['potential'].uuid for inputs in inputs_of(found, 'ExploreWorkChain')]
@@ -64,8 +73,8 @@ def test_the_old_potential_is_tested_on_labels_it_has_not_seen(loop):
     assert not first_fit & set(tests[0]['frames'].frames.uid.tolist())
 
 
-def test_starts_come_from_the_training_set_only(loop):
-    found = loop()
+def test_starts_come_from_the_training_set_only(plain):
+    found = plain
     test = set(found.outputs['test_frames'].frames.lineage.tolist())
     for inputs in inputs_of(found, 'ExploreWorkChain'):
         starts = inputs['starts'].frames
@@ -73,8 +82,8 @@ def test_starts_come_from_the_training_set_only(loop):
         assert not set(starts.lineage.tolist()) & test
 
 
-def test_no_two_rounds_share_a_seed(loop):
-    seeds = [inputs['seed'].value for inputs in inputs_of(loop(), 'SurrogateCalculation')]
+def test_no_two_rounds_share_a_seed(plain):
+    seeds = [inputs['seed'].value for inputs in inputs_of(plain, 'SurrogateCalculation')]
     assert seeds == [7, 1007, 2007]
 
 

@@ -2,15 +2,17 @@ import pytest
 from aiida import orm
 
 from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.config.label import JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.train import TrainingConfig
 from aiida_mlip_autopipe.workflows.checks import (
+    add_options_port,
     check_profile,
     find_code,
     find_process,
     find_pseudos,
-    options_validator,
     settings_validator,
     validate_config,
 )
@@ -97,8 +99,13 @@ def test_a_port_is_held_to_its_model():
     assert len(validate(orm.Dict({'cutoff': 50.0, 'basis': 'XL'}), None).splitlines()) == 2
 
 
-def test_options_are_held_to_their_model():
-    assert options_validator(orm.Dict({'walltime': 0}), None).startswith('walltime: got 0;')
+def test_options_are_held_to_their_model_and_have_defaults():
+    spec = BandedWorkChainSpec()
+    add_options_port(spec)
+    port = spec.inputs['options']
+    assert port.default().get_dict() == JobOptions().model_dump()
+    assert port.validate(orm.Dict({'walltime': 10})) is None
+    assert 'walltime: got 0;' in port.validate(orm.Dict({'walltime': 0})).message
 
 
 def test_a_config_is_held_to_its_model_and_to_the_profile(mapping, worker_code):

@@ -6,6 +6,7 @@ from aiida.plugins import CalculationFactory
 
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 from aiida_mlip_autopipe.workflows.stages import SEED_STRIDE
+from tests.workflows.conftest import Children
 
 BUDGET = {'max_labels': 11, 'initial_labels': 9}
 
@@ -13,6 +14,13 @@ BUDGET = {'max_labels': 11, 'initial_labels': 9}
 @pytest.fixture
 def one_shot(walk, children, config):
     return lambda **sections: walk(OneShotWorkChain, children, config=config(**sections))
+
+
+@pytest.fixture(scope='module')
+def plain(walk, fake_process, emt_frames, potential_folder, full_config, worker_code):
+    """The run in which nothing goes wrong, walked once."""
+    config = orm.Dict(full_config(worker={'options': {'walltime': 77, 'queue': 'short'}}))
+    return walk(OneShotWorkChain, Children(fake_process, emt_frames, potential_folder), config=config)
 
 
 def inputs_of(found, name):
@@ -35,29 +43,29 @@ def test_isolated_atoms_are_paid_from_the_budget(one_shot):
     assert 'known' not in select
 
 
-def test_the_split_keeps_lineages_together(one_shot):
-    outputs = one_shot().outputs
+def test_the_split_keeps_lineages_together(plain):
+    outputs = plain.outputs
     train, test = (outputs[name].frames for name in ('train_frames', 'test_frames'))
     assert len(train) + len(test) + len(outputs['references']) == len(outputs['frames'])
     assert not set(train.lineage.tolist()) & set(test.lineage.tolist())
     assert set(outputs['references'].frames.config_type.tolist()) == {'isolated_atom'}
 
 
-def test_jobs_get_the_options_of_the_config(one_shot):
-    found = one_shot(worker={'options': {'walltime': 77, 'queue': 'short'}})
+def test_jobs_get_the_options_of_the_config(plain):
+    found = plain
     options = inputs_of(found, 'GenerateCalculation')[0]['metadata']['options']
     assert (options['max_wallclock_seconds'], options['queue_name']) == (77, 'short')
     assert inputs_of(found, 'TrainWorkChain')[0]['options']['walltime'] == 77
 
 
-def test_stages_are_named_in_their_links(one_shot):
-    found = one_shot()
+def test_stages_are_named_in_their_links(plain):
+    found = plain
     labels = [inputs['metadata']['call_link_label'] for _, inputs in found.submitted]
     assert labels == ['generate_00', 'select_00', 'label_00', 'train_00']
 
 
-def test_the_seed_is_the_one_of_the_config(one_shot):
-    found = one_shot()
+def test_the_seed_is_the_one_of_the_config(plain):
+    found = plain
     assert {inputs['seed'].value for _, inputs in found.submitted if 'seed' in inputs} == {7}
     assert SEED_STRIDE > 1
 
