@@ -76,8 +76,8 @@ def main(config_path: Path, folder: Path) -> None:
     started = time.monotonic()
     node = submit_run(config_path, one_shot=False, wait=True)
     minutes = (time.monotonic() - started) / 60
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / f'run-{node.pk}'
+    target.mkdir(parents=True, exist_ok=True)
     export_run(str(node.pk), db=folder / 'train.db', extxyz=target / 'train.xyz', potential=target / 'potential')
     potential = node.outputs.potential
     report, last = node.outputs.report, [r for r in node.outputs.report['rounds'] if r['test_errors']][-1]

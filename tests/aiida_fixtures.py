@@ -54,7 +54,7 @@ __all__ = [
     'submit_and_await',
 ]
 
-OPTIONS = {'runner.poll.interval': 1, 'transport.task_retry_initial_interval': 1}
+OPTIONS = {'daemon.timeout': 60, 'runner.poll.interval': 1, 'transport.task_retry_initial_interval': 1}
 PSEUDO_FOLDER = Path('/usr/share/espresso/pseudo')
 PSEUDOS = ('Al.pz-vbc.UPF', 'Mg.pz-n-vbc.UPF')
 PW = Path('/usr/bin/pw.x')
@@ -375,6 +375,11 @@ class Walk(NamedTuple):
         return next((name for name, code in codes if self.exit_code and code.status == self.exit_code.status), '')
 
 
+def _copied(values: Any) -> dict[str, Any]:
+    # Defaults are filled in place, and a step may give the same options to two children.
+    return {name: _copied(value) if isinstance(value, dict) else value for name, value in values.items()}
+
+
 @pytest.fixture(scope='session')
 def walk(aiida_profile):
     """Return a function that walks the real outline of a work chain; `answer(process_class, inputs)` gives each child."""
@@ -387,7 +392,7 @@ def walk(aiida_profile):
             if isinstance(child, ProcessBuilder):
                 child, values = child.process_class, child._inputs(prune=True)
             ports = child.spec().inputs
-            problem = ports.validate(ports.pre_process(dict(values)))
+            problem = ports.validate(ports.pre_process(_copied(values)))
             assert problem is None, problem
             submitted.append((child, values))
             return answer(child, values)

@@ -27,5 +27,4 @@ class PodCalculation(WorkerCalculation):
         spec.input('seed', valid_type=orm.Int, help='Seed of everything random, dimensionless.')
         spec.inputs['settings'].help = 'Training settings, as `TrainingConfig`: cutoff in Å, weights per eV, eV/Å and eV/Å³.'
         spec.output('potential', valid_type=PotentialData, required=False, help='The fitted potential with its active set.')
-        spec.exit_code(420, 'ERROR_NOT_FINITE', message='The fit gave a training error that is not finite: {errors}')
         spec.exit_code(330, 'ERROR_POTENTIAL_MISSING', message='The trainer ended without a readable potential: {cause}')

@@ -48,6 +48,7 @@ def state_lines(node: orm.WorkChainNode) -> list[str]:
     """Return the lines that tell the state of a run, what it cost and where its results are."""
     state = node.process_state.value if node.process_state else 'unknown'
     lines = [f'run {node.pk} ({node.process_label}): {state}']
+    lines += [f'  now: {_progress(child)}' for child in node.called if not child.is_terminated]
     if (node.is_finished and not node.is_finished_ok) or node.is_excepted:
         lines.append(f'  failed: {node.exit_message or node.exception}')
     if 'report' in node.outputs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from aiida_mlip_autopipe.parsers.worker import WorkerParser
 
 
 class PodParser(WorkerParser):
-    """Attaches the potential, and refuses a fit whose errors are not finite."""
+    """Attaches the potential, and refuses a fit without one."""
 
     def attach(self, folder: Path, report: dict[str, Any]) -> None:
         """Attach the potential."""
@@ -23,10 +22,7 @@ class PodParser(WorkerParser):
             self.out('potential', PotentialData.from_folder(folder / files.POTENTIAL, training_uuid=uuid))
 
     def judge(self, report: dict[str, Any]) -> ExitCode | None:
-        """Return an error when the potential is missing or its training errors are not finite."""
-        if 'potential' not in self.outputs:
-            return self.exit_codes.ERROR_POTENTIAL_MISSING.format(cause=f'no folder {files.POTENTIAL}')
-        errors = report['training_errors']
-        if not all(math.isfinite(value) for value in errors.values()):
-            return self.exit_codes.ERROR_NOT_FINITE.format(errors=errors)
-        return None
+        """Return an error when the potential is missing."""
+        if 'potential' in self.outputs:
+            return None
+        return self.exit_codes.ERROR_POTENTIAL_MISSING.format(cause=f'no folder {files.POTENTIAL}')

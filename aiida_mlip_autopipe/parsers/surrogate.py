@@ -19,6 +19,8 @@ class SurrogateParser(WorkerParser):
 
     def judge(self, report: dict[str, Any]) -> ExitCode | None:
         """Return an error when no candidate is left."""
+        if 'selection' not in self.outputs:
+            return self.exit_codes.ERROR_OUTPUT_UNREADABLE.format(cause='the selection is missing')
         if report['counts']['selected'] > 0:
             return None
         return self.exit_codes.ERROR_NOTHING_SELECTED.format(n_frames=report['counts']['generated'], reasons=report['reasons'])

@@ -13,6 +13,7 @@ from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
 from aiida_mlip_autopipe.calculations.report_functions import summarize_round, summarize_run
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
 from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.workflows.checks import find_code, find_process, validate_config
@@ -75,7 +76,7 @@ class StagesWorkChain(WorkChain):
 
     def setup(self) -> None:
         """Load the codes and start with nothing bought."""
-        self.ctx.config = self.inputs.config.get_dict()
+        self.ctx.config = MLIPConfig.from_mapping(self.inputs.config.get_dict()).to_mapping()
         self.ctx.worker = find_code(self.ctx.config['worker']['code'], 'worker.code')
         self.ctx.label_code = find_code(self.ctx.config['label']['code'], 'label.code')
         self.ctx.round = 0

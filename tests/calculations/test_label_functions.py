@@ -51,7 +51,9 @@ def test_isolated_atoms_are_calculated_at_gamma(frames, references):
 
 
 def test_the_parameters_of_a_frame_fit_its_size(frames, references):
-    nodes = prepare_labels(FramesData(Frames.concatenate([references, frames])), settings(conv_thr_per_atom=1e-8), orm.Dict(PSEUDOS))
+    nodes = prepare_labels(
+        FramesData(Frames.concatenate([references, frames])), settings(conv_thr_per_atom=1e-8), orm.Dict(PSEUDOS)
+    )
     found = {name: node.get_dict() for name, node in nodes.items() if name.startswith('parameters')}
     assert found['parameters_00002']['ELECTRONS']['conv_thr'] == pytest.approx(8e-8)
     assert found['parameters_00000']['SYSTEM']['ecutrho'] == 80.0

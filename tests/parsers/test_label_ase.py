@@ -8,7 +8,10 @@ from aiida_mlip_autopipe.data.frames import FramesData
 
 @pytest.fixture
 def inputs(emt_frames):
-    return {'frames': FramesData(emt_frames(4, labelled=False)), 'settings': orm.Dict({'labeller': 'mlip_autopipe.label_ase', 'max_failure_rate': 0.25})}
+    return {
+        'frames': FramesData(emt_frames(4, labelled=False)),
+        'settings': orm.Dict({'labeller': 'mlip_autopipe.label_ase', 'max_failure_rate': 0.25}),
+    }
 
 
 def files(n_failed):

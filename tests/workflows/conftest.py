@@ -12,6 +12,15 @@ from tests.aiida_fixtures import FINGERPRINT
 
 ERRORS = {'energy_rmse': 0.01, 'force_rmse': 0.1, 'stress_rmse': None, 'n_frames': 4}
 
+STAGES = {
+    'GenerateCalculation': '_generate',
+    'SurrogateCalculation': '_select',
+    'LabelAseCalculation': '_label',
+    'TrainWorkChain': '_train',
+    'EvaluateCalculation': '_evaluate',
+    'ExploreWorkChain': '_explore',
+}
+
 
 def trajectory(**values):
     """Return the entry of one MD run."""
@@ -38,16 +47,16 @@ class Children:
         if done > self.fail.get(name, 10**6):
             outputs = self._partial(name, inputs)
             return self._make(kind, status=410, message=f'{name} broke', outputs=outputs)
-        return getattr(self, f'_{name}')(inputs, kind)
+        return getattr(self, STAGES[name])(inputs, kind)
 
     def _partial(self, name, inputs):
         return {'quarantined': FramesData(inputs['frames'].frames.take([0]))} if name.startswith('Label') else {}
 
-    def _GenerateCalculation(self, inputs, kind):
+    def _generate(self, inputs, kind):
         frames = self._frames(self.n_generated, labelled=False)
         return self._make(kind, outputs={'frames': FramesData(frames), 'report': orm.Dict({'n_frames': len(frames)})})
 
-    def _SurrogateCalculation(self, inputs, kind):
+    def _select(self, inputs, kind):
         n_frames = len(inputs['frames'])
         count = 0 if self.nothing_selected else min(n_frames, inputs['budget'].value)
         selection = orm.ArrayData({'indices': np.arange(count), 'reasons': np.array([''] * n_frames)})
@@ -57,7 +66,7 @@ class Children:
             return self._make(kind, outputs=outputs)
         return self._make(kind, outputs=outputs, status=420, message='None was selected')
 
-    def _LabelAseCalculation(self, inputs, kind):
+    def _label(self, inputs, kind):
         frames = inputs['frames'].frames
         labelled, failed = [], []
         for index, atoms in enumerate(frames):
@@ -76,16 +85,16 @@ class Children:
             outputs['quarantined'] = FramesData(frames.take(failed))
         return self._make(kind, outputs=outputs)
 
-    def _TrainWorkChain(self, inputs, kind):
+    def _train(self, inputs, kind):
         errors = {**ERRORS, 'force_rmse': self.force_rmse}
         report = {'train_errors': errors, 'test_errors': errors, 'gamma_max': 1.2}
         potential = PotentialData.from_folder(self._potential())
         return self._make(kind, outputs={'potential': potential, 'report': orm.Dict(report)})
 
-    def _EvaluateCalculation(self, inputs, kind):
+    def _evaluate(self, inputs, kind):
         return self._make(kind, outputs={'report': orm.Dict({'errors': copy.deepcopy(ERRORS), 'gamma_max': 3.0})})
 
-    def _ExploreWorkChain(self, inputs, kind):
+    def _explore(self, inputs, kind):
         loop_round = inputs['round'].value
         report = {
             'n_trajectories': 2,

@@ -104,13 +104,13 @@ def test_without_candidates_and_above_the_target_the_coverage_is_exhausted(loop,
 
 
 def test_candidates_of_which_none_is_new_end_the_loop(loop, children):
-    original = children._SurrogateCalculation
+    original = children._select
 
     def nothing_later(inputs, kind):
         children.nothing_selected = 'known' in inputs
         return original(inputs, kind)
 
-    children._SurrogateCalculation = nothing_later
+    children._select = nothing_later
     found = loop()
     assert found.names == [*ROUND_0, 'ExploreWorkChain', 'SurrogateCalculation']
     report = found.outputs['report'].get_dict()

@@ -1,0 +1,102 @@
+import pytest
+from aiida import orm
+from aiida.engine import ProcessState
+
+from aiida_mlip_autopipe.cli import commands
+from aiida_mlip_autopipe.cli.commands import failure_of, load_run
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.formats.extxyz import read_extxyz
+
+
+def test_generate_counts_and_writes(run_cli, config_file, tmp_path, count_processes):
+    before, path = count_processes(), tmp_path / 'frames.extxyz'
+    result = run_cli('generate', config_file(), '--output', path)
+    assert result.exit_code == 0
+    frames = read_extxyz(path)
+    total = next(line for line in result.output.splitlines() if line.startswith('total'))
+    assert total.split()[1] == str(len(frames))
+    assert f'from {len(set(frames.lineage.tolist()))} lineages' in total
+    assert result.output.endswith(f'written to {path}\n')
+    assert count_processes() == before
+
+
+def test_generate_is_the_same_again(run_cli, config_file, tmp_path):
+    uids = []
+    for name in ('a.extxyz', 'b.extxyz'):
+        run_cli('generate', config_file(), '--output', tmp_path / name)
+        uids.append(read_extxyz(tmp_path / name).uid.tolist())
+    assert uids[0] == uids[1]
+
+
+@pytest.fixture
+def submitted(monkeypatch, fake_process, worker_code):
+    """Take what would be submitted, with a daemon that says that it runs."""
+    calls = []
+
+    class Client:
+        is_daemon_running = True
+
+    def submit(chain, **inputs):
+        calls.append((chain.__name__, inputs))
+        report = orm.Dict({'stop_reason': 'converged', 'labels_total': 3})
+        return fake_process(orm.WorkChainNode, label=chain.__name__, outputs={'report': report}, **outcome)
+
+    outcome = {}
+    monkeypatch.setattr(commands, 'get_daemon_client', Client)
+    monkeypatch.setattr(commands, 'submit', submit)
+    return calls, outcome
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'chain'),
+    [(['run'], 'ActiveLearningWorkChain'), (['run', '--one-shot'], 'OneShotWorkChain'), (['run-cycle-02'], 'OneShotWorkChain')],
+)
+def test_run_submits_the_chain_with_its_name(run_cli, config_file, submitted, full_config, arguments, chain):
+    calls, _ = submitted
+    path = config_file()
+    result = run_cli(*arguments, path)
+    assert result.exit_code == 0, result.output
+    ((name, inputs),) = calls
+    assert name == chain
+    assert inputs['config'].get_dict() == full_config()
+    assert inputs['metadata']['label'] == 'test'
+    assert str(path) in inputs['metadata']['description']
+    assert f'submitted {chain} with PK ' in result.output
+    assert 'mlip-auto status' in result.output
+
+
+@pytest.mark.parametrize('command', ['run', 'run-cycle-02'])
+def test_waiting_ends_with_a_summary(run_cli, config_file, worker_code, submitted, command):
+    result = run_cli(command, '--wait', config_file())
+    assert result.exit_code == 0
+    assert 'stopped because: converged' in result.output
+
+
+def test_waiting_for_a_run_that_fails_is_an_error(run_cli, config_file, worker_code, submitted):
+    submitted[1].update(status=430, message='Round 0: labelling failed')
+    result = run_cli('run', '--wait', config_file())
+    assert result.exit_code == 1
+    assert result.output.count('Error: ') == 1
+    assert 'did not end well: Round 0: labelling failed (verdi process report' in result.output
+
+
+def test_status_of_a_run(run_cli, finished_run):
+    node = finished_run()
+    result = run_cli('status', node.pk)
+    assert result.exit_code == 0
+    assert result.output.startswith(f'run {node.pk} (ActiveLearningWorkChain): finished\n')
+
+
+def test_a_run_is_found_by_pk_and_uuid(finished_run):
+    node = finished_run()
+    assert load_run(str(node.pk)).pk == load_run(node.uuid).pk == node.pk
+
+
+def test_what_is_no_run_is_refused(aiida_profile):
+    with pytest.raises(InputError, match='a Int; expected'):
+        load_run(str(orm.Int(1).store().pk))
+
+
+def test_why_a_process_failed(fake_process):
+    assert failure_of(fake_process(status=1, message='because')) == 'because'
+    assert failure_of(fake_process(state=ProcessState.KILLED)) == 'killed'
