@@ -37,3 +37,9 @@ def test_an_empty_selection_is_attached_with_the_error(parse, tmp_path, inputs):
 def test_a_selection_with_objects_inside_is_unreadable(parse, tmp_path, inputs):
     np.savez(tmp_path / 'temporary' / 'selection.npz', indices=np.array([None]))
     assert parse('surrogate', files(1), **inputs).node.exit_status == 320
+
+
+def test_a_missing_selection_is_an_error(parse, inputs):
+    parsed = parse('surrogate', files(1), **inputs)
+    assert parsed.node.exit_status == 320
+    assert parsed.error == 'An output cannot be read: the selection is missing'

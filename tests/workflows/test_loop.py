@@ -1,17 +1,23 @@
 """The whole loop through a real daemon, with EMT in place of Quantum ESPRESSO."""
 
 import re
+import runpy
+import sys
+import time
+from pathlib import Path
 
 import ase.db
 import pytest
+import yaml
 from aiida import orm
 
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
-from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 
 pytestmark = [pytest.mark.daemon, pytest.mark.lammps]
 
 TIMEOUT = 800
+EXAMPLES = Path(__file__).parents[2] / 'examples'
 STAGES = {
     'GenerateCalculation',
     'SurrogateCalculation',
@@ -31,21 +37,21 @@ def config(full_config):
 
 
 @pytest.fixture(scope='module')
-def run(request, config, worker_code):
-    """Run the loop once; the fixtures of AiiDA for the daemon are made for single tests."""
-    from aiida.engine import submit  # noqa: PLC0415
-
+def run(request, config, worker_code, tmp_path_factory):
+    """Run the loop once, submitted by the example; the fixtures of AiiDA for the daemon are made for single tests."""
     client = request.getfixturevalue('daemon_client')
     if not client.is_daemon_running:
         client.start_daemon()
-    node = submit(ActiveLearningWorkChain, config=orm.Dict(config))
+    path = tmp_path_factory.mktemp('loop') / 'config.yaml'
+    path.write_text(yaml.safe_dump(config), encoding='utf-8')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, 'argv', ['run_active_learning.py', str(path)])
+        node = runpy.run_path(str(EXAMPLES / 'almg' / 'run_active_learning.py'))['node']
     wait_for(node)
     return node
 
 
 def wait_for(node):
-    import time  # noqa: PLC0415
-
     end = time.monotonic() + TIMEOUT
     while not node.is_terminated and time.monotonic() < end:
         time.sleep(0.5)
@@ -138,3 +144,11 @@ def test_export_writes_everything_once(run, run_cli, tmp_path):
     assert re.search(r'^mass 1 63\.5\d+\nmass 2 196\.\d+\npair_style ', text)
     for name in run.outputs.potential.base.repository.list_object_names():
         assert (tmp_path / 'potential' / name).is_file()
+
+
+def test_the_potential_holds_a_crystal_together(run, config, tmp_path):
+    demo = runpy.run_path(str(EXAMPLES / 'demo.py'))
+    atoms = demo['random_alloy'](MLIPConfig.from_mapping(config))
+    assert len(atoms) == 108
+    run.outputs.potential.write(tmp_path)
+    assert '1000 steps of NVT at 300 K on 108 atoms' in demo['run_md'](run.outputs.potential, atoms, tmp_path)
