@@ -11,8 +11,8 @@ import pytest
 import yaml
 from aiida import orm
 
-from aiida_mlip_autopipe.formats.extxyz import read_extxyz
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.formats.extxyz import read_extxyz
 
 pytestmark = [pytest.mark.daemon, pytest.mark.lammps]
 
