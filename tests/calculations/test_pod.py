@@ -15,7 +15,6 @@ def test_the_ports():
     assert {'frames', 'references', 'elements', 'seed', 'settings', 'code'} <= set(spec.inputs)
     assert spec.outputs['potential'].valid_type is PotentialData
     assert spec.exit_codes.ERROR_POTENTIAL_MISSING.status == 330
-    assert spec.exit_codes.ERROR_NOT_FINITE.status == 420
 
 
 @pytest.mark.lammps
