@@ -101,12 +101,8 @@ make_profile() {
 }
 
 start_daemon() {
-    if verdi daemon status >/dev/null 2>&1; then
-        say "Restarting the AiiDA daemon, so that it runs the present code."
-        verdi daemon restart >/dev/null 2>&1 || fail "the daemon could not be restarted" "look at: verdi daemon logshow"
-        return
-    fi
-    say "Starting the AiiDA daemon with two workers."
+    say "Starting the AiiDA daemon with two workers; one that ran before is stopped first, so that the present code is used."
+    verdi daemon stop >/dev/null 2>&1 || true # none was running, or one was killed: the start below cleans up after it
     verdi daemon start 2 >/dev/null || fail "the daemon could not be started" "look at: verdi daemon status, and $AIIDA_PATH/.aiida/daemon/log"
 }
 
