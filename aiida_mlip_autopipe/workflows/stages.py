@@ -13,6 +13,7 @@ from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
 from aiida_mlip_autopipe.calculations.report_functions import summarize_round, summarize_run
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
 from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
+from aiida_mlip_autopipe.common.units import MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
@@ -285,7 +286,7 @@ class StagesWorkChain(WorkChain):
 def _sentence(entry: dict[str, Any]) -> str:
     test = entry['test_errors']
     errors = (
-        f'frozen test set {1000 * test["energy_rmse"]:.1f} meV/atom, {1000 * test["force_rmse"]:.0f} meV/Å'
+        f'frozen test set {MILLI * test["energy_rmse"]:.1f} meV/atom, {MILLI * test["force_rmse"]:.0f} meV/Å'
         if test
         else 'no new fit'
     )

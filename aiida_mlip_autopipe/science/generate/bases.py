@@ -10,12 +10,11 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.composition import check_composition
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.prototypes import SITES_PER_CELL
 
 Supercell = tuple[int, int, int]
 
-_SITES = {'fcc': 1, 'bcc': 1, 'sc': 1, 'hcp': 2, 'diamond': 2}
-
-PROTOTYPES = tuple(_SITES)
+PROTOTYPES = tuple(SITES_PER_CELL)
 """Lattices that can be built."""
 
 IDEAL_C_OVER_A = math.sqrt(8.0 / 3.0)
@@ -29,11 +28,11 @@ def lattice_site_count(prototype: str, supercell: Supercell) -> int:
     :param supercell: repeats of the primitive cell along its three vectors, each at least 1.
     :raises InputError: the prototype is unknown or a repeat is below 1.
     """
-    if prototype not in _SITES:
+    if prototype not in SITES_PER_CELL:
         raise InputError(f'prototype {prototype!r} is unknown; allowed are {", ".join(PROTOTYPES)}')
     if len(supercell) != 3 or min(supercell) < 1:
         raise InputError(f'supercell {tuple(supercell)} must be three repeats of at least 1')
-    return _SITES[prototype] * math.prod(supercell)
+    return SITES_PER_CELL[prototype] * math.prod(supercell)
 
 
 def parent_lattice(
