@@ -1,0 +1,161 @@
+"""`PacemakerConfig`: what only Pacemaker has: basis, loss, optimizer, ladder, weights and the active set."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from aiida_mlip_autopipe.config.base import Settings
+
+Combination = Literal['ALL', 'UNARY', 'BINARY', 'TERNARY', 'QUATERNARY', 'QUINARY']
+"""Which combinations of elements a block of basis functions or bonds is for; the more special one wins."""
+
+FractionOfBasis = Annotated[float, Field(gt=0, lt=1)]
+
+
+class PacemakerSettings(Settings):
+    """Settings that say why a misspelt key matters: Pacemaker itself ignores it without a word."""
+
+    @model_validator(mode='before')
+    @classmethod
+    def check_keys(cls, values: Any) -> Any:
+        """Refuse unknown keys, with what Pacemaker would make of them."""
+        unknown = sorted(str(key) for key in values if key not in cls.model_fields) if isinstance(values, dict) else []
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], cls.model_fields, n=1)
+            hint = f'did you mean {near[0]!r}? ' if near else ''
+            raise ValueError(
+                f'unknown key {unknown[0]!r}; {hint}Pacemaker ignores keys that it does not know without a word '
+                f'(kapa in place of kappa gives a fit to energies only); allowed here: {", ".join(cls.model_fields)}'
+            )
+        return values
+
+
+class FunctionsConfig(PacemakerSettings):
+    """Largest radial and angular index of the basis functions by body order, the first one being two-body."""
+
+    nradmax_by_orders: list[PositiveInt] = Field(default=[15, 6, 4, 3], min_length=1, description='largest n, dimensionless')
+    lmax_by_orders: list[NonNegativeInt] = Field(default=[0, 3, 2, 1], min_length=1, description='largest l, dimensionless')
+
+    @model_validator(mode='after')
+    def check_lengths(self) -> Self:
+        """Refuse lists that do not have one entry for each body order."""
+        if len(self.nradmax_by_orders) != len(self.lmax_by_orders):
+            raise ValueError(
+                f'nradmax_by_orders has {len(self.nradmax_by_orders)} body orders and lmax_by_orders '
+                f'{len(self.lmax_by_orders)}; both need one entry for each'
+            )
+        return self
+
+
+class EmbeddingConfig(PacemakerSettings):
+    """How the densities of an atom make its energy."""
+
+    npot: Literal['FinnisSinclairShiftedScaled', 'FinnisSinclair'] = Field(
+        default='FinnisSinclairShiftedScaled', description='embedding function'
+    )
+    fs_parameters: list[float] = Field(
+        default=[1, 1, 1, 0.5], min_length=2, description='prefactor and exponent of each density, dimensionless'
+    )
+    ndensity: int = Field(default=2, ge=1, le=10, description='number of densities; 1 with [1, 1] is a linear potential')
+
+    @model_validator(mode='after')
+    def check_parameters(self) -> Self:
+        """Refuse parameters that are not one pair for each density."""
+        if len(self.fs_parameters) != 2 * self.ndensity:
+            raise ValueError(f'fs_parameters must be {2 * self.ndensity} numbers for ndensity {self.ndensity}')
+        return self
+
+
+class BondConfig(PacemakerSettings):
+    """Radial basis between two elements; its cutoff is that of the training settings."""
+
+    radbase: Literal['SBessel', 'ChebExpCos', 'ChebPow', 'ChebLinear'] = Field(default='SBessel', description='radial basis')
+    radparameters: list[PositiveFloat] = Field(default=[5.25], min_length=1, description='parameters of the radial basis')
+    dcut: PositiveFloat = Field(default=0.01, le=1, description='Å, width of the outer cutoff')
+    cutoff_function: Literal['cos', 'poly'] = Field(default='cos', description='form of the outer cutoff')
+
+
+class EnergyWeightingConfig(PacemakerSettings):
+    """Weights that fall with the energy above the ground state; structures beyond the upper limits are left out of the fit."""
+
+    zero: Literal['convex_hull', 'cohesive'] = Field(default='convex_hull', description='where the energy is counted from')
+    lower_energy: PositiveFloat = Field(default=1.0, description='eV/atom, below it a structure is of the lower tier')
+    upper_energy: PositiveFloat = Field(default=10.0, description='eV/atom, structures above it are left out of the fit')
+    upper_force: PositiveFloat | None = Field(
+        default=None, description='eV/Å, structures with a larger force are left out of the fit; null: none is'
+    )
+    energy_shift: PositiveFloat = Field(default=1.0, description='eV/atom, energy weight is 1/(E + shift)²')
+    force_shift: PositiveFloat = Field(default=1.0, description='eV²/Å², force weight is energy weight/(F² + shift)')
+    lower_weight: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description='share of the energy weight that the lower tier gets; null: as it comes out'
+    )
+
+    @model_validator(mode='after')
+    def check_order(self) -> Self:
+        """Refuse limits in the wrong order."""
+        if self.upper_energy <= self.lower_energy:
+            raise ValueError(f'upper_energy {self.upper_energy:g} must be larger than lower_energy {self.lower_energy:g}')
+        return self
+
+
+class PacemakerConfig(PacemakerSettings):
+    """What only Pacemaker has: basis, loss, optimizer, ladder, weights and the active set."""
+
+    b_basis_size: PositiveInt = Field(
+        default=200, description='functions per element, an upper limit on top of what functions allows'
+    )
+    functions: dict[Combination, FunctionsConfig] = Field(
+        default={'ALL': FunctionsConfig()}, min_length=1, description='basis functions by combination of elements'
+    )
+    embeddings: dict[str, EmbeddingConfig] = Field(
+        default={'ALL': EmbeddingConfig()}, min_length=1, description='embedding by element; ALL: of every element'
+    )
+    bonds: dict[Combination, BondConfig] = Field(
+        default={'ALL': BondConfig()}, min_length=1, description='radial basis by combination of elements'
+    )
+    delta_spline: PositiveFloat = Field(default=0.001, le=0.1, description='Å, distance of the knots of the radial splines')
+    kappa: Literal['auto'] | Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.3, description='relative weight of the forces; auto: from the variances of energies and forces'
+    )
+    kappa_f: PositiveFloat | dict[str, PositiveFloat] = Field(
+        default=1.0, description='factor of the column w_forces, one for all structures or one for each config_type'
+    )
+    l1: NonNegativeFloat = Field(default=1e-8, description='L1 regularisation of the coefficients')
+    l2: NonNegativeFloat = Field(default=1e-8, description='L2 regularisation of the coefficients')
+    optimizer: Literal['BFGS', 'L-BFGS-B', 'CG', 'trf', 'dogbox', 'lm', 'dual_annealing', 'Adam', 'SGD'] = Field(
+        default='BFGS', description='optimizer of the fit'
+    )
+    max_iter: PositiveInt = Field(default=500, description='iterations, of each ladder step')
+    batch_size: PositiveInt = Field(default=20, description='structures evaluated at a time')
+    display_step: int = Field(default=25, ge=2, description='iterations between two long entries of the log')
+    ladder_step: PositiveInt | FractionOfBasis | tuple[PositiveInt, FractionOfBasis] | None = Field(
+        default=None, description='functions added in each step: number, fraction of the basis, or the larger of both; null: all'
+    )
+    ladder_type: Literal['body_order', 'power_order'] = Field(default='body_order', description='order of the ladder')
+    weighting: Literal['uniform', 'energy'] = Field(default='uniform', description='weights of the structures')
+    energy_weighting: EnergyWeightingConfig = EnergyWeightingConfig()
+    test_size: PositiveInt | Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None,
+        description='structures that Pacemaker itself sets aside at random; null: none, the test set is frozen by us',
+    )
+    all_atoms: bool = Field(
+        default=True, description='active set of all atoms; Pacemaker alone leaves out those with large force errors'
+    )
+
+    @model_validator(mode='after')
+    def check_force_weights(self) -> Self:
+        """Refuse force weights that Pacemaker would undo or not read."""
+        if not isinstance(self.kappa_f, dict) and self.kappa_f != 1 and self.kappa == 'auto':
+            raise ValueError(
+                f'kappa_f {self.kappa_f:g} of all structures has no effect beside kappa auto: Pacemaker normalises w_forces to '
+                'the sum 1; give kappa as a number, or kappa_f for each config_type'
+            )
+        if isinstance(self.kappa_f, dict) and self.weighting == 'energy':
+            raise ValueError(
+                'kappa_f for each config_type cannot stand beside weighting energy: '
+                'Pacemaker ignores its own weights when the data set has a column w_forces'
+            )
+        return self

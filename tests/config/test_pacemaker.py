@@ -1,0 +1,145 @@
+"""`PacemakerConfig`: bounds, and what Pacemaker would swallow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from aiida_mlip_autopipe.config.base import explain
+from aiida_mlip_autopipe.config.pacemaker import PacemakerConfig
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
+from tests.config.settings import changed, config_with, mistakes_in
+
+
+@pytest.mark.parametrize(
+    ('field', 'value', 'said'),
+    [
+        ('b_basis_size', 0, 'greater than 0'),
+        ('batch_size', 0, 'greater than 0'),
+        ('batch_size', -5, 'greater than 0'),
+        ('max_iter', 0, 'greater than 0'),
+        ('display_step', 1, 'greater than or equal to 2'),
+        ('l1', -1e-8, 'greater than or equal to 0'),
+        ('delta_spline', 0, 'greater than 0'),
+        ('optimizer', 'FOO', "'BFGS', 'L-BFGS-B'"),
+        ('ladder_type', 'size', "'body_order' or 'power_order'"),
+        ('weighting', 'auto', "'uniform' or 'energy'"),
+        ('bonds.ALL.radbase', 'Bessel', "'SBessel', 'ChebExpCos'"),
+        ('bonds.ALL.dcut', 2.0, 'less than or equal to 1'),
+        ('energy_weighting.lower_weight', 1.5, 'less than 1'),
+        ('embeddings.ALL.ndensity', 0, 'greater than or equal to 1'),
+    ],
+)
+def test_out_of_bounds(field: str, value: Any, said: str) -> None:
+    (line,) = mistakes_in({f'train.pacemaker.{field}': value})
+    assert line.startswith(f'train.pacemaker.{field}: got {value!r}; input should be ')
+    assert said in line
+
+
+@pytest.mark.parametrize('value', [-0.1, 1.1, 'automatic'])
+def test_kappa_out_of_bounds(value: Any) -> None:
+    (line,) = mistakes_in({'train.pacemaker.kappa': value})
+    assert line.startswith(f"train.pacemaker.kappa: got {value!r}; input should be 'auto' or ")
+
+
+@pytest.mark.parametrize('value', [0, 0.3, 1, 'auto'])
+def test_kappa(value: Any) -> None:
+    assert PacemakerConfig(kappa=value).kappa == value
+
+
+@pytest.mark.parametrize('step', [None, 20, 0.02, (20, 0.02)])
+def test_ladder_steps(step: Any) -> None:
+    assert PacemakerConfig(ladder_step=step).ladder_step == step
+
+
+@pytest.mark.parametrize('step', [0, -3, 1.5, [20], [0.1, 20]])
+def test_ladder_steps_out_of_bounds(step: Any) -> None:
+    with pytest.raises(ValidationError, match='ladder_step'):
+        PacemakerConfig(ladder_step=step)
+
+
+@pytest.mark.parametrize(
+    ('place', 'key', 'near'),
+    [
+        ('', 'kapa', 'kappa'),
+        ('', 'maxiter', 'max_iter'),
+        ('bonds.ALL.', 'rcutt', ''),
+        ('functions.ALL.', 'lmax_by_order', 'lmax_by_orders'),
+        ('energy_weighting.', 'lower_energie', 'lower_energy'),
+    ],
+)
+def test_a_misspelt_key_is_explained(place: str, key: str, near: str) -> None:
+    (line,) = mistakes_in({f'train.pacemaker.{place}{key}': 0.3})
+    assert f'unknown key {key!r}; ' in line
+    assert 'Pacemaker ignores keys that it does not know without a word' in line
+    assert f'did you mean {near!r}? ' in line or not near
+
+
+def test_a_combination_that_does_not_exist() -> None:
+    (line,) = mistakes_in({'train.pacemaker.functions': {'AL': {}}})
+    assert "'ALL', 'UNARY', 'BINARY'" in line
+
+
+def test_orders_of_different_length() -> None:
+    (line,) = mistakes_in({'train.pacemaker.functions': {'ALL': {'nradmax_by_orders': [5, 2], 'lmax_by_orders': [0]}}})
+    assert 'nradmax_by_orders has 2 body orders and lmax_by_orders 1; both need one entry for each' in line
+
+
+def test_parameters_that_do_not_fit_to_the_densities() -> None:
+    (line,) = mistakes_in({'train.pacemaker.embeddings': {'ALL': {'ndensity': 1}}})
+    assert 'fs_parameters must be 2 numbers for ndensity 1' in line
+
+
+def test_limits_in_the_wrong_order() -> None:
+    (line,) = mistakes_in({'train.pacemaker.energy_weighting': {'lower_energy': 2, 'upper_energy': 1}})
+    assert 'upper_energy 1 must be larger than lower_energy 2' in line
+
+
+def test_a_factor_of_all_forces_beside_automatic_kappa() -> None:
+    (line,) = mistakes_in({'train.pacemaker.kappa': 'auto', 'train.pacemaker.kappa_f': 2.0})
+    assert 'kappa_f 2 of all structures has no effect beside kappa auto: Pacemaker normalises w_forces' in line
+
+
+def test_factors_beside_energy_based_weights() -> None:
+    (line,) = mistakes_in({'train.pacemaker.kappa_f': {'md': 2}, 'train.pacemaker.weighting': 'energy'})
+    assert 'Pacemaker ignores its own weights when the data set has a column w_forces' in line
+
+
+@pytest.mark.parametrize('value', [0, -1, {'md': 0}])
+def test_factors_out_of_bounds(value: Any) -> None:
+    with pytest.raises(ValidationError, match='kappa_f'):
+        PacemakerConfig(kappa_f=value)
+
+
+class TestStressWeight:
+    def test_one_that_was_chosen_is_refused(self) -> None:
+        (line,) = mistakes_in({'train.trainer': PACEMAKER, 'train.stress_weight': 5})
+        assert line == (
+            'train.stress_weight: got 5; Pacemaker has no stress loss and would ignore it: leave it out, '
+            'or train with mlip_autopipe.pod'
+        )
+
+    def test_the_default_is_not_meant(self) -> None:
+        assert config_with({'train.trainer': PACEMAKER}).train.trainer == PACEMAKER
+
+    def test_none_is_what_pacemaker_does(self) -> None:
+        assert config_with({'train.trainer': PACEMAKER, 'train.stress_weight': 0}).train.stress_weight == 0
+
+    def test_the_other_trainer_takes_it(self) -> None:
+        assert config_with({'train.stress_weight': 5}).train.stress_weight == 5
+
+    def test_a_configuration_that_was_written_can_be_read(self) -> None:
+        once = MLIPConfig.from_mapping(changed({'train.trainer': PACEMAKER})).to_mapping()
+        assert 'stress_weight' not in once['train']
+        assert MLIPConfig.from_mapping(once).to_mapping() == once
+
+    def test_it_is_written_where_it_counts(self) -> None:
+        assert MLIPConfig.from_mapping(changed({})).to_mapping()['train']['stress_weight'] == 100
+
+    def test_the_sentence_alone(self) -> None:
+        with pytest.raises(ValidationError) as caught:
+            TrainingConfig(trainer=PACEMAKER, stress_weight=1)
+        assert explain(caught.value, TrainingConfig).startswith('stress_weight: got 1; Pacemaker has no stress loss')
