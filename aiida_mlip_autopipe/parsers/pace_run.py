@@ -1,0 +1,101 @@
+"""From what LAMMPS left of one trajectory to its record: trace, frames beyond the training set, and why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from ase import Atoms
+
+from aiida_mlip_autopipe.common.units import BAR
+from aiida_mlip_autopipe.formats.lammps_dump import read_dump, structure_of
+from aiida_mlip_autopipe.formats.lammps_log import LammpsLog, RunEnd, read_log
+from aiida_mlip_autopipe.formats.pace_md import BOND_HALT, GRADE_COLUMN, GRADE_HALT, GRADE_MAX_COLUMN, TEMPERATURE_HALT
+from aiida_mlip_autopipe.science.md.pool import CandidatePool
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
+
+TRACED: Final = (GRADE_MAX_COLUMN, 'Temp', 'PotEng', 'Press')
+"""Columns of the thermodynamic output: grade, temperature (K), potential energy (eV), pressure (bar)."""
+
+_HALTS: Final[Mapping[str, StopReason]] = MappingProxyType(
+    {GRADE_HALT: StopReason.GRADE, TEMPERATURE_HALT: StopReason.TEMPERATURE, BOND_HALT: StopReason.BOND}
+)
+_ENDS: Final[Mapping[RunEnd, StopReason]] = MappingProxyType(
+    {RunEnd.LOST_ATOMS: StopReason.LOST_ATOMS, RunEnd.NOT_FINITE: StopReason.TEMPERATURE}
+)
+
+
+@dataclass(frozen=True)
+class PaceRun:
+    """One trajectory.
+
+    :param result: what it gave.
+    :param end: how LAMMPS ended.
+    """
+
+    result: MdResult
+    end: RunEnd
+
+
+def read_run(
+    output: str, dump: str, start: Atoms, elements: Sequence[str], settings: MdSettings, *, shift: float = 0.0
+) -> PaceRun:
+    """Return the record of a trajectory; what an exploded or killed one left counts as well.
+
+    :param output: standard output and standard error of LAMMPS; empty when it never started.
+    :param dump: frames with the grade of each atom; empty when there is none.
+    :param start: start structure.
+    :param elements: chemical symbols in the order of the atom types.
+    :param settings: of the run.
+    :param shift: eV, what LAMMPS's energies lack to be total energies.
+    :raises FormatError: the output or the dump is not of such a run.
+    """
+    log = read_log(output)
+    trace = _trace(log, settings.check_interval, shift)
+    pool = CandidatePool(settings.max_candidates)
+    for frame in _frames(dump, start, elements, settings):
+        pool.add(frame)
+    stop, message = _stop(log, trace, settings)
+    done = min(log.last_step or 0, settings.time_steps)
+    return PaceRun(MdResult(pool.chosen(), stop, message, done, pool.n_seen, trace), log.end)
+
+
+def _trace(log: LammpsLog, every: int, shift: float) -> MdTrace:
+    columns = log.at_checks(TRACED, every)
+    gamma = columns[GRADE_MAX_COLUMN]
+    gamma = np.where(gamma < 0, np.nan, gamma)  # the largest of nothing but NaN is LAMMPS's smallest number
+    energy = columns['PotEng'] + shift
+    return MdTrace(columns['Step'].astype(np.int64), gamma, columns['Temp'], energy, columns['Press'] * BAR)
+
+
+def _frames(dump: str, start: Atoms, elements: Sequence[str], settings: MdSettings) -> list[Atoms]:
+    kept = []
+    for frame in read_dump(dump, settings.check_interval):
+        grades = frame.column(GRADE_COLUMN)
+        if not (grades.max() > settings.gamma_select and np.isfinite(frame.values).all()):
+            continue
+        atoms = structure_of(frame, start, elements)
+        atoms.info.update(gamma_max=float(grades.max()), step=frame.step)
+        atoms.arrays['gamma'] = grades.copy()
+        kept.append(atoms)
+    return kept
+
+
+def _stop(log: LammpsLog, trace: MdTrace, settings: MdSettings) -> tuple[StopReason, str]:
+    """Return why a trajectory ended and a sentence; LAMMPS's exit code is the same for a finished and a halted one."""
+    if log.halt is not None and log.end is RunEnd.HALTED:
+        reason = _HALTS.get(log.halt.fix, StopReason.ERROR)
+        return reason, f'fix halt {log.halt.fix} at step {log.halt.step}: {log.halt.value:.6g}'
+    last = log.last_step or 0
+    if log.end is RunEnd.CUT_SHORT:
+        return StopReason.ERROR, f'the output ends at step {last} of {settings.time_steps}: killed, or out of time'
+    if log.end is not RunEnd.FINISHED:
+        return _ENDS.get(log.end, StopReason.ERROR), log.message
+    if last >= settings.time_steps:
+        return StopReason.FINISHED, ''
+    if len(trace.gamma_max) and trace.gamma_max[-1] > settings.gamma_halt:
+        return StopReason.GRADE, f'grade {trace.gamma_max[-1]:.6g} at step {last}, above gamma_halt {settings.gamma_halt:g}'
+    return StopReason.ERROR, f'LAMMPS ended at step {last} of {settings.time_steps} and does not say why'
