@@ -2,6 +2,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.linalg import qr
 
 from aiida_mlip_autopipe.common.errors import FitError
 from aiida_mlip_autopipe.science.uncertainty import maxvol as module
@@ -27,6 +28,43 @@ def test_every_row_is_dominated(seed):
     assert result.converged
     assert np.abs(coordinates(rows, result)).max() <= 1.01 + 1e-9
     np.testing.assert_allclose(result.inverse, np.linalg.inv(rows[result.indices]), atol=1e-10)
+
+
+def spread_rows(rng):
+    """Rows whose lengths and columns differ by orders of magnitude."""
+    return rng.normal(size=(900, 30)) * np.logspace(0, -6, 30) * rng.lognormal(0, 3, (900, 1))
+
+
+@pytest.mark.parametrize('look', [1, 7, 1024])
+@pytest.mark.parametrize(
+    'rows',
+    [
+        np.random.default_rng(8).normal(size=(3000, 40)),
+        np.random.default_rng(9).uniform(size=(70, 70)),
+        spread_rows(np.random.default_rng(10)),
+    ],
+    ids=['normal', 'square', 'spread'],
+)
+def test_the_start_is_that_of_qr_with_pivoting(rows, look, monkeypatch):
+    monkeypatch.setattr(module, 'FIRST_LOOK', look)
+    monkeypatch.setattr(module, 'LOOK', look)
+    *_, order = qr(rows.T, mode='r', pivoting=True)
+    np.testing.assert_array_equal(maxvol(rows, max_swaps=0).indices, order[: rows.shape[1]])
+
+
+def test_rows_of_equal_length_and_repeated_rows_are_no_trouble():
+    rows = np.random.default_rng(11).normal(size=(600, 15))
+    rows /= np.linalg.norm(rows, axis=1)[:, None]
+    rows = np.repeat(rows, 3, axis=0)
+    result = maxvol(rows)
+    assert result.converged
+    assert len(set(result.indices // 3)) == 15
+    assert np.abs(coordinates(rows, result)).max() <= 1.01 + 1e-9
+
+
+def test_rows_of_zeros_are_refused():
+    with pytest.raises(FitError, match='fewer than 2'):
+        maxvol(np.zeros((5, 2)))
 
 
 def test_volume_is_close_to_the_best_of_all_subsets():
