@@ -24,10 +24,16 @@ class EvaluateCalculation(WorkerCalculation):
         spec.input('potential', valid_type=PotentialData, help='The potential to evaluate.')
         spec.input('frames', valid_type=FramesData, help='Structures (Å); labels are compared where present.')
         spec.inputs['settings'].required = False
+        spec.inputs[
+            'settings'
+        ].help = '`spread`: whether the committee of the potential says how much it disagrees; default true.'
         spec.inputs['settings'].default = lambda: orm.Dict({})
         spec.output(
             'predictions',
             valid_type=orm.ArrayData,
             required=False,
-            help="`energy` (eV), `forces` (eV/Å), `stress` (eV/Å³, ASE's order), `gamma` of each atom; rows as in frames.",
+            help=(
+                "`energy` (eV), `forces` (eV/Å), `stress` (eV/Å³, ASE's order), `gamma` of each atom; with a committee "
+                '`energy_spread` (eV) of each frame and `force_spread` (eV/Å) of each atom; rows as in frames.'
+            ),
         )

@@ -5,10 +5,45 @@ from __future__ import annotations
 from typing import Any
 
 from aiida import orm
+from aiida.common.datastructures import CalcInfo
+from aiida.common.folders import Folder
+from pydantic import ValidationError
 
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
+from aiida_mlip_autopipe.config.base import explain
+from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.formats.pace_md import GRADE_STYLE, has_grade
+from aiida_mlip_autopipe.formats.restarts import RESTARTS
+
+
+def validate_settings(value: orm.Dict | None, _: Any) -> str | None:
+    """Return what is wrong with exploration settings, or None."""
+    if value is None:
+        return None
+    try:
+        InferenceConfig.model_validate(value.get_dict())
+    except ValidationError as error:
+        return explain(error, InferenceConfig)
+    return None
+
+
+def validate_temperature(value: orm.Float | None, _: Any) -> str | None:
+    """Return what is wrong with the temperature of a thermostat, or None."""
+    if value is None or value.value > 0:
+        return None
+    return f'temperature: got {value.value:g} K; must be more than 0'
+
+
+def validate_potential(value: PotentialData | None, _: Any) -> str | None:
+    """Return why the potential gives no grade here, or None."""
+    if value is None or not has_grade(value.record.grade_lines):
+        return None
+    return (
+        f'potential: its grade lines load the pair style {GRADE_STYLE}, which watches the grade by itself; '
+        'the explorer of such a potential is mlip_autopipe.lammps_pace'
+    )
 
 
 class LammpsMdCalculation(WorkerCalculation):
@@ -21,17 +56,60 @@ class LammpsMdCalculation(WorkerCalculation):
     def define(cls, spec: Any) -> None:
         """Define inputs and outputs."""
         super().define(spec)
-        spec.input('potential', valid_type=PotentialData, help='Potential with an active set.')
+        spec.input('potential', valid_type=PotentialData, validator=validate_potential, help='Potential with an active set.')
         spec.input('starts', valid_type=FramesData, help='Start structures (Å), one trajectory each.')
-        spec.input('temperature', valid_type=orm.Float, help='Temperature of the thermostat, K.')
+        spec.input('temperature', valid_type=orm.Float, validator=validate_temperature, help='Temperature of the thermostat, K.')
+        spec.input(
+            'pressure',
+            valid_type=orm.Float,
+            required=False,
+            help='Constant pressure, GPa, in place of the one in the settings.',
+        )
         spec.input('seed', valid_type=orm.Int, help='Seed of the velocities, dimensionless.')
         spec.input('round', valid_type=orm.Int, help='Round of the loop that the candidates belong to, dimensionless.')
+        spec.input(
+            'restart',
+            valid_type=orm.FolderData,
+            required=False,
+            help='Output `restarts` of a job with the same starts: its trajectories go on, with velocities and thermostat.',
+        )
         spec.inputs['settings'].help = 'Exploration settings, as `InferenceConfig`: timestep in fs, pressure in GPa.'
-        spec.output('candidates', valid_type=FramesData, required=False, help='Frames above `gamma_select` (Å).')
+        spec.inputs['settings'].validator = validate_settings
+        spec.output('candidates', valid_type=FramesData, required=False, help='Frames above `gamma_select` (Å), of DFT size.')
+        spec.output(
+            'candidate_grades',
+            valid_type=orm.ArrayData,
+            required=False,
+            help='`gamma`: extrapolation grade of each atom of the candidates, in their order; in a cut cell, that of the MD.',
+        )
+        spec.output(
+            'uncut', valid_type=FramesData, required=False, help='Frames above `gamma_select` (Å) too large and not to be cut.'
+        )
         spec.output(
             'trajectories',
             valid_type=orm.ArrayData,
             required=False,
-            help='For each start i: `step_i`, `gamma_max_i`, `temperature_i` (K), `energy_i` (eV), `pressure_i` (eV/Å³).',
+            help='For each start i: `step_i`, `gamma_max_i`, `temperature_i` (K), `energy_i` (eV), `pressure_i` (eV/Å³), '
+            '`bond_i` (shortest bond in sums of covalent radii).',
+        )
+        spec.output(
+            'restarts',
+            valid_type=orm.FolderData,
+            required=False,
+            help='A restart file of LAMMPS for each start, of the end of the run or the last one that was written.',
         )
         spec.exit_code(420, 'ERROR_NO_TRAJECTORY', message='None of {n_starts} trajectories could be started: {reasons}')
+
+    def prepare_for_submission(self, folder: Folder) -> CalcInfo:
+        """Add the restart files to what every stage writes."""
+        info = super().prepare_for_submission(folder)
+        info.retrieve_temporary_list.append(RESTARTS)
+        if 'restart' not in self.inputs:
+            return info
+        repository = self.inputs.restart.base.repository
+        target = folder.get_subfolder(RESTARTS, create=True)
+        for name in repository.list_object_names():
+            with repository.open(name, 'rb') as source:
+                target.create_file_from_filelike(source, name, mode='wb')
+            info.provenance_exclude_list.append(f'{RESTARTS}/{name}')
+        return info

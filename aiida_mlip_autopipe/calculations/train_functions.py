@@ -1,29 +1,63 @@
-"""Calcfunctions that judge a fitted potential by what LAMMPS makes of it."""
+"""Calcfunctions around a training: the isolated atoms among labelled frames, and the judgement of a fitted potential."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 
-from aiida_mlip_autopipe.science.potential_checks import failed_checks
+from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
+from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.science.potential_checks import training_findings
 
 
 @calcfunction
-def summarize_training(fit: orm.Dict, train: orm.Dict, test: orm.Dict) -> orm.Dict:
-    """Return the report of a training: the trainer's own, errors on both sets, grades, and the checks that failed.
+def separate_references(labelled: FramesData) -> dict[str, FramesData]:
+    """Return the isolated atoms as `references`, and everything else as `rest`; an empty part is left out."""
+    frames = labelled.frames
+    is_reference = frames.config_type == ISOLATED_ATOM
+    parts = {'references': np.flatnonzero(is_reference), 'rest': np.flatnonzero(~is_reference)}
+    return {name: FramesData(frames.take(rows)) for name, rows in parts.items() if len(rows)}
 
+
+@calcfunction
+def summarize_training(
+    settings: orm.Dict,
+    fit: orm.Dict,
+    check: orm.Dict,
+    train: orm.Dict | None = None,
+    test: orm.Dict | None = None,
+) -> orm.Dict:
+    """Return the report of a training: the trainer's own, errors on both sets, grades, and each check with its number.
+
+    :param settings: as `TrainingConfig`.
     :param fit: report of the trainer, with its `training_errors`.
-    :param train: report of the evaluation of the training frames.
-    :param test: report of the evaluation of the frozen test set.
+    :param check: report of the self-checks.
+    :param train: report of the evaluation of the training frames; None where it failed.
+    :param test: report of the evaluation of the frozen test set; None where it failed.
     """
+    own = fit.get_dict()
+    checks = list(check['checks'])
+    if train is not None:
+        limits = TrainingConfig.model_validate(settings.get_dict()).checks
+        findings = training_findings(
+            own.get('training_errors', {}),
+            train['errors'],
+            train['gamma_max'],
+            agreement=limits.error_agreement,
+            gamma_limit=limits.gamma_max,
+        )
+        checks += [finding.to_dict() for finding in findings]
     content: dict[str, Any] = {
-        'fit': fit.get_dict(),
-        'train_errors': train['errors'],
-        'test_errors': test['errors'],
-        'gamma_train_max': train['gamma_max'],
-        'gamma_max': test['gamma_max'],
-        'failed_checks': failed_checks(fit['training_errors'], train['errors'], train['gamma_max']),
+        'fit': own,
+        'train_errors': None if train is None else train['errors'],
+        'test_errors': None if test is None else test['errors'],
+        'gamma_train_max': None if train is None else train['gamma_max'],
+        'gamma_max': None if test is None else test['gamma_max'],
+        'checks': checks,
+        'failed_checks': [entry['message'] for entry in checks if entry['passed'] is False],
     }
     return orm.Dict(content)

@@ -43,6 +43,7 @@ class WorkerCalculation(CalcJob):
         spec.exit_code(210, 'ERROR_INPUT_REFUSED', message='{message}')
         spec.exit_code(310, 'ERROR_REPORT_MISSING', message='The stage ended without a report: {stderr}')
         spec.exit_code(320, 'ERROR_OUTPUT_UNREADABLE', message='An output cannot be read: {cause}')
+        spec.exit_code(401, 'ERROR_INSTALLATION', message='{message}', invalidates_cache=True)
         spec.exit_code(410, 'ERROR_STAGE_FAILED', message='{message}')
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:

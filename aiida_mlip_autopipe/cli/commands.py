@@ -47,7 +47,7 @@ def submit_run(path: Path, *, one_shot: bool, wait: bool) -> orm.WorkChainNode:
     """
     config = MLIPConfig.from_yaml(path)
     load_profile()
-    check_profile(config)
+    check_profile(config, explores=not one_shot)
     if not get_daemon_client().is_daemon_running:
         raise InputError('no AiiDA daemon is running, so nothing would happen: start it with `verdi daemon start 2`')
     chain = OneShotWorkChain if one_shot else ActiveLearningWorkChain

@@ -1,4 +1,4 @@
-"""The command `mlip-auto`: validate, generate, run, status, export, setup."""
+"""The command `mlip-auto`: validate, generate, run, train, explore, evaluate, status, export, setup."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def validate(config: Path, offline: bool) -> None:
         from aiida_mlip_autopipe.workflows.checks import check_profile
 
         check_profile(checked)
+    for warning in checked.explore.warnings:
+        click.echo(f'warning: {warning}', err=True)
     click.echo(f'{config}: valid')
 
 
@@ -68,6 +70,46 @@ def run_cycle_02(config: Path, wait: bool) -> None:
     from aiida_mlip_autopipe.cli.commands import submit_run
 
     submit_run(config, one_shot=True, wait=wait)
+
+
+@main.command()
+@click.argument('frames_pk', metavar='FRAMES_PK')
+@CONFIG
+@click.option('--test', metavar='FRAMES_PK', help='Frozen test set; without it whole lineages of the frames are set aside.')
+@click.option('--references', metavar='FRAMES_PK', help='Isolated atoms; without it those among the frames.')
+@click.option('--wait', is_flag=True, help='Wait for the end and print errors and checks.')
+@fail_with_one_sentence
+def train(frames_pk: str, config: Path, test: str | None, references: str | None, wait: bool) -> None:
+    """Fit a potential to the labelled frames FRAMES_PK with the settings of CONFIG, and check it."""
+    from aiida_mlip_autopipe.cli.train import submit_train
+
+    submit_train(frames_pk, config, test=test, references=references, wait=wait)
+
+
+@main.command()
+@click.argument('potential_pk', metavar='POTENTIAL_PK')
+@CONFIG
+@click.option('--starts', metavar='FRAMES_PK', help='Start structures; without it structures of the training set.')
+@click.option('--wait', is_flag=True, help='Wait for the end and print a summary.')
+@fail_with_one_sentence
+def explore(potential_pk: str, config: Path, starts: str | None, wait: bool) -> None:
+    """Run MD with the potential POTENTIAL_PK as CONFIG says, and collect what it does not know."""
+    from aiida_mlip_autopipe.cli.explore import submit_explore
+
+    submit_explore(potential_pk, config, starts, wait)
+
+
+@main.command()
+@click.argument('potential_pk', metavar='POTENTIAL_PK')
+@click.argument('frames', metavar='FRAMES_PK|FILE.extxyz')
+@click.option('--code', default='mlip-worker@localhost', show_default=True, help='AiiDA code of mlip-worker.')
+@click.option('--wait', is_flag=True, help='Wait for the end and print errors and grades.')
+@fail_with_one_sentence
+def evaluate(potential_pk: str, frames: str, code: str, wait: bool) -> None:
+    """Let LAMMPS evaluate the potential POTENTIAL_PK on frames: energies, forces, stresses and grades."""
+    from aiida_mlip_autopipe.cli.train import submit_evaluate
+
+    submit_evaluate(potential_pk, frames, code=code, wait=wait)
 
 
 @main.command()

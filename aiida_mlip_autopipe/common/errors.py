@@ -21,5 +21,9 @@ class EngineError(MlipError):
     """An external program (LAMMPS, icet, an ASE calculator) that is missing or failed."""
 
 
+class InstallationError(EngineError):
+    """An external program, or a part of it, that is not installed: no fault of the inputs, and none of a potential."""
+
+
 class FitError(MlipError):
     """Training data or a fit that cannot give a usable potential."""

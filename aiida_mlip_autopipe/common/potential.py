@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 from aiida_mlip_autopipe.common.errors import FormatError
+
+
+def checksum_of(content: bytes) -> str:
+    """Return the SHA-256 of the content of a file, 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,9 @@ class PotentialRecord:
     :param fingerprint: level of theory of the training labels.
     :param active_set: name of the file of the active set, or empty.
     :param training_uuid: AiiDA uuid of the training frames, or empty.
+    :param checksums: SHA-256 of each file that must be of the same fit as the others, by name.
+    :param energy_shift: eV for each atom of an element, which the program that runs the potential does not know: to be added to
+        its energies to get total energies; empty when the potential holds its reference energies itself.
     """
 
     engine: str
@@ -34,6 +44,12 @@ class PotentialRecord:
     fingerprint: str
     active_set: str = ''
     training_uuid: str = ''
+    checksums: dict[str, str] = field(default_factory=dict)
+    energy_shift: dict[str, float] = field(default_factory=dict)
+
+    def foreign_files(self, contents: Mapping[str, bytes]) -> list[str]:
+        """Return the names of the files that are missing or not of the fit that the checksums tie together."""
+        return [name for name, known in self.checksums.items() if name not in contents or checksum_of(contents[name]) != known]
 
     def to_json(self) -> str:
         """Return the record as JSON text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -11,27 +11,58 @@ from aiida_mlip_autopipe.config.base import Settings
 MAX_TIMESTEP = 10.0
 """fs; no atom moves through its nearest neighbour below this, above it nothing integrates."""
 
+LONG_TIMESTEP = 5.0
+"""fs; above this the vibrations of most solids are integrated badly, which is worth a warning."""
+
+Pressure = Annotated[float, Field(ge=-50, le=1000)]
+"""GPa."""
+
 
 class InferenceConfig(Settings):
     """Starts, temperatures, pressures and the thresholds of the extrapolation grade."""
 
-    explorer: str = Field(default='mlip_autopipe.lammps_md', description='entry point of the process that runs the MD')
+    explorer: str = Field(
+        default='mlip_autopipe.lammps_md',
+        description='entry point of the process that runs the MD; after train.trainer when not given',
+    )
+    code: str | None = Field(
+        default=None, description='label of the AiiDA code of the explorer, such as that of lmp; null: that of mlip-worker'
+    )
     starts: PositiveInt = Field(default=4, description='start structures in each round, taken from the training lineages')
     supercell: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
-        default=(1, 1, 1), description='repeats of the start structures; candidates keep this size'
+        default=(1, 1, 1), description='repeats of the start structures; candidates keep this size up to max_atoms'
     )
     temperatures: list[PositiveFloat] = Field(
         default=[300.0], min_length=1, description='K, rising; the next one runs only when none was stopped at the one before'
     )
-    pressure: Annotated[float, Field(ge=-50, le=1000)] | None = Field(
-        default=0.0, description='GPa, constant pressure (NPT); null: constant volume (NVT)'
+    temperature_end: PositiveFloat | None = Field(
+        default=None, description='K, end of a linear ramp of the thermostat from each of the temperatures; null: no ramp'
+    )
+    pressure: Pressure | None = Field(default=0.0, description='GPa, constant pressure (NPT); null: constant volume (NVT)')
+    pressures: list[Pressure] | None = Field(
+        default=None, min_length=1, description='GPa, several constant pressures in place of pressure; null: pressure alone'
+    )
+    barostat: Literal['isotropic', 'anisotropic'] = Field(
+        default='isotropic', description='whether a pressure scales the cell alike in all directions or each lattice vector'
+    )
+    seeds: int = Field(
+        default=1, ge=1, le=20, description='trajectories with different velocities at each start, temperature and pressure'
     )
     steps: PositiveInt = Field(default=2000, description='MD steps of each trajectory')
-    timestep: float = Field(default=2.0, gt=0, le=MAX_TIMESTEP, description='fs')
+    timestep: float = Field(default=2.0, gt=0, le=MAX_TIMESTEP, description='fs; above 5 fs there is a warning')
+    quench: Literal['none', 'minimize', 'cool'] = Field(
+        default='none', description='after the MD: nothing, a relaxation of the atoms in the last cell, or cooling'
+    )
+    quench_steps: PositiveInt = Field(default=1000, description='largest number of steps of the relaxation or of the cooling')
+    quench_temperature: PositiveFloat = Field(default=50.0, description='K, end of the cooling')
     check_interval: PositiveInt = Field(default=10, description='MD steps between two looks at the grade')
     gamma_select: float = Field(default=2.0, ge=1, description='grade above which a frame is a candidate, dimensionless')
     gamma_halt: float = Field(default=10.0, gt=1, description='grade above which a trajectory stops, dimensionless')
+    min_bond_fraction: float = Field(
+        default=0.4, ge=0, lt=1, description='shortest bond below which a trajectory stops, in sums of covalent radii; 0: never'
+    )
     max_candidates: PositiveInt = Field(default=20, description='candidates kept of each trajectory')
+    max_atoms: PositiveInt = Field(default=200, description='atoms above which a periodic cell is cut out of a candidate')
 
     @model_validator(mode='after')
     def check_order(self) -> Self:
@@ -43,3 +74,34 @@ class InferenceConfig(Settings):
         if self.check_interval > self.steps:
             raise ValueError(f'check_interval {self.check_interval} must not exceed steps {self.steps}')
         return self
+
+    @model_validator(mode='after')
+    def check_pressures(self) -> Self:
+        """Refuse pressures that contradict each other: `pressure` may keep its default beside `pressures`, or be one of them."""
+        if self.pressures is None:
+            return self
+        if len(set(self.pressures)) != len(self.pressures):
+            raise ValueError(f'pressures must differ, got {self.pressures}')
+        if self.pressure is None or (self.pressure != 0.0 and self.pressure not in self.pressures):
+            raise ValueError(f'pressure {self.pressure} contradicts pressures {self.pressures}; give one of the two')
+        return self
+
+    @model_validator(mode='after')
+    def check_cooling(self) -> Self:
+        """Refuse a cooling that would heat."""
+        coldest = min(self.temperatures) if self.temperature_end is None else self.temperature_end
+        if self.quench == 'cool' and self.quench_temperature >= coldest:
+            raise ValueError(
+                f'quench_temperature {self.quench_temperature:g} must be lower than {coldest:g}, where the cooling begins'
+            )
+        return self
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on settings that are allowed but seldom wise."""
+        if self.timestep <= LONG_TIMESTEP:
+            return []
+        return [
+            f'explore.timestep: {self.timestep:g} fs is longer than {LONG_TIMESTEP:g} fs: '
+            'vibrations may be integrated badly and trajectories stopped for that reason alone'
+        ]

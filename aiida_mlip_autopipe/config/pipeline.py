@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, Final, Self
 
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
@@ -16,10 +18,13 @@ from aiida_mlip_autopipe.config.label import AnyLabelConfig, AseLabelConfig, Job
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.select import SurrogateConfig
 from aiida_mlip_autopipe.config.system import TargetSystem
-from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.config.train import PACEMAKER, POD, TrainingConfig
 from aiida_mlip_autopipe.config.yaml_file import read_yaml
 
 EMT_ELEMENTS = frozenset({'H', 'C', 'N', 'O', 'Al', 'Ni', 'Cu', 'Pd', 'Ag', 'Pt', 'Au'})
+
+EXPLORERS: Final[Mapping[str, str]] = MappingProxyType({POD: 'mlip_autopipe.lammps_md', PACEMAKER: 'mlip_autopipe.lammps_pace'})
+"""Explorer that runs the potentials of each trainer of this package."""
 
 
 class WorkerConfig(Settings):
@@ -42,6 +47,27 @@ class MLIPConfig(Settings):
     explore: InferenceConfig = InferenceConfig()
     loop: ActiveLearningConfig = ActiveLearningConfig()
     worker: WorkerConfig = WorkerConfig()
+
+    @model_validator(mode='before')
+    @classmethod
+    def choose_explorer(cls, values: Any) -> Any:
+        """Return the values with the explorer that runs the potentials of the trainer, where none was chosen."""
+        train, explore = (values.get(name, {}) for name in ('train', 'explore')) if isinstance(values, dict) else ({}, {})
+        if not isinstance(train, dict) or not isinstance(explore, dict) or 'explorer' in explore:
+            return values
+        explorer = EXPLORERS.get(str(train.get('trainer', POD)))
+        return {**values, 'explore': {**explore, 'explorer': explorer}} if explorer and isinstance(values, dict) else values
+
+    @model_validator(mode='after')
+    def check_explorer(self) -> Self:
+        """Refuse an explorer of this package that cannot run the potentials of the trainer."""
+        fitting = EXPLORERS.get(self.train.trainer)
+        if fitting is not None and self.explore.explorer in EXPLORERS.values() and self.explore.explorer != fitting:
+            raise ValueError(
+                f'explore.explorer: got {self.explore.explorer!r}; it cannot run the potentials of {self.train.trainer}: '
+                f'take {fitting}, or leave it out'
+            )
+        return self
 
     @model_validator(mode='after')
     def check_budget(self) -> Self:

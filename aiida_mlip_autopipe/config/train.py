@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from aiida_mlip_autopipe.config.base import Settings
+from aiida_mlip_autopipe.config.checks import ChecksConfig
+from aiida_mlip_autopipe.config.pacemaker import PacemakerConfig
+
+POD = 'mlip_autopipe.pod'
+"""Entry point of the trainer that runs in mlip-worker."""
+
+PACEMAKER = 'mlip_autopipe.pacemaker'
+"""Entry point of the trainer that has no stress loss."""
 
 
 class TrainingConfig(Settings):
     """Trainer, basis, weights and regularisation."""
 
-    trainer: str = Field(default='mlip_autopipe.pod', description='entry point of the process that fits a potential')
+    trainer: str = Field(default=POD, description='entry point of the process that fits a potential')
+    code: str | None = Field(
+        default=None, description='label of the AiiDA code of the trainer, such as that of pacemaker; null: that of mlip-worker'
+    )
     cutoff: float = Field(default=4.5, ge=2, le=12, description='Å, range of the interaction')
     basis: Literal['S', 'M', 'L', 'auto'] = Field(
         default='auto', description='size of the basis; auto: S below 300 training atoms per element, else M'
@@ -24,3 +42,23 @@ class TrainingConfig(Settings):
         default='auto', description='relative ridge, dimensionless; auto: cross-validation grouped by lineage'
     )
     core_repulsion: bool = Field(default=True, description='add a ZBL repulsion below the shortest distance of the training set')
+    pacemaker: PacemakerConfig = PacemakerConfig()
+    checks: ChecksConfig = ChecksConfig()
+
+    @model_validator(mode='after')
+    def check_stress_weight(self) -> Self:
+        """Refuse a stress weight that somebody chose for a trainer that would ignore it."""
+        if self.trainer == PACEMAKER and 'stress_weight' in self.model_fields_set and self.stress_weight > 0:
+            raise ValueError(
+                f'stress_weight: got {self.stress_weight:g}; Pacemaker has no stress loss and would ignore it: '
+                'leave it out, or train with mlip_autopipe.pod'
+            )
+        return self
+
+    @model_serializer(mode='wrap')
+    def without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return the settings; a stress weight that nobody chose does not look chosen when they are read again."""
+        values: dict[str, Any] = handler(self)
+        if self.trainer == PACEMAKER and 'stress_weight' not in self.model_fields_set:
+            del values['stress_weight']
+        return values

@@ -9,11 +9,11 @@ from typing import Any, Self
 from aiida import orm
 from aiida.common.exceptions import ValidationError
 from ase.calculators.calculator import Calculator
-from ase.calculators.lammpsrun import LAMMPS
 
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
+from aiida_mlip_autopipe.science.shifted_lammps import ShiftedLammps
 
 
 class PotentialData(orm.Data):
@@ -44,7 +44,9 @@ class PotentialData(orm.Data):
     @property
     def record(self) -> PotentialRecord:
         """The description of the potential."""
-        values: dict[str, Any] = {f.name: self.base.attributes.get(f.name) for f in dataclasses.fields(PotentialRecord)}
+        stored = self.base.attributes.all
+        # Optional fields that came later are not among the attributes of older nodes.
+        values: dict[str, Any] = {f.name: stored[f.name] for f in dataclasses.fields(PotentialRecord) if f.name in stored}
         for name in ('elements', 'pair_lines', 'grade_lines'):
             values[name] = tuple(values[name])
         return PotentialRecord(**values)
@@ -77,14 +79,15 @@ class PotentialData(orm.Data):
         return [folder / name for name in [*names, POTENTIAL_RECORD]]
 
     def ase_calculator(self, folder: Path, command: str) -> Calculator:
-        """Return an ASE calculator that runs LAMMPS as a program of its own.
+        """Return an ASE calculator that runs LAMMPS as a program of its own; its energies are total energies.
 
         :param folder: where the files of the potential are written to.
         :param command: starts LAMMPS, such as `lmp`.
         """
         self.write(folder)
         commands = [line.split(maxsplit=1) for line in self.lammps_lines(folder=folder)]
-        return LAMMPS(
+        return ShiftedLammps(
+            energy_shift=self.record.energy_shift,
             command=command,
             specorder=self.elements,
             pair_style=next(rest for name, rest in commands if name == 'pair_style'),
@@ -99,4 +102,11 @@ class PotentialData(orm.Data):
         active_set = self.base.attributes.get('active_set')
         if active_set and active_set not in self.base.repository.list_object_names():
             raise ValidationError(f'the record names the active set {active_set}, which is not among the files')
+        foreign = self.record.foreign_files(self._contents())
+        if foreign:
+            raise ValidationError(f'files {foreign} are not of the fit that the record describes: their checksums differ')
         return True
+
+    def _contents(self) -> dict[str, bytes]:
+        repository = self.base.repository
+        return {name: repository.get_object_content(name, mode='rb') for name in repository.list_object_names()}

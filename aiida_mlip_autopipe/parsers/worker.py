@@ -13,13 +13,16 @@ from aiida import orm
 from aiida.engine import ExitCode
 from aiida.parsers import Parser
 
-from aiida_mlip_autopipe.common.errors import FormatError, InputError, InvalidFramesError
+from aiida_mlip_autopipe.common.errors import FormatError, InputError, InstallationError, InvalidFramesError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files
 
 UNREADABLE = (InvalidFramesError, FormatError, ValueError, EOFError, zipfile.BadZipFile)
 """What reading an output raises: contradictory frames, a bad record, text that is no JSON, an empty or broken archive."""
+
+LABELS = {InputError.__name__: 'ERROR_INPUT_REFUSED', InstallationError.__name__: 'ERROR_INSTALLATION'}
+"""Label of the exit code of each kind of error; others are failures of the stage."""
 
 STDERR_TAIL = 400
 """Characters of the standard error that an error message quotes."""
@@ -41,8 +44,7 @@ class WorkerParser(Parser):
         except UNREADABLE as cause:
             return self.exit_codes.ERROR_OUTPUT_UNREADABLE.format(cause=cause)
         if error is not None:
-            code = 'ERROR_INPUT_REFUSED' if error['kind'] == InputError.__name__ else 'ERROR_STAGE_FAILED'
-            return getattr(self.exit_codes, code).format(message=error['message'])
+            return getattr(self.exit_codes, LABELS.get(error['kind'], 'ERROR_STAGE_FAILED')).format(message=error['message'])
         if report is None:
             return self.exit_codes.ERROR_REPORT_MISSING.format(stderr=self._stderr())
         return self.judge(report)

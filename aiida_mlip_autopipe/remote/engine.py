@@ -24,9 +24,12 @@ from aiida_mlip_autopipe.remote.lammps_job import (
     unpack_evaluation,
     unpack_fit,
     unpack_md,
+    unpack_spread,
 )
+from aiida_mlip_autopipe.science.checks.nve import NveSettings
 from aiida_mlip_autopipe.science.child import run_in_child
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.pod.committee import Spread
 from aiida_mlip_autopipe.science.pod.evaluate import Evaluation
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
 from aiida_mlip_autopipe.science.pod.md import MdResult, MdSettings
@@ -94,6 +97,34 @@ def evaluate(frames: Frames, potential: LammpsPotential, folder: Path, *, timeou
     """
     options = {'potential': pack_potential(potential)}
     return unpack_evaluation(_call(Task.EVALUATE, options, frames, folder, timeout=timeout))
+
+
+def spread(frames: Frames, folder: Path, *, timeout: float | None = None) -> Spread:
+    """Return how much the members of the committee of a POD potential disagree on frames.
+
+    :param folder: of the potential, with `committee.npz` and `param.pod`.
+    :param timeout: s, or None.
+    :raises InputError: a frame on which POD would crash, or with an element that the potential does not know.
+    :raises FormatError: there is no readable committee.
+    :raises EngineError: LAMMPS is missing, crashed or exceeded the time limit.
+    """
+    return unpack_spread(_call(Task.SPREAD, {'folder': str(folder.resolve())}, frames, folder, timeout=timeout))
+
+
+def nve(
+    structures: Sequence[Atoms], potential: LammpsPotential, settings: NveSettings, folder: Path, *, timeout: float | None = None
+) -> FloatArray:
+    """Return the total energies of runs at constant energy, eV, shape (n_structures, n_samples).
+
+    :param structures: periodic start structures.
+    :param potential: relative paths in it are relative to `folder`.
+    :param folder: working directory of LAMMPS.
+    :param timeout: s, or None.
+    :raises InputError: a structure on which POD would crash.
+    :raises EngineError: LAMMPS is missing, refuses the potential, lost atoms, crashed or exceeded the time limit.
+    """
+    options = {'settings': dataclasses.asdict(settings), 'potential': pack_potential(potential)}
+    return _call(Task.NVE, options, Frames.from_atoms(structures), folder, timeout=timeout).arrays['energies']
 
 
 def _call(task: Task, options: Mapping[str, Any], frames: Frames, folder: Path, *, timeout: float | None = None) -> Packet:

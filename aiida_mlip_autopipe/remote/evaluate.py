@@ -8,23 +8,45 @@ from typing import Any
 
 import numpy as np
 
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.inputs import read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.science.metrics import label_errors
+from aiida_mlip_autopipe.science.pod.committee import COMMITTEE
+
+SPREAD = 'spread'
+"""Setting: whether the committee of the potential, where it has one, says how much it disagrees."""
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Write the predictions and return the errors and the highest grade."""
-    frames = read_frames(folder, 'frames')
-    found = engine.evaluate(frames, read_potential(folder), potential_folder(folder))
-    columns = {name: column for name, column in vars(found).items() if column is not None}
+    """Write the predictions and return the errors, the highest grade and the largest disagreement of the committee."""
+    wants_spread = _wants_spread(settings)
+    frames, files = read_frames(folder, 'frames'), potential_folder(folder)
+    found = engine.evaluate(frames, read_potential(folder), files)
+    columns: dict[str, FloatArray] = {name: column for name, column in vars(found).items() if column is not None}
+    if wants_spread and (files / COMMITTEE).exists():
+        spread = engine.spread(frames, files)
+        columns |= {'energy_spread': spread.energy, 'force_spread': spread.forces}
     with (folder / arrays_file('predictions')).open('wb') as handle:
-        np.savez(handle, **columns)
+        np.savez(handle, **columns)  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`
     errors = label_errors(frames, found.energy, found.forces, found.stress) if frames.labelled.any() else None
     return {
         'n_frames': len(frames),
         'errors': dataclasses.asdict(errors) if errors is not None else None,
         'gamma_max': None if found.gamma is None else float(np.nan_to_num(found.gamma, posinf=np.finfo(float).max).max()),
+        'force_spread_max': float(columns['force_spread'].max()) if 'force_spread' in columns else None,
     }
+
+
+def _wants_spread(settings: dict[str, Any]) -> bool:
+    """Return the setting, true unless told otherwise; a stage that is run by hand may have no settings at all."""
+    values = settings.get('settings', {})
+    if unknown := set(values) - {SPREAD}:
+        raise InputError(f'{sorted(unknown)[0]}: unknown key; allowed here: {SPREAD}')
+    wanted = values.get(SPREAD, True)
+    if not isinstance(wanted, bool):
+        raise InputError(f'{SPREAD}: got {wanted!r}; must be true or false')
+    return wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,107 +9,99 @@ import numpy as np
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import EngineError, InputError
-from aiida_mlip_autopipe.common.frames import FloatArray, Frames, uid_of
+from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.formats.files import arrays_file
+from aiida_mlip_autopipe.formats.restarts import RESTARTS, restart_file
 from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
-from aiida_mlip_autopipe.science.pod.md import MdResult, MdSettings
+from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.md.findings import Findings
+from aiida_mlip_autopipe.science.md.journal import newest_restart, read_journal
+from aiida_mlip_autopipe.science.md.records import MAX_SEED, MdResult, MdSettings
 
-CONFIG_TYPE = 'md'
-MAX_SEED = 2**31 - 1
+ENDED = 'the job was told to end (SIGTERM); the scheduler does so at the end of the walltime'
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Write candidates and traces and return one entry for each trajectory."""
+    """Write candidates and traces after each trajectory, and return one entry for each of them."""
     config = checked(InferenceConfig, settings['settings'])
     potential, starts = read_potential(folder), read_frames(folder, 'starts')
     rng = np.random.default_rng([settings['seed'], settings['round']])
-    candidates: list[Atoms] = []
-    traces: dict[str, FloatArray] = {}
-    runs: list[dict[str, Any]] = []
+    found = Findings(config.max_atoms, potential.cutoff, settings['round'])
     for index, start in enumerate(starts):
-        conditions = _conditions(config, settings['temperature'], int(rng.integers(1, MAX_SEED)))
+        conditions = _conditions(config, settings, int(rng.integers(1, MAX_SEED)), _places(folder, index))
+        journal = Path(conditions.journal)
         try:
-            result = engine.md(start, potential, conditions, potential_folder(folder))
-        except (EngineError, InputError) as error:
-            runs.append(_entry(start, conditions, None, str(error)))
-            continue
-        runs.append(_entry(start, conditions, result, result.message))
-        candidates.extend(_candidate(frame, start, conditions, settings['round']) for frame in result.candidates)
-        traces |= {f'{name}_{index}': column for name, column in _columns(result).items()}
-    _write(folder, candidates, traces)
-    return {'trajectories': runs}
+            result, message = _trajectory(start, potential, conditions, folder)
+        except SystemExit:
+            found.add(start, conditions, read_journal(journal, start, conditions, ENDED), ENDED)
+            _write(found, folder, index, journal)
+            raise
+        found.add(start, conditions, result, message)
+        _write(found, folder, index, journal)
+    return found.report
 
 
-def _conditions(config: InferenceConfig, temperature: float, seed: int) -> MdSettings:
+def _trajectory(start: Atoms, potential: LammpsPotential, conditions: MdSettings, folder: Path) -> tuple[MdResult | None, str]:
+    """Return the outcome of one run, or what its journal holds of a run whose process crashed, and a message."""
+    try:
+        result = engine.md(start, potential, conditions, potential_folder(folder))
+    except (EngineError, InputError) as error:
+        return read_journal(Path(conditions.journal), start, conditions, str(error)), str(error)
+    return result, result.message
+
+
+def _places(folder: Path, index: int) -> tuple[str, str]:
+    """Return the folder of the journal of a trajectory, made when missing, and the file it continues from, or an empty text."""
+    journal = folder.resolve() / f'trajectory_{index:03d}'
+    journal.mkdir(exist_ok=True)
+    before = folder.resolve() / RESTARTS / restart_file(index)
+    return str(journal), str(before) if before.exists() else ''
+
+
+def _conditions(config: InferenceConfig, settings: dict[str, Any], seed: int, places: tuple[str, str]) -> MdSettings:
+    pressure = settings.get('pressure', config.pressure)
+    journal, restart = places
+    same = (
+        'steps',
+        'timestep',
+        'check_interval',
+        'gamma_select',
+        'gamma_halt',
+        'max_candidates',
+        'temperature_end',
+        'barostat',
+        'min_bond_fraction',
+        'quench',
+        'quench_steps',
+        'quench_temperature',
+    )
     return MdSettings(
-        temperature=temperature,
-        pressure=None if config.pressure is None else config.pressure * GPA,
-        steps=config.steps,
-        timestep=config.timestep,
-        check_interval=config.check_interval,
-        gamma_select=config.gamma_select,
-        gamma_halt=config.gamma_halt,
-        max_candidates=config.max_candidates,
+        temperature=settings['temperature'],
+        pressure=None if pressure is None else pressure * GPA,
         seed=seed,
+        journal=journal,
+        restart=restart,
+        **{name: getattr(config, name) for name in same},
     )
 
 
-def _entry(start: Atoms, conditions: MdSettings, result: MdResult | None, message: str) -> dict[str, Any]:
-    gammas = result.trace.gamma_max if result is not None else np.zeros(0)
-    finite = gammas[np.isfinite(gammas)]
-    return {
-        'start': start.info['uid'],
-        'lineage': start.info['lineage'],
-        'temperature': conditions.temperature,
-        'seed': conditions.seed,
-        'reason': result.stop.value if result is not None else 'error',
-        'message': message,
-        'steps_done': result.steps_done if result is not None else 0,
-        'n_candidates': len(result.candidates) if result is not None else 0,
-        'gamma_max': float(finite.max()) if len(finite) else None,
-        'share_above_select': float((gammas > conditions.gamma_select).mean()) if len(gammas) else None,
-    }
+def _write(found: Findings, folder: Path, index: int, journal: Path) -> None:
+    """Write what was found so far, and keep the restart file of the trajectory that ended last."""
+    if found.candidates:
+        Frames.from_atoms(found.candidates).save(folder / arrays_file('candidates'))
+        _save(folder / arrays_file('candidate_grades'), {'gamma': np.concatenate(found.grades)})
+    if found.uncut:
+        Frames.from_atoms(found.uncut).save(folder / arrays_file('uncut'))
+    _save(folder / arrays_file('trajectories'), found.traces)
+    if (newest := newest_restart(journal)) is not None:
+        (folder / RESTARTS).mkdir(exist_ok=True)
+        newest.replace(folder / RESTARTS / restart_file(index))
 
 
-def _candidate(frame: Atoms, start: Atoms, conditions: MdSettings, loop_round: int) -> Atoms:
-    """Return a frame of a trajectory as a structure of its own, with where it came from."""
-    candidate = Atoms(numbers=frame.numbers, positions=frame.positions, cell=frame.cell, pbc=True)
-    origin = {
-        'strategy': CONFIG_TYPE,
-        'temperature': conditions.temperature,
-        'pressure': conditions.pressure,
-        'seed': conditions.seed,
-        'step': frame.info['step'],
-        'gamma_max': frame.info['gamma_max'],
-    }
-    candidate.info = {
-        'uid': uid_of(candidate),
-        'lineage': start.info['lineage'],
-        'parent': start.info['uid'],
-        'config_type': CONFIG_TYPE,
-        'round': loop_round,
-        'origin': json.dumps(origin, sort_keys=True),
-    }
-    return candidate
-
-
-def _columns(result: MdResult) -> dict[str, FloatArray]:
-    trace = result.trace
-    return {
-        'step': trace.step.astype(np.float64),
-        'gamma_max': trace.gamma_max,
-        'temperature': trace.temperature,
-        'energy': trace.potential_energy,
-        'pressure': trace.pressure,
-    }
-
-
-def _write(folder: Path, candidates: list[Atoms], traces: dict[str, FloatArray]) -> None:
-    if candidates:
-        Frames.from_atoms(candidates).save(folder / arrays_file('candidates'))
-    with (folder / arrays_file('trajectories')).open('wb') as handle:
-        np.savez(handle, **traces)  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`
+def _save(path: Path, arrays: dict[str, FloatArray]) -> None:
+    with path.open('wb') as handle:
+        np.savez(handle, **arrays)  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from aiida_mlip_autopipe.common.errors import MlipError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.remote.lammps_job import (
@@ -17,11 +19,15 @@ from aiida_mlip_autopipe.remote.lammps_job import (
     pack_evaluation,
     pack_fit,
     pack_md,
+    pack_spread,
     unpack_md_settings,
+    unpack_nve_settings,
     unpack_pod_settings,
     unpack_potential,
     write_failure,
 )
+from aiida_mlip_autopipe.science.checks.nve import run_nve
+from aiida_mlip_autopipe.science.pod.committee import committee_spread
 from aiida_mlip_autopipe.science.pod.descriptors import pod_features
 from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.pod.fit import fit_pod
@@ -66,11 +72,22 @@ def _evaluate(frames: Frames, options: Mapping[str, Any]) -> Packet:
     return pack_evaluation(evaluate_frames(frames, unpack_potential(options['potential'])))
 
 
+def _spread(frames: Frames, options: Mapping[str, Any]) -> Packet:
+    return pack_spread(committee_spread(frames, Path(options['folder'])))
+
+
+def _nve(frames: Frames, options: Mapping[str, Any]) -> Packet:
+    potential, settings = unpack_potential(options['potential']), unpack_nve_settings(options['settings'])
+    return Packet({}, {'energies': np.array([run_nve(atoms, potential, settings) for atoms in frames])})
+
+
 _TASKS: Final[Mapping[Task, Callable[[Frames, Mapping[str, Any]], Packet]]] = {
     Task.FEATURES: _features,
     Task.FIT: _fit,
     Task.MD: _md,
     Task.EVALUATE: _evaluate,
+    Task.SPREAD: _spread,
+    Task.NVE: _nve,
 }
 
 

@@ -17,7 +17,9 @@ from ase import Atoms
 from aiida_mlip_autopipe.common import errors
 from aiida_mlip_autopipe.common.errors import EngineError, MlipError
 from aiida_mlip_autopipe.common.pod import ZblCore
+from aiida_mlip_autopipe.science.checks.nve import NveSettings
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.pod.committee import Spread
 from aiida_mlip_autopipe.science.pod.evaluate import Evaluation
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings, TrainingErrors
 from aiida_mlip_autopipe.science.pod.md import MdResult, MdSettings, MdTrace, StopReason
@@ -36,6 +38,8 @@ class Task(StrEnum):
     FIT = 'fit'
     MD = 'md'
     EVALUATE = 'evaluate'
+    SPREAD = 'spread'
+    NVE = 'nve'
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ def unpack_potential(values: Mapping[str, Any]) -> LammpsPotential:
         cutoff=values['cutoff'],
         grade_lines=tuple(values['grade_lines']),
         active_set=Path(values['active_set']) if values['active_set'] else None,
+        engine=values['engine'],
+        energy_shift=values['energy_shift'],
     )
 
 
@@ -106,6 +112,11 @@ def unpack_pod_settings(values: Mapping[str, Any]) -> PodSettings:
 def unpack_md_settings(values: Mapping[str, Any]) -> MdSettings:
     """Return the settings of a run from their JSON values."""
     return MdSettings(**values)
+
+
+def unpack_nve_settings(values: Mapping[str, Any]) -> NveSettings:
+    """Return the settings of a run at constant energy from their JSON values."""
+    return NveSettings(**values)
 
 
 def pack_fit(fit: PodFit) -> Packet:
@@ -177,3 +188,13 @@ def unpack_evaluation(packet: Packet) -> Evaluation:
     """Return the predictions of :func:`pack_evaluation`."""
     columns = packet.arrays
     return Evaluation(columns['energy'], columns['forces'], columns['stress'], columns.get('gamma'))
+
+
+def pack_spread(spread: Spread) -> Packet:
+    """Return the disagreement of a committee as it travels."""
+    return Packet({}, {'energy': spread.energy, 'forces': spread.forces})
+
+
+def unpack_spread(packet: Packet) -> Spread:
+    """Return the disagreement of :func:`pack_spread`."""
+    return Spread(packet.arrays['energy'], packet.arrays['forces'])

@@ -38,4 +38,6 @@ def read_potential(folder: Path) -> LammpsPotential:
         cutoff=record.cutoff,
         grade_lines=record.grade_lines,
         active_set=Path(record.active_set) if record.active_set else None,
+        engine=record.engine,
+        energy_shift=record.energy_shift,
     )

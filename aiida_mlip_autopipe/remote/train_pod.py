@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from aiida_mlip_autopipe.common.engines import POD
 from aiida_mlip_autopipe.common.errors import FitError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.potential import PotentialRecord
@@ -15,8 +16,6 @@ from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, write_record
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
-
-ENGINE = 'pod'
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     fingerprint = _one_fingerprint(frames, isolated)
     fit = engine.fit(frames, references, _pod_settings(config, elements, settings['seed']), potential_folder(folder))
     record = PotentialRecord(
-        engine=ENGINE,
+        engine=POD,
         elements=elements,
         cutoff=fit.cutoff,
         pair_lines=tuple(pair_lines(elements, fit.core)),
@@ -52,6 +51,7 @@ def _pod_settings(config: TrainingConfig, elements: tuple[str, ...], seed: int) 
         ridge=None if config.ridge == 'auto' else config.ridge,
         core=config.core_repulsion,
         seed=seed,
+        n_predictions=config.checks.compared_frames,
     )
 
 
@@ -74,7 +74,7 @@ def _one_fingerprint(*parts: Frames) -> str:
 def _report(fit: PodFit, n_frames: int, references: dict[str, float]) -> dict[str, Any]:
     errors = fit.errors
     return {
-        'engine': ENGINE,
+        'engine': POD,
         'n_frames': n_frames,
         'basis': fit.basis,
         'n_coefficients': len(fit.coefficients),
@@ -88,6 +88,8 @@ def _report(fit: PodFit, n_frames: int, references: dict[str, float]) -> dict[st
         'core': dataclasses.asdict(fit.core) if fit.core is not None else None,
         'gamma_train_max': fit.gamma_train_max,
         'active_atoms': fit.active_atoms,
+        'committee_members': fit.members,
+        'core_tolerance': fit.core_tolerance,
         'reference_energies': references,
         'seconds': fit.seconds,
     }

@@ -19,6 +19,7 @@ STAGES = {
     'train-pod': 'aiida_mlip_autopipe.remote.train_pod',
     'explore': 'aiida_mlip_autopipe.remote.explore',
     'evaluate': 'aiida_mlip_autopipe.remote.evaluate',
+    'check': 'aiida_mlip_autopipe.remote.check',
 }
 """Module of each stage; its `run(settings, folder)` returns the report."""
 

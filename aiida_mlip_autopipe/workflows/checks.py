@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from aiida import orm
 from aiida.common.exceptions import EntryPointError, MultipleObjectsError, NotExistent
-from aiida.engine import Process
+from aiida.engine import CalcJob, Process
 from aiida.plugins import CalculationFactory, WorkflowFactory
 from aiida_pseudo.groups.family import PseudoPotentialFamily
 from pydantic import BaseModel, ValidationError
 
+from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.base import explain
+from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.label import DFTConfig, JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.config.train import TrainingConfig
+
+PROCESS_FIELDS: Final = {'train': 'trainer', 'explore': 'explorer'}
+"""Field of each section that holds the entry point of its process."""
 
 
 def settings_validator(model: type[BaseModel]) -> Callable[[orm.Dict | None, Any], str | None]:
@@ -47,10 +54,19 @@ def add_options_port(spec: Any) -> None:
 
 def validate_config(value: orm.Dict | None, _: Any) -> str | None:
     """Return what is wrong with a whole configuration, in itself or in this profile, or None."""
+    return _config_problem(value, explores=True)
+
+
+def validate_one_shot(value: orm.Dict | None, _: Any) -> str | None:
+    """Return what is wrong with the configuration of a run that does not explore, or None."""
+    return _config_problem(value, explores=False)
+
+
+def _config_problem(value: orm.Dict | None, *, explores: bool) -> str | None:
     if value is None:
         return None
     try:
-        check_profile(MLIPConfig.from_mapping(value.get_dict()))
+        check_profile(MLIPConfig.from_mapping(value.get_dict()), explores=explores)
     except InputError as error:
         return str(error)
     return None
@@ -83,6 +99,24 @@ def find_code(label: str, field: str) -> orm.AbstractCode:
         raise InputError(f'{field}: got {label!r}; no such code in this profile (verdi code list): {error}') from error
 
 
+def find_stage_code(section: TrainingConfig | InferenceConfig, worker: str) -> orm.AbstractCode:
+    """Return the code that the trainer or the explorer of a section runs: its own, or `mlip-worker` where that is its program.
+
+    :param worker: label of the code of `mlip-worker`.
+    :raises InputError: the process or the code does not exist, or a program of its own has no code.
+    """
+    field, process = ('train', section.trainer) if isinstance(section, TrainingConfig) else ('explore', section.explorer)
+    found = find_process(process, f'{field}.{PROCESS_FIELDS[field]}')
+    if section.code is not None:
+        return find_code(section.code, f'{field}.code')
+    if issubclass(found, CalcJob) and not issubclass(found, WorkerCalculation):
+        raise InputError(
+            f'{field}.code: missing; {process} runs a program of its own, not mlip-worker: give the label of its code '
+            '(verdi code list)'
+        )
+    return find_code(worker, 'worker.code')
+
+
 def find_pseudos(family: str, elements: Sequence[str]) -> tuple[dict[str, orm.Data], str]:
     """Return the pseudopotentials of a family by element, and a sentence that says what is missing, or an empty one."""
     try:
@@ -98,23 +132,25 @@ def find_pseudos(family: str, elements: Sequence[str]) -> tuple[dict[str, orm.Da
     return dict(group.pseudos), ''
 
 
-def check_profile(config: MLIPConfig) -> None:
+def check_profile(config: MLIPConfig, *, explores: bool = True) -> None:
     """Check that this profile has what the configuration names.
 
+    :param explores: whether the section explore counts.
     :raises InputError: one line for each thing that is missing.
     """
-    problems = []
-    for find, name, field in (
-        (find_process, config.label.labeller, 'label.labeller'),
-        (find_process, config.train.trainer, 'train.trainer'),
-        (find_process, config.explore.explorer, 'explore.explorer'),
-        (find_code, config.label.code, 'label.code'),
-        (find_code, config.worker.code, 'worker.code'),
-    ):
+    sections: list[TrainingConfig | InferenceConfig] = [config.train, *([config.explore] if explores else [])]
+    looks: list[Callable[[], object]] = [
+        partial(find_process, config.label.labeller, 'label.labeller'),
+        *(partial(find_stage_code, section, config.worker.code) for section in sections),
+        partial(find_code, config.label.code, 'label.code'),
+        partial(find_code, config.worker.code, 'worker.code'),
+    ]
+    problems: list[str] = []
+    for look in looks:
         try:
-            find(name, field)
+            look()
         except InputError as error:
-            problems.append(str(error))
+            problems.extend([str(error)] if str(error) not in problems else [])
     if isinstance(config.label, DFTConfig):
         _, problem = find_pseudos(config.label.pseudo_family, config.system.elements)
         problems.extend([problem] if problem else [])

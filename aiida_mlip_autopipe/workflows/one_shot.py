@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from aiida.engine import ExitCode
+
+from aiida_mlip_autopipe.workflows.checks import validate_one_shot
 from aiida_mlip_autopipe.workflows.stages import StagesWorkChain
 
 
@@ -14,12 +17,14 @@ class OneShotWorkChain(StagesWorkChain):
     def define(cls, spec: Any) -> None:
         """Define the outline."""
         super().define(spec)
+        spec.inputs['config'].validator = validate_one_shot
         spec.outline(
             *cls.first_round(),
             cls.finish,
         )
 
-    def finish(self) -> None:
+    def finish(self) -> ExitCode | None:
         """Attach the results of the only round."""
         self.ctx.stop_reason = 'one_shot'
         self.results()
+        return self.judge()

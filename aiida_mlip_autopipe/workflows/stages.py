@@ -17,7 +17,7 @@ from aiida_mlip_autopipe.common.units import MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.workflows.checks import find_code, find_process, validate_config
+from aiida_mlip_autopipe.workflows.checks import find_code, find_process, find_stage_code, validate_config
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 
 SEED_STRIDE = 1000
@@ -59,6 +59,7 @@ class StagesWorkChain(WorkChain):
         spec.exit_code(431, 'ERROR_REFERENCES_MISSING', message='The isolated atoms of {elements} could not be labelled: {cause}')
         spec.exit_code(440, 'ERROR_TRAIN_FAILED', message='Round {round}: training failed: {cause}')
         spec.exit_code(450, 'ERROR_EXPLORE_FAILED', message='Round {round}: exploring failed: {cause}')
+        spec.exit_code(510, 'ERROR_CHECKS_FAILED', message='The run ended, but its last potential has a caveat: {cause}')
 
     @classmethod
     def first_round(cls) -> tuple[Any, ...]:
@@ -77,8 +78,10 @@ class StagesWorkChain(WorkChain):
 
     def setup(self) -> None:
         """Load the codes and start with nothing bought."""
-        self.ctx.config = MLIPConfig.from_mapping(self.inputs.config.get_dict()).to_mapping()
+        config = MLIPConfig.from_mapping(self.inputs.config.get_dict())
+        self.ctx.config = config.to_mapping()
         self.ctx.worker = find_code(self.ctx.config['worker']['code'], 'worker.code')
+        self.ctx.train_code = find_stage_code(config.train, config.worker.code)
         self.ctx.label_code = find_code(self.ctx.config['label']['code'], 'label.code')
         self.ctx.round = 0
         self.ctx.labels_bought = 0
@@ -188,7 +191,7 @@ class StagesWorkChain(WorkChain):
         children = {
             'fit': self.submit(
                 TrainWorkChain,
-                code=self.ctx.worker,
+                code=self.ctx.train_code,
                 evaluate_code=self.ctx.worker,
                 train_frames=self.ctx.train,
                 test_frames=self.ctx.test,
@@ -211,14 +214,22 @@ class StagesWorkChain(WorkChain):
         return ToContext(**children)
 
     def inspect_train(self) -> ExitCode | None:
-        """Take over the potential, and close the round with its entry in the report."""
+        """Take over the potential and close the round; one that failed a check may still find out what it does not know."""
+        self.ctx.caveat = None
         if not self.ctx.fit.is_finished_ok:
-            return self._stop(self.exit_codes.ERROR_TRAIN_FAILED, self.ctx.fit)
+            if self.ctx.fit.exit_status != TrainWorkChain.exit_codes.ERROR_CHECKS_FAILED.status:
+                return self._stop(self.exit_codes.ERROR_TRAIN_FAILED, self.ctx.fit)
+            self.ctx.caveat = self.ctx.fit.exit_message
+            self.report(f'round {self.ctx.round}: {self.ctx.caveat}')
         self.ctx.potential = self.ctx.fit.outputs.potential
         if 'acquisition' in self.ctx and not self.ctx.acquisition.is_finished_ok:
             self.report(f'the old potential could not be evaluated on the new labels: {self.ctx.acquisition.exit_message}')
         self.close_round(trained=True)
         return None
+
+    def judge(self) -> ExitCode | None:
+        """Return the caveat of the newest potential as the exit code of a run that has attached everything."""
+        return self.exit_codes.ERROR_CHECKS_FAILED.format(cause=self.ctx.caveat) if self.ctx.caveat else None
 
     def close_round(self, *, trained: bool) -> None:
         """Add the entry of the round to the report and to the history that decides about the next one."""

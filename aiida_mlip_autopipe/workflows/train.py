@@ -1,4 +1,4 @@
-"""`TrainWorkChain`: a fitted potential that passed its checks, with its errors on the training and the frozen test set."""
+"""`TrainWorkChain`: a fitted potential that passed its self-checks, with its errors on the training and the test set."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from typing import Any
 from aiida import orm
 from aiida.engine import ExitCode, ToContext, WorkChain
 
+from aiida_mlip_autopipe.calculations.check import CheckCalculation
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
 from aiida_mlip_autopipe.calculations.train_functions import summarize_training
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.train import TrainingConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process, settings_validator
 
+OPTIONAL_PORTS = ('initial_potential', 'test_frames')
+"""Inputs that a trainer gets when it has a port of that name."""
+
 
 def validate_inputs(inputs: Any, _: Any) -> str | None:
-    """Return a sentence when frames are not labelled or were labelled at different levels of theory."""
+    """Return a sentence when labels, elements or the initial potential do not fit together, else None."""
     parts = {name: inputs[name] for name in ('train_frames', 'test_frames', 'references') if name in inputs}
     for name, node in parts.items():
         n_frames, n_labelled = (node.base.attributes.get(key) for key in ('n_frames', 'n_labelled'))
@@ -26,14 +31,42 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
     found = {name: node.base.attributes.get('fingerprints') for name, node in parts.items()}
     if len({text for texts in found.values() for text in texts}) > 1:
         return f'labels of different levels of theory are never mixed in one fit; fingerprints found: {found}'
-    unknown = set(inputs['train_frames'].base.attributes.get('elements')) - set(inputs['elements'].get_list())
-    if unknown:
-        return f'train_frames holds {sorted(unknown)}, which elements {inputs["elements"].get_list()} does not list'
+    return _element_problem(parts, inputs['elements'].get_list()) or _initial_problem(inputs)
+
+
+def _element_problem(parts: dict[str, FramesData], elements: list[str]) -> str | None:
+    """Return a sentence when a part has an element too many, or one that every potential needs is missing."""
+    for name, node in parts.items():
+        found = set(node.base.attributes.get('elements'))
+        if unknown := sorted(found - set(elements)):
+            return f'{name} holds {unknown}, which elements {elements} does not list'
+        missing = sorted(set(elements) - found)
+        if missing and name == 'train_frames':
+            return f'train_frames holds no atom of {missing}, nothing about them can be learnt; elements are {elements}'
+        if missing and name == 'references':
+            return f'references holds no isolated atom of {missing}, the zero of their energy; elements are {elements}'
+    return None
+
+
+def _initial_problem(inputs: Any) -> str | None:
+    """Return a sentence when the initial potential cannot be continued."""
+    if 'initial_potential' not in inputs:
+        return None
+    elements, found = inputs['elements'].get_list(), inputs['initial_potential'].elements
+    if found != elements:
+        return f'initial_potential is of {found}, expected {elements} in this order'
+    name = TrainingConfig.model_validate(inputs['settings'].get_dict()).trainer
+    try:
+        trainer = find_process(name, 'train.trainer')
+    except InputError as error:
+        return str(error)
+    if 'initial_potential' not in trainer.spec().inputs:
+        return f'initial_potential: the trainer {name} fits from scratch and would ignore it; leave it out'
     return None
 
 
 class TrainWorkChain(WorkChain):
-    """Runs the trainer of an entry point, evaluates what it made with LAMMPS, and checks the result."""
+    """Runs the trainer of an entry point, then lets LAMMPS check and evaluate what it made."""
 
     _spec_class = BandedWorkChainSpec
 
@@ -49,6 +82,12 @@ class TrainWorkChain(WorkChain):
         spec.input('elements', valid_type=orm.List, help='Chemical symbols, in the order of the atom types of the potential.')
         spec.input('seed', valid_type=orm.Int, help='Seed of everything random, dimensionless.')
         spec.input(
+            'initial_potential',
+            valid_type=PotentialData,
+            required=False,
+            help='Potential of the same elements from which a trainer that can do so continues.',
+        )
+        spec.input(
             'settings',
             valid_type=orm.Dict,
             validator=settings_validator(TrainingConfig),
@@ -57,17 +96,21 @@ class TrainWorkChain(WorkChain):
         add_options_port(spec)
         spec.inputs.validator = validate_inputs
         spec.output('potential', valid_type=PotentialData, required=False, help='The potential, also where a check failed.')
-        spec.output('report', valid_type=orm.Dict, required=False, help='Errors (eV/atom, eV/Å, eV/Å³), grades and checks.')
+        spec.output('report', valid_type=orm.Dict, required=False, help='Errors (eV/atom, eV/Å, eV/Å³), grades, and each check.')
+        spec.output('check_curves', valid_type=orm.ArrayData, required=False, help='Curves behind the checks: Å, eV, fs.')
         spec.output('train_predictions', valid_type=orm.ArrayData, required=False, help='Predictions on the training frames.')
         spec.output('test_predictions', valid_type=orm.ArrayData, required=False, help='Predictions on the frozen test set.')
-        spec.outline(cls.run_fit, cls.inspect_fit, cls.run_evaluate, cls.inspect_evaluate)
+        spec.outline(cls.run_fit, cls.inspect_fit, cls.run_checks, cls.inspect_checks)
         spec.exit_code(410, 'ERROR_FIT_FAILED', message='The trainer failed: {cause}')
         spec.exit_code(420, 'ERROR_EVALUATION_FAILED', message='The potential could not be evaluated: {cause}')
+        spec.exit_code(430, 'ERROR_CHECKS_NOT_MADE', message='The checks of the potential could not be made: {cause}')
         spec.exit_code(510, 'ERROR_CHECKS_FAILED', message='The potential did not pass its checks: {reasons}')
 
     def run_fit(self) -> Any:
         """Submit the trainer."""
         trainer = find_process(TrainingConfig.model_validate(self.inputs.settings.get_dict()).trainer, 'train.trainer')
+        ports = trainer.spec().inputs
+        optional = {name: self.inputs[name] for name in OPTIONAL_PORTS if name in self.inputs and name in ports}
         return ToContext(
             fit=self.submit(
                 trainer,
@@ -78,6 +121,7 @@ class TrainWorkChain(WorkChain):
                 settings=self.inputs.settings,
                 seed=self.inputs.seed,
                 metadata={'options': job_options(self.inputs.options.get_dict())},
+                **optional,
             )
         )
 
@@ -89,27 +133,42 @@ class TrainWorkChain(WorkChain):
             return self.exit_codes.ERROR_FIT_FAILED.format(cause=self.ctx.fit.exit_message or self.ctx.fit.process_state)
         return None
 
-    def run_evaluate(self) -> Any:
-        """Let LAMMPS evaluate the potential on the training and the test frames."""
-        common = {
+    def run_checks(self) -> Any:
+        """Let LAMMPS check the potential, and evaluate it on the training and the test frames."""
+        checks = TrainingConfig.model_validate(self.inputs.settings.get_dict()).checks
+        limits = orm.Dict(checks.model_dump(mode='json'))
+        train, test, no_spread = self.inputs.train_frames, self.inputs.test_frames, orm.Dict({'spread': False})
+        return ToContext(
+            check=self.submit(CheckCalculation, frames=train, settings=limits, seed=self.inputs.seed, **self._subject()),
+            train=self.submit(EvaluateCalculation, frames=train, settings=no_spread, **self._subject()),
+            test=self.submit(EvaluateCalculation, frames=test, **self._subject()),
+        )
+
+    def _subject(self) -> dict[str, Any]:
+        """Return what all jobs on the new potential have in common, each time anew: a process fills its options in place."""
+        return {
             'code': self.inputs.evaluate_code,
             'potential': self.ctx.fit.outputs.potential,
             'metadata': {'options': job_options(self.inputs.options.get_dict())},
         }
-        return ToContext(
-            train=self.submit(EvaluateCalculation, frames=self.inputs.train_frames, **common),
-            test=self.submit(EvaluateCalculation, frames=self.inputs.test_frames, **common),
-        )
 
-    def inspect_evaluate(self) -> ExitCode | None:
-        """Attach predictions and errors, then judge the checks."""
-        for name in ('train', 'test'):
-            child = self.ctx[name]
-            if not child.is_finished_ok:
-                return self.exit_codes.ERROR_EVALUATION_FAILED.format(cause=child.exit_message or child.process_state)
-            self.out(f'{name}_predictions', child.outputs.predictions)
-        report = summarize_training(self.ctx.fit.outputs.report, self.ctx.train.outputs.report, self.ctx.test.outputs.report)
+    def inspect_checks(self) -> ExitCode | None:
+        """Attach predictions, errors and checks, also of a potential that failed one, then judge."""
+        evaluations = {name: self.ctx[name] for name in ('train', 'test')}
+        for name, child in evaluations.items():
+            if child.is_finished_ok:
+                self.out(f'{name}_predictions', child.outputs.predictions)
+        check = self.ctx.check
+        if not check.is_finished_ok and check.exit_status != CheckCalculation.exit_codes.ERROR_CHECKS_FAILED.status:
+            return self.exit_codes.ERROR_CHECKS_NOT_MADE.format(cause=check.exit_message or check.process_state)
+        if 'curves' in check.outputs:
+            self.out('check_curves', check.outputs.curves)
+        reports = {name: child.outputs.report for name, child in evaluations.items() if child.is_finished_ok}
+        report = summarize_training(self.inputs.settings, self.ctx.fit.outputs.report, check.outputs.report, **reports)
         self.out('report', report)
         if report['failed_checks']:
             return self.exit_codes.ERROR_CHECKS_FAILED.format(reasons='; '.join(report['failed_checks']))
+        for child in evaluations.values():
+            if not child.is_finished_ok:
+                return self.exit_codes.ERROR_EVALUATION_FAILED.format(cause=child.exit_message or child.process_state)
         return None

@@ -1,8 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 from aiida import orm
 from aiida.plugins import CalculationFactory
 
+from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 
@@ -35,7 +38,7 @@ def test_candidates_descend_from_their_starts(run_stage, fitted):
     assert [run['start'] for run in runs] == starts.uid.tolist()
     assert all(run['reason'] == 'finished' and run['steps_done'] == STEPS for run in runs)
     traces = node.outputs.trajectories
-    assert {f'{name}_{i}' for name in ('step', 'gamma_max', 'temperature', 'energy', 'pressure') for i in (0, 1)} == set(
+    assert {f'{name}_{i}' for name in ('step', 'gamma_max', 'temperature', 'energy', 'pressure', 'bond') for i in (0, 1)} == set(
         traces.get_arraynames()
     )
     assert np.isfinite(traces.get_array('energy_0')).all()
@@ -46,3 +49,71 @@ def test_candidates_descend_from_their_starts(run_stage, fitted):
     assert set(candidates.round.tolist()) == {3}
     assert set(candidates.config_type.tolist()) == {'md'}
     assert not candidates.labelled.any()
+    gamma = node.outputs.candidate_grades.get_array('gamma')
+    assert len(gamma) == len(candidates.numbers)
+    assert set(node.outputs.restarts.base.repository.list_object_names()) == {'restart_000.lammps', 'restart_001.lammps'}
+    again = run_stage(
+        'lammps_md',
+        potential=fitted.outputs.potential,
+        starts=node.inputs.starts,
+        temperature=orm.Float(900.0),
+        pressure=orm.Float(2.0),
+        seed=orm.Int(1),
+        round=orm.Int(3),
+        restart=node.outputs.restarts,
+        settings=node.inputs.settings,
+    )
+    assert again.is_finished_ok, again.exit_message
+    energies = again.outputs.trajectories.get_array('energy_1')
+    assert energies[0] == pytest.approx(traces.get_array('energy_1')[-1], abs=1e-8)
+    assert again.outputs.report['trajectories'][0]['pressure'] == pytest.approx(2.0 * GPA)
+
+
+@pytest.fixture
+def inputs(emt_frames, fake_potential):
+    return {
+        'potential': fake_potential,
+        'starts': FramesData(emt_frames(2, labelled=False)),
+        'temperature': orm.Float(300.0),
+        'seed': orm.Int(0),
+        'round': orm.Int(1),
+        'settings': orm.Dict({}),
+    }
+
+
+def test_restart_files_are_uploaded_but_not_kept_twice(generate_calc_job, inputs):
+    restart = orm.FolderData()
+    restart.base.repository.put_object_from_bytes(b'\x00\xff', 'restart_000.lammps')
+    info, folder = generate_calc_job('lammps_md', **inputs, restart=restart)
+    with folder.open('restarts/restart_000.lammps', 'rb') as handle:
+        assert handle.read() == b'\x00\xff'
+    assert 'restarts/restart_000.lammps' in info.provenance_exclude_list
+    assert 'restarts' in info.retrieve_temporary_list
+
+
+def test_a_pressure_goes_into_the_settings_of_the_stage(generate_calc_job, inputs):
+    _, folder = generate_calc_job('lammps_md', **inputs, pressure=orm.Float(5.0))
+    with folder.open('settings.json') as handle:
+        assert json.load(handle)['pressure'] == 5.0
+    _, folder = generate_calc_job('lammps_md', **inputs)
+    with folder.open('settings.json') as handle:
+        assert 'pressure' not in json.load(handle)
+
+
+@pytest.mark.parametrize('temperature', [0.0, -300.0])
+def test_a_temperature_that_is_not_positive_is_refused(generate_calc_job, inputs, temperature):
+    with pytest.raises(ValueError, match=f'temperature: got {temperature:g} K; must be more than 0'):
+        generate_calc_job('lammps_md', **{**inputs, 'temperature': orm.Float(temperature)})
+
+
+@pytest.mark.parametrize(
+    ('settings', 'said'),
+    [
+        ({'steps': 0}, 'steps: got 0; input should be greater than 0'),
+        ({'gamma_select': 5, 'gamma_halt': 2}, 'gamma_halt 2 must be larger than gamma_select 5'),
+        ({'timestep': 11}, 'timestep: got 11; input should be less than or equal to 10'),
+    ],
+)
+def test_settings_with_a_mistake_are_refused(generate_calc_job, inputs, settings, said):
+    with pytest.raises(ValueError, match=said):
+        generate_calc_job('lammps_md', **{**inputs, 'settings': orm.Dict(settings)})

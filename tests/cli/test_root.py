@@ -4,7 +4,7 @@ from aiida import orm
 from aiida_mlip_autopipe import __version__
 from aiida_mlip_autopipe.cli.root import main
 
-COMMANDS = ('validate', 'generate', 'run', 'run-cycle-02', 'status', 'export', 'setup')
+COMMANDS = ('validate', 'generate', 'run', 'run-cycle-02', 'train', 'explore', 'evaluate', 'status', 'export', 'setup')
 
 
 def assert_one_error(result, *texts):

@@ -127,7 +127,7 @@ class TestOneLine:
 
     def test_number_that_is_not_finite(self) -> None:
         assert mistakes_in({'explore.timestep': float('nan')}) == [
-            'explore.timestep: got nan; input should be a finite number (fs)'
+            'explore.timestep: got nan; input should be a finite number (fs; above 5 fs there is a warning)'
         ]
 
     def test_several_mistakes_are_several_lines_with_their_places(self) -> None:

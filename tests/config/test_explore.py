@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.config.explore import MAX_TIMESTEP, InferenceConfig
+from aiida_mlip_autopipe.config.explore import LONG_TIMESTEP, MAX_TIMESTEP, InferenceConfig
 from tests.config.settings import config_with, mistakes_in
 
 
@@ -45,12 +45,25 @@ def test_temperature_that_is_not_positive(temperature: float) -> None:
         ('pressure', 1001, 'input should be less than or equal to 1000 (GPa'),
         ('pressure', 'high', 'input should be a valid number'),
         ('steps', 0, 'input should be greater than 0'),
-        ('timestep', 0, 'input should be greater than 0 (fs)'),
-        ('timestep', 2 * MAX_TIMESTEP, 'input should be less than or equal to 10 (fs)'),
+        ('timestep', 0, 'input should be greater than 0 (fs; above 5 fs there is a warning)'),
+        ('timestep', 2 * MAX_TIMESTEP, 'input should be less than or equal to 10 (fs; above 5 fs there is a warning)'),
         ('check_interval', 0, 'input should be greater than 0'),
         ('gamma_select', 0.9, 'input should be greater than or equal to 1'),
         ('gamma_halt', 1, 'input should be greater than 1'),
         ('max_candidates', 0, 'input should be greater than 0'),
+        ('max_atoms', 0, 'input should be greater than 0'),
+        ('temperature_end', 0, 'input should be greater than 0'),
+        ('temperature_end', -5, 'input should be greater than 0'),
+        ('steps', -1, 'input should be greater than 0'),
+        ('pressures', [], 'list should have at least 1 item'),
+        ('barostat', 'triclinic', "input should be 'isotropic' or 'anisotropic'"),
+        ('quench', 'freeze', "input should be 'none', 'minimize' or 'cool'"),
+        ('quench_steps', 0, 'input should be greater than 0'),
+        ('quench_temperature', 0, 'input should be greater than 0'),
+        ('min_bond_fraction', 1, 'input should be less than 1'),
+        ('min_bond_fraction', -0.1, 'input should be greater than or equal to 0'),
+        ('seeds', 0, 'input should be greater than or equal to 1'),
+        ('seeds', 21, 'input should be less than or equal to 20'),
     ],
 )
 def test_out_of_bounds(field: str, value: Any, said: str) -> None:
@@ -67,3 +80,53 @@ def test_supercell() -> None:
 def test_constant_volume() -> None:
     assert config_with({'explore.pressure': None}).explore.pressure is None
     assert InferenceConfig().pressure == 0.0
+
+
+def test_one_of_several_pressures_out_of_bounds() -> None:
+    (line,) = mistakes_in({'explore.pressures': [0, 2000]})
+    assert line.startswith('explore.pressures.1: got 2000; input should be less than or equal to 1000 (GPa')
+
+
+@pytest.mark.parametrize(('pressure', 'pressures'), [(None, [0.0, 5.0]), (3.0, [0.0, 5.0])])
+def test_pressures_that_contradict_each_other(pressure: float | None, pressures: list[float]) -> None:
+    assert mistakes_in({'explore.pressure': pressure, 'explore.pressures': pressures}) == [
+        f'explore.pressure {pressure} contradicts pressures {pressures}; give one of the two'
+    ]
+
+
+def test_pressures_that_repeat() -> None:
+    assert mistakes_in({'explore.pressures': [5.0, 5.0]}) == ['explore.pressures must differ, got [5.0, 5.0]']
+
+
+@pytest.mark.parametrize('pressure', [0.0, 5.0])
+def test_pressure_beside_pressures(pressure: float) -> None:
+    config = config_with({'explore.pressure': pressure, 'explore.pressures': [5.0, -1.0]}).explore
+    assert config.pressures == [5.0, -1.0]
+    assert InferenceConfig.model_validate(config.model_dump(mode='json')) == config
+
+
+@pytest.mark.parametrize(('end', 'begins'), [({}, 40), ({'explore.temperature_end': 30}, 30)])
+def test_cooling_that_heats(end: dict[str, Any], begins: float) -> None:
+    changes = {'explore.quench': 'cool', 'explore.temperatures': [40, 300], **end}
+    assert mistakes_in(changes) == [f'explore.quench_temperature 50 must be lower than {begins}, where the cooling begins']
+    assert config_with({**changes, 'explore.quench_temperature': 10}).explore.quench == 'cool'
+
+
+def test_long_timestep_is_worth_a_warning() -> None:
+    assert InferenceConfig(timestep=LONG_TIMESTEP).warnings == []
+    assert InferenceConfig(timestep=6).warnings == [
+        'explore.timestep: 6 fs is longer than 5 fs: '
+        'vibrations may be integrated badly and trajectories stopped for that reason alone'
+    ]
+
+
+def test_defaults_are_plain_md() -> None:
+    config = InferenceConfig()
+    assert (config.temperature_end, config.pressures, config.barostat, config.seeds, config.quench) == (
+        None,
+        None,
+        'isotropic',
+        1,
+        'none',
+    )
+    assert config.warnings == []

@@ -38,6 +38,36 @@ class TestBudget:
         assert config_with({'loop.max_labels': 3}).loop.max_labels == 3
 
 
+class TestExplorer:
+    """The explorer follows the trainer, unless it is another package's."""
+
+    @pytest.mark.parametrize(
+        ('changes', 'explorer'),
+        [
+            ({}, 'mlip_autopipe.lammps_md'),
+            ({'train.trainer': 'mlip_autopipe.pod', 'explore.steps': 50}, 'mlip_autopipe.lammps_md'),
+            ({'train.trainer': 'mlip_autopipe.pacemaker'}, 'mlip_autopipe.lammps_pace'),
+            ({'train.trainer': 'other.trainer'}, 'mlip_autopipe.lammps_md'),
+            ({'train.trainer': 'mlip_autopipe.pacemaker', 'explore.explorer': 'other.md'}, 'other.md'),
+        ],
+    )
+    def test_default(self, changes: dict[str, object], explorer: str) -> None:
+        config = config_with(changes)
+        assert config.explore.explorer == explorer
+        assert MLIPConfig.from_mapping(config.to_mapping()) == config
+
+    @pytest.mark.parametrize(
+        ('trainer', 'wrong', 'right'),
+        [('pacemaker', 'lammps_md', 'lammps_pace'), ('pod', 'lammps_pace', 'lammps_md')],
+    )
+    def test_one_that_cannot_run_the_potentials(self, trainer: str, wrong: str, right: str) -> None:
+        changes = {'train.trainer': f'mlip_autopipe.{trainer}', 'explore.explorer': f'mlip_autopipe.{wrong}'}
+        assert mistakes_in(changes) == [
+            f"explore.explorer: got 'mlip_autopipe.{wrong}'; it cannot run the potentials of mlip_autopipe.{trainer}: "
+            f'take mlip_autopipe.{right}, or leave it out'
+        ]
+
+
 class TestLineages:
     SINGLE = (
         'system: gives a single base structure, but the frozen test set needs a lineage of its own; '

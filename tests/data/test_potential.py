@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from aiida import orm
 from aiida.common.exceptions import ValidationError
+from ase.build import bulk
 from ase.calculators.lammpsrun import LAMMPS
 
 from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 
@@ -63,6 +65,36 @@ def test_the_calculator_is_lammps_with_the_files(fake_potential, tmp_path):
     assert coefficients.replace('"', '') == f'* * {folder}/param.pod {folder}/model.pod Cu Au'
     assert calculator.parameters['specorder'] == ['Cu', 'Au']
     assert (folder / 'param.pod').is_file()
+
+
+@pytest.mark.lammps
+def test_the_calculator_gives_total_energies(tmp_path):
+    """Two potentials that differ only in what LAMMPS does not know of their energies."""
+    structures = [bulk('Cu', cubic=True), bulk('Al', cubic=True, a=3.7)]
+    structures[1].symbols[0] = 'Cu'
+    energies = []
+    for index, shift in enumerate(({}, {'Cu': -100.0, 'Al': 7.5})):
+        node = PotentialData.from_folder(lennard_jones_folder(tmp_path / f'source_{index}', shift))
+        calculator = node.ase_calculator(tmp_path / f'files_{index}', str(Path(sys.executable).parent / 'lmp'))
+        energies.append([calculator.get_potential_energy(atoms) for atoms in structures])
+    difference = np.subtract(energies[1], energies[0])
+    np.testing.assert_allclose(difference, [-400.0, -100.0 + 3 * 7.5], atol=1e-9)
+
+
+def lennard_jones_folder(folder, energy_shift):
+    folder.mkdir()
+    record = PotentialRecord(
+        engine='lj',
+        elements=('Cu', 'Al'),
+        cutoff=5.0,
+        pair_lines=('pair_style lj/cut 5.0', 'pair_coeff * * 0.4 2.3'),
+        grade_lines=(),
+        reference_energies={},
+        fingerprint='lj',
+        energy_shift=energy_shift,
+    )
+    (folder / POTENTIAL_RECORD).write_text(record.to_json(), encoding='utf-8')
+    return folder
 
 
 def test_a_folder_without_record_is_refused(tmp_path):

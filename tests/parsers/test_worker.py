@@ -39,7 +39,10 @@ def test_report_and_frames_are_attached(parse, temporary, emt_frames, inputs):
     assert 'quarantined' not in parsed.outputs
 
 
-@pytest.mark.parametrize(('kind', 'status'), [('InputError', 210), ('FitError', 410), ('EngineError', 410), ('FormatError', 410)])
+@pytest.mark.parametrize(
+    ('kind', 'status'),
+    [('InputError', 210), ('InstallationError', 401), ('FitError', 410), ('EngineError', 410), ('FormatError', 410)],
+)
 def test_an_error_of_the_stage_is_quoted(parse, inputs, kind, status):
     parsed = parse('label_ase', files(None, **error(kind)), **inputs)
     assert parsed.node.exit_status == status

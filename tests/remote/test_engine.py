@@ -8,9 +8,11 @@ from ase.build import bulk
 from aiida_mlip_autopipe.common.errors import EngineError, FitError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.pod import ACTIVE_SET, COEFFICIENTS, PARAMETERS
+from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS
 from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
 from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.pod.committee import COMMITTEE
 from aiida_mlip_autopipe.science.pod.descriptors import pod_features
 from aiida_mlip_autopipe.science.pod.fit import PodSettings
 from aiida_mlip_autopipe.science.pod.md import MdSettings, StopReason
@@ -18,6 +20,7 @@ from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, training_frames
 
 pytestmark = pytest.mark.lammps
 
+FILES = {PARAMETERS, COEFFICIENTS, ACTIVE_SET, COMMITTEE, TRAINER_PREDICTIONS}
 SETTINGS = PodSettings(ELEMENTS, CUTOFF, basis='S')
 
 
@@ -39,7 +42,7 @@ def potential(fit):
 
 
 def test_fit_writes_the_potential_and_nothing_else(fit, folder):
-    assert {path.name for path in folder.iterdir()} == {PARAMETERS, COEFFICIENTS, ACTIVE_SET}
+    assert {path.name for path in folder.iterdir()} == FILES
     assert fit.gamma_train_max <= 1.01 + 1e-9
     assert fit.ridge_scores
 
@@ -77,7 +80,7 @@ def test_a_crash_of_pod_is_an_engine_error(potential, folder):
     frames = Frames.from_atoms([Atoms('Cu', cell=[12] * 3, pbc=True)])
     with pytest.raises(EngineError, match='SIG'):
         engine.evaluate(frames, blind, folder)
-    assert {path.name for path in folder.iterdir()} == {PARAMETERS, COEFFICIENTS, ACTIVE_SET}
+    assert {path.name for path in folder.iterdir()} == FILES
 
 
 def test_time_limit(tmp_path):

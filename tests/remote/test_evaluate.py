@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.science.metrics import label_errors
-from aiida_mlip_autopipe.science.potential_checks import failed_checks
+from aiida_mlip_autopipe.science.pod.committee import COMMITTEE
+from aiida_mlip_autopipe.science.potential_checks import training_findings
 from tests.remote.conftest import Outcome, run_in
 
 Stage = Callable[..., Outcome]
@@ -29,19 +31,26 @@ def test_predictions(evaluated: Outcome, training: Frames) -> None:
     arrays = evaluated.arrays('predictions')
     shapes = {name: column.shape for name, column in arrays.items()}
     n_frames, n_atoms = len(training), len(training.numbers)
-    assert shapes == {'energy': (n_frames,), 'forces': (n_atoms, 3), 'stress': (n_frames, 6), 'gamma': (n_atoms,)}
+    spread = {'energy_spread': (n_frames,), 'force_spread': (n_atoms,)}
+    assert shapes == {'energy': (n_frames,), 'forces': (n_atoms, 3), 'stress': (n_frames, 6), 'gamma': (n_atoms,), **spread}
     assert all(np.isfinite(column).all() for column in arrays.values())
 
 
 def test_report_is_of_these_predictions(evaluated: Outcome, training: Frames) -> None:
     arrays, report = evaluated.arrays('predictions'), evaluated.report
     expected = label_errors(training, arrays['energy'], arrays['forces'], arrays['stress'])
-    assert report == {'n_frames': len(training), 'errors': vars(expected), 'gamma_max': arrays['gamma'].max()}
+    assert report == {
+        'n_frames': len(training),
+        'errors': vars(expected),
+        'gamma_max': arrays['gamma'].max(),
+        'force_spread_max': arrays['force_spread'].max(),
+    }
 
 
 def test_trainer_and_lammps_agree(evaluated: Outcome, trained: Outcome) -> None:
     mine, theirs = trained.report, evaluated.report
-    assert failed_checks(mine['training_errors'], theirs['errors'], theirs['gamma_max']) == []
+    findings = training_findings(mine['training_errors'], theirs['errors'], theirs['gamma_max'])
+    assert all(finding.passed for finding in findings)
 
 
 def test_unlabelled_frames_have_no_errors(stage: Stage, evaluated: Outcome, potential: Path, generated: Outcome) -> None:
@@ -64,6 +73,41 @@ def test_translation_permutation_and_unknown_ground(stage: Stage, potential: Pat
     np.testing.assert_allclose(arrays['forces'][n : 2 * n][::-1], arrays['forces'][:n], atol=INVARIANT)
     assert arrays['gamma'][2 * n :].max() > arrays['gamma'][:n].max(), 'a strain beyond the training set extrapolates'
     assert outcome.report['gamma_max'] == arrays['gamma'].max()
+
+
+class TestSpread:
+    def test_it_can_be_left_out(self, stage: Stage, potential: Path, training: Frames) -> None:
+        outcome = stage('evaluate', {'settings': {'spread': False}}, potential=potential, frames=training.take([0]))
+        assert set(outcome.arrays('predictions')) == {'energy', 'forces', 'stress', 'gamma'}
+        assert outcome.report['force_spread_max'] is None
+
+    def test_a_potential_without_committee_has_none(
+        self, stage: Stage, potential: Path, training: Frames, tmp_path: Path
+    ) -> None:
+        bare = shutil.copytree(potential, tmp_path / 'bare')
+        (bare / COMMITTEE).unlink()
+        outcome = stage('evaluate', {}, potential=bare, frames=training.take([0]))
+        assert set(outcome.arrays('predictions')) == {'energy', 'forces', 'stress', 'gamma'}
+
+    def test_a_broken_committee_is_told(self, stage: Stage, potential: Path, training: Frames, tmp_path: Path) -> None:
+        broken = shutil.copytree(potential, tmp_path / 'broken')
+        (broken / COMMITTEE).write_bytes(b'nothing')
+        error = stage('evaluate', {}, potential=broken, frames=training.take([0])).error
+        assert error['kind'] == 'FormatError'
+        assert 'is not a committee' in error['message']
+
+    @pytest.mark.parametrize(
+        ('settings', 'message'),
+        [
+            ({'spred': True}, 'spred: unknown key; allowed here: spread'),
+            ({'spread': 1}, 'spread: got 1; must be true or false'),
+        ],
+    )
+    def test_settings_with_a_mistake(
+        self, stage: Stage, potential: Path, training: Frames, settings: dict[str, object], message: str
+    ) -> None:
+        error = stage('evaluate', {'settings': settings}, potential=potential, frames=training.take([0])).error
+        assert error == {'kind': 'InputError', 'message': message}
 
 
 class TestRefused:

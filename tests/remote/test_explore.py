@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import Frames, uid_of
-from aiida_mlip_autopipe.remote.explore import CONFIG_TYPE
+from aiida_mlip_autopipe.formats import files
+from aiida_mlip_autopipe.formats.restarts import RESTARTS, restart_file
+from aiida_mlip_autopipe.remote import engine
+from aiida_mlip_autopipe.remote.potential_files import read_potential
+from aiida_mlip_autopipe.remote.worker import run_stage
+from aiida_mlip_autopipe.science.md.findings import CONFIG_TYPE
 from tests.remote.conftest import Outcome, run_in
+from tests.remote.crashing_child import CHECKS
 
 Stage = Callable[..., Outcome]
 STEPS = 60
+SQUEEZE = 0.9
 INTERVAL = 10
 N_STARTS = 2
 MAX_CANDIDATES = 4
 TEMPERATURE = 300.0
-TRACES = ('step', 'gamma_max', 'temperature', 'energy', 'pressure')
+TRACES = ('step', 'gamma_max', 'temperature', 'energy', 'pressure', 'bond')
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def request(seed: int = 5, **settings: Any) -> dict[str, Any]:
@@ -40,6 +50,12 @@ def request(seed: int = 5, **settings: Any) -> dict[str, Any]:
 def starts(generated: Outcome, count: int = N_STARTS) -> Frames:
     frames = generated.frames('frames')
     return frames.take(np.flatnonzero(frames.config_type == 'sqs')[:count])
+
+
+def squeezed(generated: Outcome, count: int = N_STARTS) -> Frames:
+    """Return starts that the potential has never seen, so that the first look at the grade already finds candidates."""
+    frames = starts(generated, count)
+    return frames.replace(cells=SQUEEZE * frames.cells, positions=SQUEEZE * frames.positions)
 
 
 @pytest.fixture(scope='module')
@@ -85,7 +101,7 @@ class TestTrajectories:
     def test_same_inputs_same_outputs(self, stage: Stage, explored: Outcome, potential: Path, generated: Outcome) -> None:
         again = stage('explore', request(), potential=potential, starts=starts(generated))
         assert again.report == explored.report
-        for port in ('candidates', 'trajectories'):
+        for port in ('candidates', 'candidate_grades', 'trajectories'):
             a, b = explored.arrays(port), again.arrays(port)
             assert set(a) == set(b)
             assert all(np.array_equal(a[name], b[name]) for name in a)
@@ -111,9 +127,6 @@ class TestTrajectories:
     def test_failure_of_one_start_does_not_stop_the_others(
         self, stage: Stage, potential: Path, generated: Outcome, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from aiida_mlip_autopipe.common.errors import EngineError  # noqa: PLC0415  # only this test needs them
-        from aiida_mlip_autopipe.remote import engine  # noqa: PLC0415
-
         real, calls = engine.md, []
 
         def failing_first(*arguments: Any, **options: Any) -> Any:
@@ -129,6 +142,111 @@ class TestTrajectories:
         assert (first['gamma_max'], first['share_above_select'], first['n_candidates']) == (None, None, 0)
         assert second['reason'] == 'finished'
         assert {name.rpartition('_')[2] for name in outcome.arrays('trajectories')} == {'1'}
+
+
+@pytest.mark.lammps
+class TestFindings:
+    def test_grades_lie_in_the_order_of_the_atoms(self, explored: Outcome) -> None:
+        frames, gamma = explored.frames('candidates'), explored.arrays('candidate_grades')['gamma']
+        assert len(gamma) == len(frames.numbers)
+        for index in range(len(frames)):
+            origin = json.loads(str(frames.origin[index]))
+            assert gamma[frames.rows(index)].max() == pytest.approx(origin['gamma_max'], rel=1e-12)
+
+    def test_the_report_has_the_share_of_time_above_the_threshold(self, explored: Outcome) -> None:
+        report = explored.report
+        gammas = np.concatenate([explored.arrays('trajectories')[f'gamma_max_{i}'] for i in range(N_STARTS)])
+        assert report['share_above_select'] == pytest.approx((gammas > 1.0).mean())
+        assert report['n_candidates'] == len(explored.frames('candidates'))
+        assert (report['n_duplicates'], report['n_uncut']) == (0, 0)
+        assert [run['n_checks'] for run in report['trajectories']] == [STEPS // INTERVAL + 1] * N_STARTS
+        assert all(0.5 < run['shortest_bond'] < 1.2 for run in report['trajectories'])
+
+    def test_restart_files_continue_the_trajectories(self, explored: Outcome, potential: Path, generated: Outcome) -> None:
+        assert sorted(p.name for p in (explored.folder / RESTARTS).iterdir()) == [restart_file(i) for i in range(N_STARTS)]
+        folder = explored.folder.parent / 'continued'
+        shutil.copytree(explored.folder / RESTARTS, folder / RESTARTS)
+        shutil.copytree(potential, folder / files.POTENTIAL)
+        (folder / files.SETTINGS).write_text(json.dumps(request()), encoding='utf-8')
+        starts(generated).save(folder / files.arrays_file('starts'))
+        rest = Outcome(run_stage('explore', folder), folder)
+        for index in range(N_STARTS):
+            last = explored.arrays('trajectories')[f'energy_{index}'][-1]
+            assert rest.arrays('trajectories')[f'energy_{index}'][0] == pytest.approx(last, abs=1e-8)
+
+    def test_large_frames_are_cut(self, stage: Stage, potential: Path, generated: Outcome) -> None:
+        small = starts(generated, 1).atoms(0)
+        large = small.repeat((4, 4, 6))
+        large.info = {**small.info, 'uid': uid_of(large)}
+        settings = request(steps=INTERVAL, max_atoms=150, max_candidates=1)
+        outcome = stage('explore', settings, potential=potential, starts=Frames.from_atoms([large]))
+        frames, gamma = outcome.frames('candidates'), outcome.arrays('candidate_grades')['gamma']
+        (origin,) = [json.loads(text) for text in frames.origin.tolist()]
+        assert len(large) == origin['carved_from'] > 150 >= len(frames.numbers) == len(gamma)
+        assert gamma[origin['centre']] == gamma.max() == pytest.approx(origin['gamma_max'], rel=1e-12)
+        predicted = engine.evaluate(frames, read_potential(outcome.folder), outcome.folder / files.POTENTIAL)
+        assert predicted.gamma is not None
+        assert predicted.gamma[origin['centre']] == pytest.approx(origin['gamma_max'], rel=1e-6)
+
+    def test_frames_that_cannot_be_cut_stay_reachable(self, stage: Stage, potential: Path, generated: Outcome) -> None:
+        settings = request(steps=INTERVAL, max_atoms=3, max_candidates=2)
+        outcome = stage('explore', settings, potential=potential, starts=squeezed(generated, 1))
+        report = outcome.report
+        assert (report['n_candidates'], report['n_uncut']) == (0, len(outcome.frames('uncut')))
+        assert report['n_uncut'] > 0
+        assert not outcome.has('candidates')
+        assert 'max_atoms: got 3' in json.loads(str(outcome.frames('uncut').origin[0]))['uncut']
+
+    def test_same_structure_counts_once(
+        self, stage: Stage, potential: Path, generated: Outcome, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = engine.md
+        same = None
+
+        def repeated(*arguments: Any, **options: Any) -> Any:
+            nonlocal same
+            same = same or real(*arguments, **options)
+            return same
+
+        monkeypatch.setattr(engine, 'md', repeated)
+        outcome = stage('explore', request(steps=INTERVAL), potential=potential, starts=squeezed(generated))
+        first, second = outcome.report['trajectories']
+        assert (outcome.report['n_duplicates'], second['n_candidates']) == (first['n_candidates'], 0)
+        assert len(set(outcome.frames('candidates').uid.tolist())) == len(outcome.frames('candidates'))
+
+
+@pytest.mark.lammps
+class TestPartialOutput:
+    def test_a_crash_of_the_process_keeps_what_was_seen(
+        self, stage: Stage, potential: Path, generated: Outcome, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv('PYTHONPATH', str(ROOT))
+        monkeypatch.setattr(engine, 'CHILD', 'tests.remote.crashing_child')
+        outcome = stage('explore', request(), potential=potential, starts=starts(generated))
+        for index, run in enumerate(outcome.report['trajectories']):
+            assert (run['reason'], run['n_checks'], run['steps_done']) == ('error', CHECKS, (CHECKS - 1) * INTERVAL)
+            assert 'crashed with signal SIGSEGV' in run['message']
+            assert run['gamma_max'] == outcome.arrays('trajectories')[f'gamma_max_{index}'].max()
+        assert len(outcome.frames('candidates')) == outcome.report['n_candidates'] > 0
+        assert len(list((outcome.folder / RESTARTS).iterdir())) == N_STARTS, 'written on the way'
+
+    def test_the_end_of_the_job_keeps_what_was_seen(
+        self, stage: Stage, potential: Path, generated: Outcome, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = engine.md
+
+        def ended(atoms: Any, used: Any, settings: Any, folder: Path) -> Any:
+            real(atoms, used, settings, folder)
+            raise SystemExit(143)
+
+        monkeypatch.setattr(engine, 'md', ended)
+        folder = potential.parent.parent / 'ended'
+        with pytest.raises(SystemExit):
+            run_in(folder, 'explore', request(steps=INTERVAL), potential=potential, starts=squeezed(generated))
+        left = Outcome(1, folder)
+        assert left.arrays('trajectories')['step_0'].tolist() == [0, INTERVAL]
+        assert left.has('candidates')
+        assert not (folder / files.REPORT).exists()
 
 
 class TestRefused:

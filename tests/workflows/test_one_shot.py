@@ -18,3 +18,11 @@ def test_the_report_has_one_round(walk, children, config):
     assert entry['explore'] is None
     assert entry['acquisition'] is None
     assert entry['n_train'] + entry['n_test'] == 12
+
+
+def test_a_potential_that_failed_a_check_is_handed_over_with_the_caveat(walk, children, config):
+    children.fails_checks = True
+    found = walk(OneShotWorkChain, children, config=config())
+    assert found.exit_code.status == 510
+    assert 'a wall falls' in found.exit_code.message
+    assert {'potential', 'frames', 'report'} <= set(found.outputs)

@@ -1,9 +1,13 @@
 """The steps that the one-shot run and the loop share, walked through the outline of the one-shot run."""
 
+from pathlib import Path
+
 import pytest
 from aiida import orm
 from aiida.plugins import CalculationFactory
 
+from aiida_mlip_autopipe.cli.setup import ensure_code
+from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 from aiida_mlip_autopipe.workflows.stages import SEED_STRIDE
 from tests.workflows.conftest import Children
@@ -136,6 +140,61 @@ def test_a_labeller_is_chosen_by_its_entry_point(one_shot, walk, children, confi
     (inputs,) = inputs_of(found, 'LabelAseCalculation')
     assert inputs['settings'].get_dict() == {'anything': 1}
     assert found.exit_code is None
+
+
+class TestCodes:
+    """Programs of their own: Pacemaker as trainer, LAMMPS as explorer."""
+
+    PACE = {'trainer': 'mlip_autopipe.pacemaker', 'code': 'pacemaker-of-config@localhost'}
+
+    @pytest.fixture
+    def pacemaker(self, localhost):
+        return ensure_code('pacemaker-of-config', localhost, Path('/bin/true'), None)
+
+    @pytest.fixture
+    def lmp(self, localhost):
+        return ensure_code('lmp-of-config', localhost, Path('/bin/true'), None)
+
+    def test_the_worker_trains_unless_told_otherwise(self, plain, worker_code):
+        (train,) = inputs_of(plain, 'TrainWorkChain')
+        assert train['code'].pk == train['evaluate_code'].pk == worker_code.pk
+
+    def test_the_trainer_has_the_code_of_its_section(self, one_shot, pacemaker, worker_code):
+        found = one_shot(train=self.PACE)
+        assert found.exit_code is None
+        (train,) = inputs_of(found, 'TrainWorkChain')
+        assert (train['code'].pk, train['evaluate_code'].pk) == (pacemaker.pk, worker_code.pk)
+        assert train['settings']['trainer'] == 'mlip_autopipe.pacemaker'
+
+    @pytest.fixture
+    def pace(self, children, potential_folder):
+        """Children of which the training gives potentials of Pacemaker."""
+        children._potential = lambda: potential_folder(grade_lines=('pair_style pace/extrapolation',))
+        return children
+
+    @pytest.mark.usefixtures('pacemaker')
+    def test_the_explorer_has_the_code_of_its_section(self, walk, pace, config, lmp, worker_code):
+        sections = {'train': self.PACE, 'explore': {'code': 'lmp-of-config@localhost'}, 'loop': {'max_rounds': 2}}
+        found = walk(ActiveLearningWorkChain, pace, config=config(**sections))
+        assert found.exit_code is None
+        (explore,) = inputs_of(found, 'ExploreWorkChain')
+        assert explore['code'].pk == lmp.pk
+        assert explore['settings']['explorer'] == 'mlip_autopipe.lammps_pace'
+        (acquisition,) = inputs_of(found, 'EvaluateCalculation')
+        assert acquisition['code'].pk == worker_code.pk
+
+    def test_a_loop_without_the_code_of_lammps_is_refused(self, walk, children, config, pacemaker):
+        with pytest.raises(ValueError, match=r'explore\.code: missing; mlip_autopipe\.lammps_pace runs a program of its own'):
+            walk(ActiveLearningWorkChain, children, config=config(train=self.PACE))
+
+    def test_a_run_without_the_code_of_pacemaker_is_refused(self, one_shot):
+        with pytest.raises(ValueError, match=r'train\.code: missing; mlip_autopipe\.pacemaker runs a program of its own'):
+            one_shot(train={'trainer': 'mlip_autopipe.pacemaker'})
+
+    def test_codes_that_do_not_exist_are_refused(self, walk, children, config):
+        sections = {'train': {**self.PACE, 'code': 'a@b'}, 'explore': {'code': 'c@d'}}
+        with pytest.raises(ValueError, match=r"(?s)train\.code: got 'a@b'; no such code.*explore\.code: got 'c@d'; no such code"):
+            walk(ActiveLearningWorkChain, children, config=config(**sections))
 
 
 def test_a_config_with_a_mistake_is_refused(walk, children, config):

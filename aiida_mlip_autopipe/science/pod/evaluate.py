@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
-from aiida_mlip_autopipe.common.pod import GRADE_COMPUTE
+from aiida_mlip_autopipe.science.grades import grade_source, guard_of
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
-from aiida_mlip_autopipe.science.pod.guards import require_usable
-from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
+from aiida_mlip_autopipe.science.pair_styles import require_pair_styles
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +31,22 @@ class Evaluation:
 def evaluate_frames(frames: Frames, potential: LammpsPotential) -> Evaluation:
     """Return the predictions of a potential, in this process; `remote.engine.evaluate` does it in a child process.
 
-    :raises InputError: a frame on which `pair_style pod` would crash, or with an element that the potential does not know.
+    :raises InputError: a frame on which LAMMPS would crash, or with an element that the potential does not know.
+    :raises InstallationError: LAMMPS has not its pair style.
     :raises EngineError: LAMMPS refuses the potential.
     """
-    require_usable(frames, potential.elements, potential.cutoff)
+    guard_of(potential.engine)(frames, potential.elements, potential.cutoff)
     energy, stress = np.zeros(len(frames)), np.zeros((len(frames), 6))
     forces, gamma = np.zeros((len(frames.numbers), 3)), np.zeros(len(frames.numbers))
-    active = ActiveSet.load(potential.active_set) if potential.active_set is not None and potential.has_grade else None
-    lines = [*potential.pair_lines, *(potential.grade_lines if active else ())]
-    with LammpsSystem(potential.elements) as system:
+    source = grade_source(potential.engine) if potential.has_grade else None
+    lines, read = (source.lines(potential), source.reader(potential)) if source else (potential.pair_lines, None)
+    with LammpsSystem(potential.elements, package=None) as system:
+        require_pair_styles(lines, system.lammps)
         for index, atoms in enumerate(frames):
             kinds = system.load(atoms, lines)
             prediction = system.predict()
-            energy[index], stress[index] = prediction.energy, prediction.stress
+            energy[index], stress[index] = prediction.energy + potential.shift_of(atoms), prediction.stress
             forces[frames.rows(index)] = prediction.forces
-            if active is not None:
-                gamma[frames.rows(index)] = active.grade(system.atom_compute(GRADE_COMPUTE), kinds)
-    return Evaluation(energy, forces, stress, gamma if active is not None else None)
+            if read is not None:
+                gamma[frames.rows(index)] = read(system, kinds)
+    return Evaluation(energy, forces, stress, gamma if read is not None else None)

@@ -22,6 +22,9 @@ from aiida_mlip_autopipe.common.pod import (
     coefficient_text,
     parameter_text,
 )
+from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions, spread_indices
+from aiida_mlip_autopipe.science.pod.committee import MEMBERS, Committee, bootstrap_coefficients, bootstrap_groups
+from aiida_mlip_autopipe.science.pod.core import TOLERANCES, CorePath, core_factor, core_paths
 from aiida_mlip_autopipe.science.pod.descriptors import DesignRows, PodDescriptors
 from aiida_mlip_autopipe.science.pod.guards import require_sane, require_trainable, require_usable
 from aiida_mlip_autopipe.science.pod.linear import RIDGES, Factor, RowStream, choose_ridge, combine, group_folds, solve
@@ -38,6 +41,12 @@ CORE_INNER: Final = 0.6
 """ZBL is switched off between these fractions of the shortest training distance, so it never acts on a training frame."""
 
 N_FOLDS: Final = 5
+
+FORCELESS: Final = 100.0
+"""Å; energy weight over this is the weight of the rows of the core where forces have none."""
+
+GROUPING, WEIGHTING = 1, 2
+"""Numbers beside the seed, so that folds, groups and weights of the committee do not share random numbers."""
 
 LONE_GROUP_RIDGE: Final = 1e-6
 """Ridge for a single training frame, on which nothing can be held out."""
@@ -56,7 +65,9 @@ class PodSettings:
     :param ridge: without unit, see :func:`~aiida_mlip_autopipe.science.pod.linear.solve`; None chooses it by cross-validation.
     :param core: whether ZBL repulsion is added below the shortest training distance.
     :param free_one_body: whether the energy of an atom without neighbours is fitted; otherwise it is the isolated atom's.
-    :param seed: of the folds of the cross-validation.
+    :param seed: of the folds of the cross-validation and of the committee.
+    :param members: of the bootstrap committee; 0 for none.
+    :param n_predictions: training frames whose predictions are kept, for the comparison with LAMMPS.
     :raises InputError: a value out of its range.
     """
 
@@ -70,6 +81,8 @@ class PodSettings:
     core: bool = True
     free_one_body: bool = True
     seed: int = 0
+    members: int = MEMBERS
+    n_predictions: int = 20
 
     def __post_init__(self) -> None:
         """Refuse values out of their range."""
@@ -80,6 +93,10 @@ class PodSettings:
             raise InputError(f'weights of energy, force and stress are {weights}, expected at least 0, and not all 0')
         if self.ridge is not None and not 0 < self.ridge < 1:
             raise InputError(f'ridge is {self.ridge}, expected between 0 and 1')
+        if self.members < 0 or self.n_predictions < 1:
+            raise InputError(
+                f'members is {self.members} and n_predictions {self.n_predictions}, expected at least 0 and at least 1'
+            )
         if not self.cutoff > INNER_RADIUS:
             raise InputError(f'cutoff is {self.cutoff} Å, expected more than {INNER_RADIUS} Å')
 
@@ -110,6 +127,8 @@ class PodFit:
     :param gamma_train_max: largest extrapolation grade of a training atom.
     :param active_atoms: number of training atoms in the active set, by element.
     :param seconds: wall-clock time by phase: rows, solve, active_set.
+    :param members: members of the bootstrap committee; 0 where the training set has too few groups for one.
+    :param core_tolerance: relative error of the core that was enough for a rising wall; None without a core.
     """
 
     coefficients: FloatArray
@@ -125,10 +144,12 @@ class PodFit:
     gamma_train_max: float
     active_atoms: dict[str, int]
     seconds: dict[str, float]
+    members: int = 0
+    core_tolerance: float | None = None
 
 
 @dataclass
-class _Fold:
+class _Group:
     energy: RowStream
     force: RowStream
     stress: RowStream
@@ -136,24 +157,30 @@ class _Fold:
 
 @dataclass
 class _Rows:
-    """Everything that is gathered from the frames: rows by fold and kind, descriptors for the active set."""
+    """What is gathered: rows by group and kind, of the core, and of frames to predict; descriptors for the active set."""
 
-    folds: list[_Fold] = field(default_factory=list)
+    groups: list[_Group] = field(default_factory=list)
     descriptors: list[FloatArray] = field(default_factory=list)
     types: list[IntArray] = field(default_factory=list)
+    kept: dict[int, DesignRows] = field(default_factory=dict)
+    core: list[CorePath] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
 class _Solution:
     coefficients: FloatArray
+    members: FloatArray
     ridge: float
     ridge_scores: dict[float, float]
     n_rows: int
     errors: TrainingErrors
+    core_tolerance: float | None
 
 
 def fit_pod(frames: Frames, references: Mapping[str, float], settings: PodSettings, folder: Path) -> PodFit:
-    """Return a POD potential, with `param.pod`, `model.pod` and `active_set.npz` written to `folder`.
+    """Return a POD potential, with `param.pod`, `model.pod`, `active_set.npz` and, where it can be, a committee in `folder`.
+
+    The predictions of the fit itself, rows times coefficients, are written beside it for some training frames.
 
     The fit is on energies relative to per-element energies: those of the isolated atoms, and with a free one-body term the
     least-squares fit of the remainder; they return in the one-body coefficients. Same input, same coefficients.
@@ -169,12 +196,15 @@ def fit_pod(frames: Frames, references: Mapping[str, float], settings: PodSettin
     parameters = folder / PARAMETERS
     inner = min(INNER_RADIUS, round(CORE_INNER * shortest, 3))
     parameters.write_text(parameter_text(settings.elements, basis, settings.cutoff, inner), encoding='utf-8')
+    core = ZblCore(round(CORE_INNER * shortest, 4), round(CORE_OUTER * shortest, 4)) if settings.core else None
     base = base_energies(frames, references, settings)
-    fold_of, groups = _folds(frames, settings)
+    fold_of, held_out = _folds(frames, settings)
+    group_of = bootstrap_groups(frames.lineage.tolist(), fold_of, np.random.default_rng([settings.seed, GROUPING]))
     watch = _Watch()
-    rows = _gather(frames, base, settings, fold_of, parameters)
+    rows = _gather(frames, base, settings, group_of, parameters, core)
     watch.stop('rows')
-    solution = _solve(rows.folds, base, settings)
+    _, first = np.unique(group_of, return_index=True)
+    solution = _solve(rows, fold_of[first], base, settings)
     require_sane(solution.coefficients, solution.errors.force, float(np.sqrt(np.mean(frames.forces**2))))
     watch.stop('solve')
     descriptors, types = np.concatenate(rows.descriptors), np.concatenate(rows.types)
@@ -183,20 +213,25 @@ def fit_pod(frames: Frames, references: Mapping[str, float], settings: PodSettin
     watch.stop('active_set')
     (folder / COEFFICIENTS).write_text(coefficient_text(solution.coefficients), encoding='utf-8')
     active.save(folder / ACTIVE_SET)
+    _predictions(rows.kept, solution.coefficients).save(folder)
+    if len(solution.members):
+        Committee(settings.elements, settings.cutoff, solution.members).save(folder)
     return PodFit(
         coefficients=solution.coefficients,
         basis=basis,
         ridge=solution.ridge,
         ridge_scores=solution.ridge_scores,
-        ridge_groups=groups,
+        ridge_groups=held_out,
         n_rows=solution.n_rows,
         errors=solution.errors,
         cutoff=settings.cutoff,
         shortest=shortest,
-        core=ZblCore(round(CORE_INNER * shortest, 4), round(CORE_OUTER * shortest, 4)) if settings.core else None,
+        core=core,
         gamma_train_max=gamma,
         active_atoms={settings.elements[kind]: len(element.atoms) for kind, element in active.elements.items()},
         seconds=watch.seconds,
+        members=len(solution.members),
+        core_tolerance=solution.core_tolerance,
     )
 
 
@@ -231,33 +266,51 @@ def _folds(frames: Frames, settings: PodSettings) -> tuple[IntArray, str]:
     return group_folds(np.arange(len(frames)).astype(np.str_), N_FOLDS, rng), 'frame'
 
 
-def _gather(frames: Frames, base: FloatArray, settings: PodSettings, fold_of: IntArray, parameters: Path) -> _Rows:
+def _gather(
+    frames: Frames, base: FloatArray, settings: PodSettings, group_of: IntArray, parameters: Path, core: ZblCore | None
+) -> _Rows:
     gathered = _Rows()
+    to_predict = set(spread_indices(len(frames), settings.n_predictions).tolist())
     with PodDescriptors(settings.elements, parameters) as source:
         for index, atoms in enumerate(frames):
             has_stress = bool(frames.has_stress[index]) and settings.stress_weight > 0
             design = source.design(atoms, with_stress=has_stress)
-            if not gathered.folds:
+            if not gathered.groups:
                 n_columns = len(design.energy)
-                gathered.folds = [_Fold(*(RowStream(n_columns) for _ in range(3))) for _ in range(int(fold_of.max()) + 1)]
-            _add(gathered.folds[int(fold_of[index])], design, frames, index, base)
+                gathered.groups = [_Group(*(RowStream(n_columns) for _ in range(3))) for _ in range(int(group_of.max()) + 1)]
+            _add(gathered.groups[int(group_of[index])], design, frames, index, base)
+            if index in to_predict:
+                gathered.kept[index] = design
             gathered.descriptors.append(design.descriptors)
             gathered.types.append(design.types)
+        if core is not None:
+            gathered.core = core_paths(frames, settings.elements, core, source)
     return gathered
 
 
-def _add(fold: _Fold, design: DesignRows, frames: Frames, index: int, base: FloatArray) -> None:
+def _add(group: _Group, design: DesignRows, frames: Frames, index: int, base: FloatArray) -> None:
     n_atoms = len(design.types)
     energy = frames.energy[index] - base[design.types].sum()
-    fold.energy.add(design.energy[None, :] / n_atoms, np.array([energy / n_atoms]))
-    fold.force.add(design.forces, frames.forces[frames.rows(index)].ravel())
+    group.energy.add(design.energy[None, :] / n_atoms, np.array([energy / n_atoms]))
+    group.force.add(design.forces, frames.forces[frames.rows(index)].ravel())
     if design.stress is not None:
-        fold.stress.add(design.stress, frames.stress[index])
+        group.stress.add(design.stress, frames.stress[index])
 
 
-def _solve(folds: Sequence[_Fold], base: FloatArray, settings: PodSettings) -> _Solution:
+def _predictions(kept: Mapping[int, DesignRows], coefficients: FloatArray) -> TrainerPredictions:
+    """Return what the linear model itself gives: rows times coefficients, without the core, which no training frame feels."""
+    return TrainerPredictions(
+        frames=np.array(sorted(kept), dtype=np.int64),
+        energy=np.array([kept[index].energy @ coefficients for index in sorted(kept)]),
+        forces=np.concatenate([(kept[index].forces @ coefficients).reshape(-1, 3) for index in sorted(kept)]),
+    )
+
+
+def _solve(rows: _Rows, fold_of: IntArray, base: FloatArray, settings: PodSettings) -> _Solution:
+    """Return the solution; `fold_of` names the fold of each group."""
     energies, forces, stresses = (
-        [stream.factor() for stream in streams] for streams in zip(*((f.energy, f.force, f.stress) for f in folds), strict=True)
+        [stream.factor() for stream in streams]
+        for streams in zip(*((g.energy, g.force, g.stress) for g in rows.groups), strict=True)
     )
     n_columns = energies[0].triangle.shape[1] - 1
     one_body = np.arange(len(base)) * (n_columns // len(base))
@@ -268,18 +321,43 @@ def _solve(folds: Sequence[_Fold], base: FloatArray, settings: PodSettings) -> _
         )
         weighted.append(factor if settings.free_one_body else _without(factor, one_body))
     ridge, scores = settings.ridge or LONE_GROUP_RIDGE, {}
-    if settings.ridge is None and len(weighted) > 1:
-        ridge, found = choose_ridge(weighted)
+    prior = _core_prior(rows.core, TOLERANCES[0], settings)
+    folds = [combine([weighted[index] for index in np.flatnonzero(fold_of == fold)]) for fold in np.unique(fold_of)]
+    if settings.ridge is None and len(folds) > 1:
+        ridge, found = choose_ridge(folds, prior=prior)
         scores = dict(zip(RIDGES, found.tolist(), strict=True))
-    everything = combine(weighted)
-    coefficients = solve(everything, [ridge])[0]
+    tolerance, coefficients = _solve_with_core(folds, rows.core, ridge, settings)
+    prior = _core_prior(rows.core, tolerance, settings)
+    rng = np.random.default_rng([settings.seed, WEIGHTING])
+    members = bootstrap_coefficients(weighted, ridge, members=settings.members, rng=rng, prior=prior)
     errors = TrainingErrors(
         energy=combine(energies).rmse(coefficients),
         force=combine(forces).rmse(coefficients),
         stress=combine(stresses).rmse(coefficients) if any(stress.n_rows for stress in stresses) else None,
     )
     coefficients[one_body] += base
-    return _Solution(coefficients, ridge, scores, everything.n_rows, errors)
+    members[:, one_body] += base
+    return _Solution(coefficients, members, ridge, scores, sum(fold.n_rows for fold in folds), errors, tolerance)
+
+
+def _core_prior(paths: Sequence[CorePath], tolerance: float | None, settings: PodSettings) -> list[Factor]:
+    """Return the rows of the core as factors: one, or none; two atoms that approach each other keep their one-body energies."""
+    if not paths or tolerance is None:
+        return []
+    return [core_factor(paths, tolerance, settings.force_weight or settings.energy_weight / FORCELESS)]
+
+
+def _solve_with_core(
+    folds: Sequence[Factor], paths: Sequence[CorePath], ridge: float, settings: PodSettings
+) -> tuple[float | None, FloatArray]:
+    """Return the weakest of the tolerances with which all walls rise, or else the last, and the coefficients that it gives."""
+    if not paths:
+        return None, solve(combine(folds), [ridge])[0]
+    for tolerance in TOLERANCES:
+        coefficients = solve(combine([*_core_prior(paths, tolerance, settings), *folds]), [ridge])[0]
+        if max(path.fall(coefficients) for path in paths) <= 0:
+            break
+    return tolerance, coefficients
 
 
 def _without(factor: Factor, columns: IntArray) -> Factor:

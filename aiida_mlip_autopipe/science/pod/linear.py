@@ -118,13 +118,16 @@ def solve(factor: Factor, ridges: Sequence[float]) -> FloatArray:
     return np.where(is_empty, 0.0, coefficients)
 
 
-def choose_ridge(folds: Sequence[Factor], *, ridges: Sequence[float] = RIDGES) -> tuple[float, FloatArray]:
+def choose_ridge(
+    folds: Sequence[Factor], *, ridges: Sequence[float] = RIDGES, prior: Sequence[Factor] = ()
+) -> tuple[float, FloatArray]:
     """Return the ridge with the smallest held-out error, and the error of each ridge.
 
     Each fold is held out once while the others are fitted. The score is the root mean square of the held-out residuals of all
     weighted rows (energies per atom, forces and stresses, each times its weight): what the fit itself minimises.
 
     :param folds: weighted factors; the rows of one lineage must lie in one fold.
+    :param prior: weighted factors that each fit has and none is judged by.
     :return: ridge, and scores of shape (n_ridges,).
     :raises FitError: fewer than two folds.
     """
@@ -132,7 +135,7 @@ def choose_ridge(folds: Sequence[Factor], *, ridges: Sequence[float] = RIDGES) -
         raise FitError(f'cross-validation needs at least two folds, got {len(folds)}')
     errors = np.zeros(len(ridges))
     for index, held_out in enumerate(folds):
-        solutions = solve(combine([factor for other, factor in enumerate(folds) if other != index]), ridges)
+        solutions = solve(combine([*prior, *(factor for other, factor in enumerate(folds) if other != index)]), ridges)
         errors += [held_out.squared_error(solution) for solution in solutions]
     scores = np.sqrt(errors / max(sum(fold.n_rows for fold in folds), 1))
     return float(ridges[int(np.argmin(scores))]), np.asarray(scores, dtype=np.float64)

@@ -3,12 +3,15 @@ import dataclasses
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
 
 from aiida_mlip_autopipe.common.errors import EngineError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.units import GPA
+from aiida_mlip_autopipe.science.md.journal import RESTART, ROLLING, read_journal
 from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.pod.md import MdSettings, StopReason, _best_of, run_md
+from aiida_mlip_autopipe.science.pod.md import MdSettings, StopReason, run_md
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
 from tests.pod_data import alloy
 
@@ -110,22 +113,6 @@ def test_an_active_set_of_another_basis_is_refused(fitted, atoms, tmp_path):
         run_md(atoms, dataclasses.replace(fitted.potential, active_set=tmp_path / 'other.npz'), COLD)
 
 
-def frame(step, gamma):
-    atoms = Atoms('Cu')
-    atoms.info.update(step=step, gamma_max=gamma)
-    return atoms
-
-
-def test_each_stretch_of_time_gives_its_highest_grade():
-    frames = [frame(10 * i, 2.0 + (i % 5 == 3)) for i in range(20)]
-    assert [f.info['step'] for f in _best_of(frames, 4)] == [30, 80, 130, 180]
-
-
-def test_places_of_empty_stretches_go_to_the_highest_grades():
-    frames = [*(frame(i, 2.0 + i) for i in range(9)), frame(1000, 2.0)]
-    assert [f.info['step'] for f in _best_of(frames, 4)] == [6, 7, 8, 1000]
-
-
 @pytest.mark.lammps
 def test_pressure_is_kept(fitted, atoms):
     settings = dataclasses.replace(COLD, pressure=20 * GPA, steps=1000, gamma_select=1e-6, gamma_halt=1e9, max_candidates=1)
@@ -165,10 +152,136 @@ def test_a_broken_potential_is_an_engine_error(fitted, atoms):
         run_md(atoms, broken, COLD)
 
 
-@pytest.mark.parametrize(
-    'change',
-    [{'temperature': 0.0}, {'steps': 0}, {'seed': 0}, {'seed': 2**31}, {'gamma_halt': 1.0}, {'max_candidates': 0}],
-)
-def test_settings_out_of_range_are_refused(change):
-    with pytest.raises(InputError):
-        dataclasses.replace(COLD, **change)
+@pytest.mark.lammps
+def test_first_bond_of_the_trace_is_that_of_the_start_structure(fitted, atoms):
+    trace = run_md(atoms, fitted.potential, dataclasses.replace(COLD, steps=10)).trace
+    first, second, distances = neighbor_list('ijd', atoms, 4.0)
+    radii = covalent_radii[atoms.numbers]
+    assert trace.bond[0] == pytest.approx((distances / (radii[first] + radii[second])).min(), rel=1e-9)
+
+
+@pytest.mark.lammps
+def test_a_short_bond_stops_the_run(fitted, atoms):
+    settings = dataclasses.replace(HOT, gamma_halt=1e12, min_bond_fraction=0.85)
+    result = run_md(atoms, fitted.potential, settings)
+    assert result.stop is StopReason.BOND
+    assert result.trace.bond[-1] < 0.85 <= result.trace.bond[:-1].min()
+    assert result.steps_done == result.trace.step[-1] < HOT.steps
+
+
+@pytest.mark.lammps
+def test_the_target_follows_the_ramp(fitted, atoms):
+    settings = dataclasses.replace(COLD, temperature_end=1200.0, steps=2000)
+    temperature = run_md(atoms, fitted.potential, settings).trace.temperature
+    thirds = [part.mean() for part in np.array_split(temperature, 3)]
+    assert thirds == sorted(thirds)
+    assert thirds[2] > 1.4 * thirds[0]
+
+
+@pytest.mark.lammps
+def test_a_relaxation_ends_with_the_atoms_at_rest(fitted, atoms):
+    settings = dataclasses.replace(COLD, quench='minimize', gamma_select=1e-6, max_candidates=40)
+    result = run_md(atoms, fitted.potential, settings)
+    assert (result.stop, result.steps_done) == (StopReason.FINISHED, 100)
+    assert result.trace.step[-1] > 100
+    assert result.trace.temperature[-1] == 0.0
+    assert result.trace.potential_energy[-1] < result.trace.potential_energy.min() + 1e-9
+    relaxed = result.candidates[-1]
+    assert relaxed.info['step'] == result.trace.step[-1]
+    assert np.abs(evaluate_frames(Frames.from_atoms([relaxed]), fitted.potential).forces).max() < 2e-3
+
+
+@pytest.mark.lammps
+def test_cooling_goes_on_in_time(fitted, atoms):
+    settings = dataclasses.replace(COLD, temperature=900.0, quench='cool', quench_steps=1500, quench_temperature=20.0)
+    result = run_md(atoms, fitted.potential, settings)
+    assert (result.stop, result.steps_done) == (StopReason.FINISHED, 1600)
+    assert result.trace.step.tolist() == list(range(0, 1601, 10))
+    assert result.trace.temperature[-10:].mean() < 150.0
+
+
+@pytest.mark.lammps
+def test_a_stopped_run_is_not_quenched(fitted, atoms):
+    result = run_md(atoms, fitted.potential, dataclasses.replace(HOT, quench='cool'))
+    assert result.stop is StopReason.GRADE
+    assert result.steps_done < HOT.steps
+
+
+@pytest.mark.lammps
+@pytest.mark.parametrize(('barostat', 'is_alike'), [('isotropic', True), ('anisotropic', False)])
+def test_a_barostat_scales_alike_or_each_lattice_vector(fitted, atoms, barostat, is_alike):
+    settings = dataclasses.replace(
+        COLD, pressure=10 * GPA, barostat=barostat, steps=200, gamma_select=1e-6, gamma_halt=1e9, max_candidates=1
+    )
+    (frame,) = run_md(atoms, fitted.potential, settings).candidates
+    scale = frame.cell.lengths() / atoms.cell.lengths()
+    assert (np.ptp(scale) < 1e-9) == is_alike
+    assert scale.prod() < 0.99
+
+
+@pytest.mark.lammps
+@pytest.mark.parametrize('pressure', [None, 5 * GPA])
+def test_a_continued_run_equals_one_in_a_piece(fitted, atoms, tmp_path, pressure):
+    """Positions, velocities, cell and the state of thermostat and barostat come back; the steps are counted from 0."""
+    settings = dataclasses.replace(COLD, pressure=pressure, steps=80)
+    whole = run_md(atoms, fitted.potential, settings).trace
+    run_md(atoms, fitted.potential, dataclasses.replace(settings, steps=40, journal=str(tmp_path)))
+    second = dataclasses.replace(settings, steps=40, restart=str(tmp_path / RESTART), seed=99)
+    rest = run_md(atoms, fitted.potential, second).trace
+    assert rest.step.tolist() == [0, 10, 20, 30, 40]
+    np.testing.assert_allclose(rest.potential_energy, whole.potential_energy[4:], atol=1e-9)
+    # In the middle of a run LAMMPS shows half-step velocities to the callback, at its start those of the full step.
+    np.testing.assert_allclose(rest.temperature[1:], whole.temperature[5:], rtol=1e-9)
+
+
+@pytest.mark.lammps
+def test_candidates_of_a_continued_run_lie_in_the_frame_of_the_start(fitted, atoms, tmp_path):
+    settings = dataclasses.replace(COLD, steps=20, gamma_select=1e-6, gamma_halt=1e9, max_candidates=1, journal=str(tmp_path))
+    (before,) = run_md(atoms, fitted.potential, settings).candidates
+    second = dataclasses.replace(settings, steps=10, max_candidates=2, restart=str(tmp_path / RESTART), journal='')
+    after = run_md(atoms, fitted.potential, second).candidates[0]
+    np.testing.assert_allclose(after.positions, before.positions, atol=1e-9)
+    np.testing.assert_allclose(after.cell.array, before.cell.array, atol=1e-9)
+
+
+@pytest.mark.lammps
+def test_a_restart_file_of_another_structure_is_refused(fitted, atoms, tmp_path):
+    run_md(atoms, fitted.potential, dataclasses.replace(COLD, steps=10, journal=str(tmp_path)))
+    settings = dataclasses.replace(COLD, restart=str(tmp_path / RESTART))
+    with pytest.raises(InputError, match=r'restart: the file restart.lammps has 16 atoms that are not those of'):
+        run_md(atoms * (2, 1, 1), fitted.potential, settings)
+    other = atoms.copy()
+    other.symbols = ['Cu'] * len(other)
+    with pytest.raises(InputError, match='are not those of Cu16'):
+        run_md(other, fitted.potential, settings)
+
+
+@pytest.mark.lammps
+def test_restart_files_that_are_no_such_are_refused(fitted, atoms, tmp_path):
+    path = tmp_path / 'no.lammps'
+    with pytest.raises(InputError, match=r'restart: there is no file .*no.lammps'):
+        run_md(atoms, fitted.potential, dataclasses.replace(COLD, restart=str(path)))
+    path.write_text('not written by LAMMPS')
+    with pytest.raises(EngineError, match='read_restart'):
+        run_md(atoms, fitted.potential, dataclasses.replace(COLD, restart=str(path)))
+
+
+@pytest.mark.lammps
+def test_the_journal_says_what_the_result_says(fitted, atoms, tmp_path):
+    settings = dataclasses.replace(HOT, journal=str(tmp_path), max_candidates=5)
+    result = run_md(atoms, fitted.potential, settings)
+    noted = read_journal(tmp_path, atoms, settings, '')
+    for name, column in vars(result.trace).items():
+        np.testing.assert_array_equal(getattr(noted.trace, name), column)
+    assert (noted.steps_done, noted.n_selected) == (result.steps_done, result.n_selected)
+    assert [frame.info for frame in noted.candidates] == [frame.info for frame in result.candidates]
+    for seen, expected in zip(noted.candidates, result.candidates, strict=True):
+        np.testing.assert_array_equal(seen.positions, expected.positions)
+        np.testing.assert_array_equal(seen.arrays['gamma'], expected.arrays['gamma'])
+    assert (tmp_path / RESTART).exists()
+
+
+@pytest.mark.lammps
+def test_restart_files_are_written_on_the_way(fitted, atoms, tmp_path):
+    run_md(atoms, fitted.potential, dataclasses.replace(COLD, journal=str(tmp_path)))
+    assert {f'{RESTART}{suffix}' for suffix in ROLLING} <= {path.name for path in tmp_path.iterdir()}

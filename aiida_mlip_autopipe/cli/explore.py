@@ -1,0 +1,137 @@
+"""What the command explore does: MD with a potential that exists already."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from aiida import orm
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.engine import submit
+from aiida.engine.daemon.client import get_daemon_client
+
+from aiida_mlip_autopipe.calculations.frames_functions import pick_starts
+from aiida_mlip_autopipe.cli.options import load_profile
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.workflows.checks import find_stage_code
+from aiida_mlip_autopipe.workflows.explore import ExploreWorkChain, validate_inputs
+
+POLL_SECONDS = 2.0
+
+ROUND = 0
+"""Round that candidates of a single exploration are given: they belong to no loop."""
+
+NodeType = TypeVar('NodeType', bound=orm.Data)
+
+
+def submit_explore(potential_pk: str, config: Path, starts: str | None, wait: bool) -> orm.WorkChainNode:
+    """Submit an exploration, wait for its end where asked, and return its node.
+
+    :param potential_pk: PK or uuid of a potential with an active set.
+    :param config: YAML file of a run, of which the sections explore, worker and the seed are used.
+    :param starts: PK or uuid of frames, each of which is a start as it is; when None, starts are picked from the training
+        frames of the potential, as the loop does.
+    :raises InputError: a mistake in the file, a node that is missing or does not fit, or no daemon; nothing is submitted then.
+    """
+    checked = MLIPConfig.from_yaml(config)
+    load_profile()
+    code = find_stage_code(checked.explore, checked.worker.code)
+    potential = _load(potential_pk, PotentialData, 'POTENTIAL_PK')
+    if not potential.record.active_set:
+        raise InputError(f'POTENTIAL_PK: got {potential_pk!r}, a potential without an active set: it has no extrapolation grade')
+    source = _training_frames(potential) if starts is None else _load(starts, FramesData, '--starts')
+    _require_elements(source, potential)
+    settings, seed = orm.Dict(checked.explore.model_dump(mode='json')), orm.Int(checked.seed)
+    if problem := validate_inputs({'potential': potential, 'settings': settings}, None):
+        raise InputError(problem)
+    if not get_daemon_client().is_daemon_running:
+        raise InputError('no AiiDA daemon is running, so nothing would happen: start it with `verdi daemon start 2`')
+    for warning in checked.explore.warnings:
+        click.echo(f'warning: {warning}', err=True)
+    node = submit(
+        ExploreWorkChain,
+        code=code,
+        potential=potential,
+        starts=pick_starts(source, settings, seed) if starts is None else source,
+        settings=settings,
+        seed=seed,
+        round=orm.Int(ROUND),
+        options=orm.Dict(checked.worker.options.model_dump()),
+        metadata={'label': checked.name, 'description': f'{checked.name} from {config.resolve()}'},
+    )
+    click.echo(f'submitted {ExploreWorkChain.__name__} with PK {node.pk}')
+    click.echo(f'watch it with: verdi process status {node.pk}')
+    if wait:
+        _wait_for(node)
+    return node
+
+
+def exploration_lines(report: dict[str, Any]) -> list[str]:
+    """Return the lines that tell an exploration: one for each trajectory, and the totals."""
+    lines = []
+    for run in report['trajectories']:
+        grade = 'unknown' if run['gamma_max'] is None else f'{run["gamma_max"]:.3g}'
+        lines.append(
+            f'  {run["temperature"]:g} K  start {run["start"]}  {run["reason"]} after {run["steps_done"]} steps, '
+            f'highest grade {grade}, above the threshold {_percent(run["share_above_select"])}, {run["n_candidates"]} candidates'
+            + (f': {run["message"]}' if run['message'] else '')
+        )
+    lines.append(
+        f'{report["n_trajectories"]} trajectories, {report["n_stopped"]} stopped, {report["n_candidates"]} candidates '
+        f'({report["n_duplicates"]} duplicates, {report["n_uncut"]} too large), '
+        f'above the threshold {_percent(report["share_above_select"])} of the time'
+    )
+    return lines
+
+
+def _load(identifier: str, kind: type[NodeType], field: str) -> NodeType:
+    try:
+        node = orm.load_node(identifier)
+    except (NotExistent, MultipleObjectsError, ValueError) as error:
+        raise InputError(f'{field}: got {identifier!r}; no single node has it (verdi data core.array list): {error}') from error
+    if not isinstance(node, kind):
+        raise InputError(f'{field}: got {identifier!r}, a {type(node).__name__}; expected {kind.__name__}')
+    return node
+
+
+def _training_frames(potential: PotentialData) -> FramesData:
+    uuid = potential.record.training_uuid
+    try:
+        node = orm.load_node(uuid=uuid) if uuid else None
+    except NotExistent:
+        node = None
+    if not isinstance(node, FramesData):
+        raise InputError(
+            f'the potential {potential.pk} does not know its training frames (uuid {uuid or "not recorded"}); '
+            'give start structures: --starts FRAMES_PK'
+        )
+    return node
+
+
+def _require_elements(frames: FramesData, potential: PotentialData) -> None:
+    unknown = sorted(set(frames.base.attributes.get('elements')) - set(potential.elements))
+    if unknown:
+        raise InputError(f'elements {unknown} of the frames {frames.pk} are not among {potential.elements} of the potential')
+
+
+def _wait_for(node: orm.WorkChainNode) -> None:
+    while not node.is_terminated:
+        time.sleep(POLL_SECONDS)
+    if 'report' in node.outputs:
+        for line in exploration_lines(node.outputs.report.get_dict()):
+            click.echo(line)
+    for name in ('candidates', 'candidate_grades', 'uncut', 'report'):
+        if name in node.outputs:
+            click.echo(f'  {name}: PK {node.outputs[name].pk}')
+    if not node.is_finished_ok:
+        cause = node.exit_message or node.exception or node.process_state.value
+        raise InputError(f'the exploration {node.pk} did not end well: {cause} (verdi process report {node.pk})')
+
+
+def _percent(share: float | None) -> str:
+    return 'unknown' if share is None else f'{share:.0%}'

@@ -1,0 +1,222 @@
+"""What the commands train and evaluate do: one training on labelled frames, and what a potential makes of frames."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from aiida import orm
+from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.engine import submit
+from aiida.engine.daemon.client import get_daemon_client
+
+from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
+from aiida_mlip_autopipe.calculations.frames_functions import split_frames
+from aiida_mlip_autopipe.calculations.spec import job_options
+from aiida_mlip_autopipe.calculations.train_functions import separate_references
+from aiida_mlip_autopipe.cli.commands import POLL_SECONDS, failure_of
+from aiida_mlip_autopipe.cli.options import load_profile
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
+from aiida_mlip_autopipe.common.units import GPA, MILLI
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.formats.extxyz import read_extxyz
+from aiida_mlip_autopipe.workflows.checks import find_code, find_stage_code
+from aiida_mlip_autopipe.workflows.train import TrainWorkChain, validate_inputs
+
+Node = TypeVar('Node', bound=orm.Data)
+
+
+def submit_train(frames: str, path: Path, *, test: str | None, references: str | None, wait: bool) -> orm.WorkChainNode:
+    """Submit a training on labelled frames, wait for its end where asked, and return its node.
+
+    :param frames: PK or uuid of labelled frames.
+    :param path: configuration of a run, of which `system.elements`, `train`, `worker`, `seed` and `loop.test_fraction` count.
+    :param test: PK of the test set; None sets whole lineages of the frames aside.
+    :param references: PK of the isolated atoms; None takes those among the frames.
+    :raises InputError: a mistake in the file, frames that cannot be trained on, or no daemon; nothing is submitted then.
+    """
+    config = MLIPConfig.from_yaml(path)
+    load_profile()
+    labelled = load_typed(frames, FramesData, 'FRAMES_PK')
+    worker = find_code(config.worker.code, 'worker.code')
+    inputs: dict[str, Any] = {
+        **_frame_sets(labelled, config, test=test, references=references),
+        'code': find_stage_code(config.train, config.worker.code),
+        'evaluate_code': worker,
+        'elements': orm.List(list(config.system.elements)),
+        'settings': orm.Dict(config.train.model_dump(mode='json')),
+        'seed': orm.Int(config.seed),
+        'options': orm.Dict(config.worker.options.model_dump(mode='json')),
+    }
+    if problem := validate_inputs(inputs, None):
+        raise InputError(problem)
+    require_daemon()
+    metadata = {'label': config.name, 'description': f'training of {config.name} on {labelled.uuid} by {path.resolve()}'}
+    node = submit(TrainWorkChain, **inputs, metadata=metadata)
+    click.echo(f'submitted {TrainWorkChain.__name__} with PK {node.pk}; watch it with: verdi process status {node.pk}')
+    if wait:
+        wait_for_end(node)
+        for line in training_lines(node):
+            click.echo(line)
+        require_success(node)
+    return node
+
+
+def submit_evaluate(potential: str, frames: str, *, code: str, wait: bool) -> orm.CalcJobNode:
+    """Submit the evaluation of a potential on frames, print errors and grades where asked to wait, and return its node.
+
+    :param potential: PK or uuid of the potential, or of a process that has one as output.
+    :param frames: PK or uuid of frames, or the path of an extxyz file.
+    :param code: label of the code of `mlip-worker`.
+    :raises InputError: no such potential, frames or code, or no daemon; nothing is submitted then.
+    """
+    load_profile()
+    data = load_potential(potential)
+    subject = _frames_of(frames)
+    unknown = sorted(set(subject.base.attributes.get('elements')) - set(data.elements))
+    if unknown:
+        raise InputError(f'FRAMES: hold {unknown}, which the potential of {data.elements} does not know')
+    worker = find_code(code, '--code')
+    require_daemon()
+    node = submit(EvaluateCalculation, code=worker, potential=data, frames=subject, metadata={'options': job_options({})})
+    click.echo(f'submitted {EvaluateCalculation.__name__} with PK {node.pk}; watch it with: verdi process show {node.pk}')
+    if wait:
+        wait_for_end(node)
+        require_success(node)
+        for line in evaluation_lines(node):
+            click.echo(line)
+    return node
+
+
+def load_typed(identifier: str, kind: type[Node], name: str) -> Node:
+    """Return the data node of an identifier.
+
+    :param name: of the argument, for the message.
+    :raises InputError: there is no such node, or it is of another type.
+    """
+    try:
+        node = orm.load_node(identifier)
+    except (NotExistent, MultipleObjectsError, ValueError) as error:
+        raise InputError(f'{name}: got {identifier!r}; no single node has it (verdi node show PK): {error}') from error
+    if not isinstance(node, kind):
+        raise InputError(f'{name}: got {identifier!r}, a {type(node).__name__}; expected a {kind.__name__}')
+    return node
+
+
+def load_potential(identifier: str) -> PotentialData:
+    """Return the potential of an identifier, which may also be that of a process with the output `potential`.
+
+    :raises InputError: there is no such node, or it is neither.
+    """
+    node: orm.Node = load_typed(identifier, orm.Node, 'POTENTIAL_PK')
+    if isinstance(node, orm.ProcessNode):
+        if 'potential' not in node.outputs:
+            raise InputError(f'POTENTIAL_PK: got {identifier!r}, a {node.process_label} without a potential among its outputs')
+        node = node.outputs.potential
+    if not isinstance(node, PotentialData):
+        raise InputError(f'POTENTIAL_PK: got {identifier!r}, a {type(node).__name__}; expected a PotentialData')
+    return node
+
+
+def require_daemon() -> None:
+    """Check that submitted processes will run.
+
+    :raises InputError: no daemon is running.
+    """
+    if not get_daemon_client().is_daemon_running:
+        raise InputError('no AiiDA daemon is running, so nothing would happen: start it with `verdi daemon start 2`')
+
+
+def wait_for_end(node: orm.ProcessNode) -> None:
+    """Return when a process has ended in any way."""
+    while not node.is_terminated:
+        time.sleep(POLL_SECONDS)
+
+
+def require_success(node: orm.ProcessNode) -> None:
+    """Check how a process ended.
+
+    :raises InputError: not well; the message names its cause.
+    """
+    if not node.is_finished_ok:
+        raise InputError(f'{node.process_label} {node.pk} did not end well: {failure_of(node)} (verdi process report {node.pk})')
+
+
+def training_lines(node: orm.WorkChainNode) -> list[str]:
+    """Return the lines that sum up a training: errors on both sets, each check with its number, and the potential."""
+    if 'report' not in node.outputs:
+        return []
+    report = node.outputs.report.get_dict()
+    lines = [_error_line(name, report[f'{name}_errors']) for name in ('train', 'test') if report[f'{name}_errors']]
+    lines += [_check_line(check) for check in report['checks']]
+    return [*lines, f'potential: PK {node.outputs.potential.pk}']
+
+
+def evaluation_lines(node: orm.CalcJobNode) -> list[str]:
+    """Return the lines that sum up an evaluation: errors where there are labels, the highest grade, and where the arrays are."""
+    report = node.outputs.report.get_dict()
+    errors = _error_line('errors', report['errors']) if report['errors'] else 'errors: the frames have no labels'
+    gamma = report['gamma_max']
+    grade = 'the potential has no active set' if gamma is None else f'up to {gamma:.3g}'
+    lines = [f'{report["n_frames"]} frames', errors, f'grade: {grade}']
+    if report.get('force_spread_max') is not None:
+        lines.append(f'committee: forces differ by up to {MILLI * report["force_spread_max"]:.0f} meV/Å')
+    return [*lines, f'predictions: PK {node.outputs.predictions.pk}']
+
+
+def _frame_sets(labelled: FramesData, config: MLIPConfig, *, test: str | None, references: str | None) -> dict[str, FramesData]:
+    """Return the sets that a training needs; the isolated atoms are looked for before anything is stored."""
+    _require_labels(labelled, 'FRAMES_PK')
+    given = load_typed(references, FramesData, '--references') if references else None
+    test_frames = load_typed(test, FramesData, '--test') if test else None
+    if given is None and ISOLATED_ATOM not in labelled.base.attributes.get('config_types'):
+        raise InputError(
+            f'FRAMES_PK: got {labelled.pk}, which holds no isolated atoms (config_type {ISOLATED_ATOM}); '
+            'their energies are the zero of the energy scale: give them with --references'
+        )
+    if test_frames is not None:
+        parts = separate_references(labelled)
+        if 'rest' not in parts:
+            raise InputError(f'FRAMES_PK: got {labelled.pk}, which holds isolated atoms only')
+        return {'train_frames': parts['rest'], 'test_frames': test_frames, 'references': given or parts['references']}
+    fraction = orm.Float(config.loop.test_fraction)
+    split, node = split_frames.run_get_node(labelled, fraction, orm.Int(config.seed))
+    if not node.is_finished_ok:
+        raise InputError(f'FRAMES_PK: got {labelled.pk}; {node.exit_message}; give a test set with --test')
+    return {'train_frames': split['train'], 'test_frames': split['test'], 'references': given or split['references']}
+
+
+def _require_labels(node: FramesData, name: str) -> None:
+    n_frames, n_labelled = (node.base.attributes.get(key) for key in ('n_frames', 'n_labelled'))
+    if n_labelled != n_frames:
+        raise InputError(f'{name}: got {node.pk}; {n_frames - n_labelled} of its {n_frames} frames are not labelled')
+
+
+def _frames_of(frames: str) -> FramesData:
+    """Return the frames of a file when there is one of that name, else those of a node."""
+    path = Path(frames)
+    if path.is_file():
+        return FramesData(read_extxyz(path))
+    if path.suffix:
+        raise InputError(f'FRAMES: got {frames!r}; there is no such file')
+    return load_typed(frames, FramesData, 'FRAMES')
+
+
+def _error_line(name: str, errors: dict[str, Any]) -> str:
+    stress = '' if errors.get('stress_rmse') is None else f', stress {errors["stress_rmse"] / GPA:.3f} GPa'
+    return (
+        f'{name}: energy {MILLI * errors["energy_rmse"]:.2f} meV/atom, force {MILLI * errors["force_rmse"]:.1f} meV/Å{stress} '
+        f'(rms of {errors["n_frames"]} frames)'
+    )
+
+
+def _check_line(check: dict[str, Any]) -> str:
+    verdict = {True: 'passed', False: 'FAILED', None: 'not made'}[check['passed']]
+    number = '' if check['value'] is None else f'{check["value"]:.3g}'
+    limit = '' if check['limit'] is None else f' of {check["limit"]:g}'
+    return f'{check["check"]:<18} {verdict:<8} {number}{limit} {check["unit"]}'.rstrip()

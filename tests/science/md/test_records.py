@@ -1,0 +1,60 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.science.md.records import BAROSTATS, MdSettings, MdTrace, StopReason
+
+SETTINGS = MdSettings(temperature=300.0, steps=100, seed=11)
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        ({'temperature': 0.0}, 'temperature is 0.0, expected more than 0'),
+        ({'temperature': -300.0}, 'temperature is -300.0, expected more than 0'),
+        ({'temperature_end': 0.0}, 'temperature_end is 0.0, expected more than 0'),
+        ({'timestep': 0.0}, 'timestep is 0.0, expected more than 0'),
+        ({'steps': 0}, 'steps is 0, expected more than 0'),
+        ({'check_interval': 0}, 'check_interval is 0, expected more than 0'),
+        ({'max_candidates': 0}, 'max_candidates is 0, expected more than 0'),
+        ({'quench_steps': 0}, 'quench_steps is 0, expected more than 0'),
+        ({'quench_temperature': 0.0}, 'quench_temperature is 0.0, expected more than 0'),
+        ({'seed': 0}, 'seed is 0, expected 1 to 2147483647'),
+        ({'seed': 2**31}, 'seed is 2147483648, expected 1 to 2147483647'),
+        ({'gamma_halt': 1.0}, 'gamma_halt 1.0 is smaller than gamma_select 2.0'),
+        ({'min_bond_fraction': 1.0}, 'min_bond_fraction is 1.0, expected 0 to less than 1'),
+        ({'min_bond_fraction': -0.1}, 'min_bond_fraction is -0.1, expected 0 to less than 1'),
+        ({'barostat': 'triclinic'}, "barostat is 'triclinic', expected one of isotropic, anisotropic"),
+        ({'quench': 'freeze'}, "quench is 'freeze', expected one of none, minimize, cool"),
+    ],
+)
+def test_settings_out_of_range_are_refused(change, said):
+    with pytest.raises(InputError) as caught:
+        dataclasses.replace(SETTINGS, **change)
+    assert str(caught.value) == said
+
+
+def test_defaults_are_a_plain_run():
+    assert (SETTINGS.quench, SETTINGS.temperature_end, SETTINGS.journal, SETTINGS.restart) == ('none', None, '', '')
+    assert SETTINGS.min_bond_fraction == 0.0
+    assert SETTINGS.barostat in BAROSTATS
+
+
+def test_temperature_at_the_end():
+    assert SETTINGS.final_temperature == 300.0
+    assert dataclasses.replace(SETTINGS, temperature_end=900.0).final_temperature == 900.0
+
+
+@pytest.mark.parametrize(('quench', 'steps'), [('none', 100), ('minimize', 100), ('cool', 150)])
+def test_only_cooling_adds_time_steps(quench, steps):
+    assert dataclasses.replace(SETTINGS, quench=quench, quench_steps=50).time_steps == steps
+
+
+def test_reasons_of_a_stop():
+    assert [reason.value for reason in StopReason] == ['finished', 'grade', 'lost_atoms', 'temperature', 'bond', 'error']
+
+
+def test_a_trace_without_bonds_is_possible():
+    assert len(MdTrace(np.arange(3), *(np.zeros(3) for _ in range(4))).bond) == 0
