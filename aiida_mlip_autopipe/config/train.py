@@ -33,7 +33,8 @@ class TrainingConfig(Settings):
     )
     cutoff: float = Field(default=4.5, ge=2, le=12, description='Å, range of the interaction')
     basis: Literal['S', 'M', 'L', 'auto'] = Field(
-        default='auto', description='size of the basis; auto: S below 300 training atoms per element, else M'
+        default='auto',
+        description='size of the basis; auto: M from 300, L from 2000 training atoms of the rarest element, else S',
     )
     energy_weight: PositiveFloat = Field(default=100.0, description='weight of the energy per atom, per eV')
     force_weight: PositiveFloat = Field(default=1.0, description='weight of a force component, per eV/Å')

@@ -31,10 +31,10 @@ from aiida_mlip_autopipe.science.pod.linear import RIDGES, Factor, RowStream, ch
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
 
 AUTO: Final = 'auto'
-"""Basis S for a scarce element, else M: M has more descriptors per atom than a small set can determine."""
+"""The basis that the training set can determine: a larger one has more descriptors per atom."""
 
-AUTO_ATOMS: Final = 300
-"""Training atoms of the rarest element from which `auto` takes basis M."""
+AUTO_BASES: Final = {'L': 2000, 'M': 300}
+"""Training atoms of the rarest element from which `auto` takes a basis, the largest one first; S below all of them."""
 
 CORE_OUTER: Final = 0.8
 CORE_INNER: Final = 0.6
@@ -58,7 +58,7 @@ class PodSettings:
 
     :param elements: chemical symbols; their order is that of the LAMMPS types.
     :param cutoff: Å.
-    :param basis: S, M, L or auto; auto takes S while an element has fewer than 300 training atoms, else M.
+    :param basis: S, M, L or auto; auto takes S, M from 300 or L from 2,000 training atoms of the rarest element.
     :param energy_weight: of the energy per atom, 1/(eV/atom).
     :param force_weight: of the force components, 1/(eV/Å).
     :param stress_weight: of the stress components, 1/(eV/Å³); 0 leaves them out and saves most of the time.
@@ -236,10 +236,11 @@ def fit_pod(frames: Frames, references: Mapping[str, float], settings: PodSettin
 
 
 def choose_basis(frames: Frames, settings: PodSettings) -> str:
-    """Return the basis of the settings, or for `auto` S while the rarest element has fewer than 300 atoms, else M."""
+    """Return the basis of the settings, or for `auto` the largest one for which the rarest element has enough atoms."""
     if settings.basis != AUTO:
         return settings.basis
-    return 'M' if _compositions(frames, settings.elements).sum(axis=0).min() >= AUTO_ATOMS else 'S'
+    rarest = _compositions(frames, settings.elements).sum(axis=0).min()
+    return next((basis for basis, n_atoms in AUTO_BASES.items() if rarest >= n_atoms), 'S')
 
 
 def base_energies(frames: Frames, references: Mapping[str, float], settings: PodSettings) -> FloatArray:

@@ -121,12 +121,10 @@ def test_one_lineage_is_split_by_frame_and_one_frame_not_at_all(tmp_path):
     assert (single.ridge_groups, single.ridge) == ('none', module.LONE_GROUP_RIDGE)
 
 
-def test_auto_takes_the_small_basis_for_few_atoms(monkeypatch):
-    frames = training_frames(5)
-    settings = dataclasses.replace(SETTINGS, basis='auto')
-    assert choose_basis(frames, settings) == 'S'
-    monkeypatch.setattr(module, 'AUTO_ATOMS', 10)
-    assert choose_basis(frames, settings) == 'M'
+@pytest.mark.parametrize(('limits', 'basis'), [((2000, 300), 'S'), ((2000, 10), 'M'), ((10, 5), 'L')])
+def test_auto_takes_the_basis_that_the_rarest_element_allows(monkeypatch, limits, basis):
+    monkeypatch.setattr(module, 'AUTO_BASES', dict(zip('LM', limits, strict=True)))
+    assert choose_basis(training_frames(5), dataclasses.replace(SETTINGS, basis='auto')) == basis
 
 
 def test_base_energies_absorb_the_composition():
