@@ -7,26 +7,14 @@ from typing import Any
 from aiida import orm
 from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
-from pydantic import ValidationError
 
+from aiida_mlip_autopipe.calculations.spec import settings_validator
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
-from aiida_mlip_autopipe.config.base import explain
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.pace_md import GRADE_STYLE, has_grade
 from aiida_mlip_autopipe.formats.restarts import RESTARTS
-
-
-def validate_settings(value: orm.Dict | None, _: Any) -> str | None:
-    """Return what is wrong with exploration settings, or None."""
-    if value is None:
-        return None
-    try:
-        InferenceConfig.model_validate(value.get_dict())
-    except ValidationError as error:
-        return explain(error, InferenceConfig)
-    return None
 
 
 def validate_temperature(value: orm.Float | None, _: Any) -> str | None:
@@ -74,7 +62,7 @@ class LammpsMdCalculation(WorkerCalculation):
             help='Output `restarts` of a job with the same starts: its trajectories go on, with velocities and thermostat.',
         )
         spec.inputs['settings'].help = 'Exploration settings, as `InferenceConfig`: timestep in fs, pressure in GPa.'
-        spec.inputs['settings'].validator = validate_settings
+        spec.inputs['settings'].validator = settings_validator(InferenceConfig)
         spec.output('candidates', valid_type=FramesData, required=False, help='Frames above `gamma_select` (Å), of DFT size.')
         spec.output(
             'candidate_grades',

@@ -17,11 +17,9 @@ from aiida.common.datastructures import CalcInfo, CodeInfo, CodeRunMode
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob
 from ase import Atoms
-from pydantic import ValidationError
 
-from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec
+from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, settings_validator
 from aiida_mlip_autopipe.common.units import GPA
-from aiida_mlip_autopipe.config.base import explain
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
@@ -59,7 +57,7 @@ class LammpsPaceCalculation(CalcJob):
         spec.input(
             'settings',
             valid_type=orm.Dict,
-            validator=validate_settings,
+            validator=settings_validator(InferenceConfig),
             help='Exploration settings, as `InferenceConfig`: timestep in fs, pressure in GPa.',
         )
         spec.input(
@@ -190,17 +188,6 @@ def validate_temperature(value: orm.Float | None, _: Any) -> str | None:
     if value is None or value.value > 0:
         return None
     return f'temperature: got {value.value:g} K; must be above 0'
-
-
-def validate_settings(value: orm.Dict | None, _: Any) -> str | None:
-    """Return what is wrong with the settings, or None."""
-    if value is None:
-        return None
-    try:
-        InferenceConfig.model_validate(value.get_dict())
-    except ValidationError as error:
-        return explain(error, InferenceConfig)
-    return None
 
 
 def validate_elements(inputs: Any, _: Any) -> str | None:

@@ -1,12 +1,16 @@
-"""Rules for the exit codes of all processes of the package, kept where the exit codes are declared."""
+"""What the specifications of all processes share: rules for exit codes, the validator of settings, and job options."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from aiida import orm
 from aiida.engine.processes.calcjobs.calcjob import CalcJobProcessSpec
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
+from pydantic import BaseModel, ValidationError
 
+from aiida_mlip_autopipe.config.base import explain
 from aiida_mlip_autopipe.config.label import JobOptions
 
 FIRST_RUN_FAILURE = 400
@@ -34,6 +38,22 @@ class BandedCalcJobSpec(_BandedExitCodes, CalcJobProcessSpec):
 
 class BandedWorkChainSpec(_BandedExitCodes, WorkChainSpec):
     """Specification of a WorkChain."""
+
+
+def settings_validator(model: type[BaseModel]) -> Callable[[orm.Dict | None, Any], str | None]:
+    """Return a port validator that holds a `Dict` to a model of the config."""
+
+    def validate(value: orm.Dict | None, _: Any) -> str | None:
+        """Return what is wrong with the settings, or None."""
+        if value is None:
+            return None
+        try:
+            model.model_validate(value.get_dict())
+        except ValidationError as error:
+            return explain(error, model)
+        return None
+
+    return validate
 
 
 def job_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -13,6 +13,22 @@ MAX_TIMESTEP = 10.0
 
 LONG_TIMESTEP = 5.0
 """fs; above this the vibrations of most solids are integrated badly, which is worth a warning."""
+
+RUN_FIELDS: Final = (
+    'steps',
+    'timestep',
+    'check_interval',
+    'gamma_select',
+    'gamma_halt',
+    'max_candidates',
+    'temperature_end',
+    'barostat',
+    'min_bond_fraction',
+    'quench',
+    'quench_steps',
+    'quench_temperature',
+)
+"""Fields of `InferenceConfig` that are the conditions of a run, whatever runs it."""
 
 Pressure = Annotated[float, Field(ge=-50, le=1000)]
 """GPa."""
@@ -95,6 +111,11 @@ class InferenceConfig(Settings):
                 f'quench_temperature {self.quench_temperature:g} must be lower than {coldest:g}, where the cooling begins'
             )
         return self
+
+    @property
+    def run_settings(self) -> dict[str, Any]:
+        """The fields that go into the conditions of every run as they are, by name."""
+        return {name: getattr(self, name) for name in RUN_FIELDS}
 
     @property
     def warnings(self) -> list[str]:

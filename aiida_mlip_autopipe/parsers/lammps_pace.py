@@ -24,22 +24,6 @@ from aiida_mlip_autopipe.parsers.pace_run import PaceRun, read_run
 from aiida_mlip_autopipe.science.md.findings import Findings
 from aiida_mlip_autopipe.science.md.records import MdSettings
 
-SAME = (
-    'steps',
-    'timestep',
-    'check_interval',
-    'gamma_select',
-    'gamma_halt',
-    'max_candidates',
-    'temperature_end',
-    'barostat',
-    'min_bond_fraction',
-    'quench',
-    'quench_steps',
-    'quench_temperature',
-)
-"""Settings that go from the config into the conditions of a run as they are."""
-
 SCHEDULER_STDERR = '_scheduler-stderr.txt'
 """Where AiiDA puts the standard error of a job, unless told otherwise."""
 
@@ -92,7 +76,7 @@ class LammpsPaceParser(Parser):
                 temperature=inputs.temperature.value,
                 pressure=None if pressure is None else pressure * GPA,
                 seed=seed,
-                **{name: getattr(config, name) for name in SAME},
+                **config.run_settings,
             )
             for seed in velocity_seeds(inputs.seed.value, inputs.round.value, len(inputs.starts))
         ]

@@ -65,27 +65,13 @@ def _places(folder: Path, index: int) -> tuple[str, str]:
 def _conditions(config: InferenceConfig, settings: dict[str, Any], seed: int, places: tuple[str, str]) -> MdSettings:
     pressure = settings.get('pressure', config.pressure)
     journal, restart = places
-    same = (
-        'steps',
-        'timestep',
-        'check_interval',
-        'gamma_select',
-        'gamma_halt',
-        'max_candidates',
-        'temperature_end',
-        'barostat',
-        'min_bond_fraction',
-        'quench',
-        'quench_steps',
-        'quench_temperature',
-    )
     return MdSettings(
         temperature=settings['temperature'],
         pressure=None if pressure is None else pressure * GPA,
         seed=seed,
         journal=journal,
         restart=restart,
-        **{name: getattr(config, name) for name in same},
+        **config.run_settings,
     )
 
 

@@ -11,11 +11,10 @@ from aiida.common.exceptions import EntryPointError, MultipleObjectsError, NotEx
 from aiida.engine import CalcJob, Process
 from aiida.plugins import CalculationFactory, WorkflowFactory
 from aiida_pseudo.groups.family import PseudoPotentialFamily
-from pydantic import BaseModel, ValidationError
 
+from aiida_mlip_autopipe.calculations.spec import settings_validator
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.config.base import explain
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.label import DFTConfig, JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
@@ -23,22 +22,6 @@ from aiida_mlip_autopipe.config.train import TrainingConfig
 
 PROCESS_FIELDS: Final = {'train': 'trainer', 'explore': 'explorer'}
 """Field of each section that holds the entry point of its process."""
-
-
-def settings_validator(model: type[BaseModel]) -> Callable[[orm.Dict | None, Any], str | None]:
-    """Return a port validator that holds a `Dict` to a model of the config."""
-
-    def validate(value: orm.Dict | None, _: Any) -> str | None:
-        """Return what is wrong with the settings, or None."""
-        if value is None:
-            return None
-        try:
-            model.model_validate(value.get_dict())
-        except ValidationError as error:
-            return explain(error, model)
-        return None
-
-    return validate
 
 
 def add_options_port(spec: Any) -> None:

@@ -9,12 +9,12 @@ from aiida.engine import ExitCode, ToContext, WorkChain, while_
 
 from aiida_mlip_autopipe.calculations.explore_functions import GRADES, summarize_exploration, unique_candidates
 from aiida_mlip_autopipe.calculations.frames_functions import merge_frames
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process, settings_validator
+from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process
 
 
 def validate_inputs(inputs: Any, _: Any) -> str | None:

@@ -9,10 +9,10 @@ from aiida.engine import ExitCode, ProcessState, ToContext, WorkChain, while_
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from aiida_mlip_autopipe.calculations.label_functions import collect_labels, port_of, prepare_labels
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.workflows.checks import find_pseudos, settings_validator
+from aiida_mlip_autopipe.workflows.checks import find_pseudos
 
 
 class LabelWorkChain(WorkChain):

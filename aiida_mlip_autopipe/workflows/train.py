@@ -9,13 +9,13 @@ from aiida.engine import ExitCode, ToContext, WorkChain
 
 from aiida_mlip_autopipe.calculations.check import CheckCalculation
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.calculations.train_functions import summarize_training
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.train import TrainingConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process, settings_validator
+from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process
 
 OPTIONAL_PORTS = ('initial_potential', 'test_frames')
 """Inputs that a trainer gets when it has a port of that name."""

@@ -2,7 +2,7 @@ import pytest
 from aiida import orm
 
 from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, settings_validator
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.label import JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
@@ -13,7 +13,6 @@ from aiida_mlip_autopipe.workflows.checks import (
     find_code,
     find_process,
     find_pseudos,
-    settings_validator,
     validate_config,
 )
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
