@@ -38,7 +38,7 @@ class LabelConfig(Settings):
 
 
 class DFTConfig(LabelConfig):
-    """Labels by Quantum ESPRESSO's `pw.x`, one `PwBaseWorkChain` for each frame."""
+    """Labels by Quantum ESPRESSO's `pw.x`, many frames in one job."""
 
     labeller: Literal['mlip_autopipe.label'] = Field(default='mlip_autopipe.label', description=LABELLER)
     code: str = Field(default='pw@localhost', description='label of the AiiDA code of pw.x')
@@ -55,7 +55,11 @@ class DFTConfig(LabelConfig):
     conv_thr_per_atom: PositiveFloat = Field(default=1e-9, le=1e-3, description='Ry, SCF threshold for each atom')
     mixing_beta: float = Field(default=0.5, gt=0, le=1, description='charge-density mixing, dimensionless')
     electron_maxstep: PositiveInt = Field(default=100, description='SCF steps before a calculation counts as unconverged')
-    max_concurrent: PositiveInt = Field(default=4, le=1000, description='frames calculated at the same time')
+    runs_at_once: PositiveInt = Field(
+        default=1, le=1000, description='runs of pw.x at the same time in one job, which share its MPI processes'
+    )
+    max_concurrent: PositiveInt = Field(default=4, le=1000, description='jobs at the same time; each labels a batch of frames')
+    frames_per_job: PositiveInt = Field(default=100, le=10_000, description='frames of one job, at most')
 
     @model_validator(mode='after')
     def check_cutoffs(self) -> Self:

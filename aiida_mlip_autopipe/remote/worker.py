@@ -16,6 +16,7 @@ STAGES = {
     'generate': 'aiida_mlip_autopipe.remote.generate',
     'select': 'aiida_mlip_autopipe.remote.select',
     'label-ase': 'aiida_mlip_autopipe.remote.label_ase',
+    'label-pw': 'aiida_mlip_autopipe.remote.label_pw',
     'train-pod': 'aiida_mlip_autopipe.remote.train_pod',
     'explore': 'aiida_mlip_autopipe.remote.explore',
     'evaluate': 'aiida_mlip_autopipe.remote.evaluate',

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+CROSSOVER = 100.0
+"""Electrons above which making the bands orthogonal costs more than applying the Hamiltonian; a rough number."""
+
 
 @dataclass(frozen=True, eq=False)
 class Label:
@@ -50,3 +53,15 @@ class Label:
         known = {name: value for name, value in results.items() if value is not None}
         labelled.calc = SinglePointCalculator(labelled, **known)
         return labelled
+
+
+def predicted_cost(n_electrons: float, n_kpoints: int, volume: float) -> float:
+    """Return what a plane-wave calculation costs, in arbitrary units.
+
+    The Hamiltonian is applied to every band (∝ n V), and bands are made orthogonal to each other (∝ n² V): k V n (1 + n/100).
+
+    :param n_electrons: valence electrons in the cell.
+    :param n_kpoints: k-points before symmetry.
+    :param volume: Å³; the number of plane waves grows with it.
+    """
+    return n_kpoints * volume * n_electrons * (1 + n_electrons / CROSSOVER)

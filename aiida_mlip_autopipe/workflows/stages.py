@@ -154,7 +154,10 @@ class StagesWorkChain(WorkChain):
         metadata = self._metadata('label', label['options'])
         if issubclass(labeller, WorkChain):
             metadata.pop('options')
-        child = self.submit(labeller, code=self.ctx.label_code, frames=frames, settings=orm.Dict(settings), metadata=metadata)
+        helper = {'worker_code': self.ctx.worker} if 'worker_code' in labeller.spec().inputs else {}
+        child = self.submit(
+            labeller, code=self.ctx.label_code, frames=frames, settings=orm.Dict(settings), metadata=metadata, **helper
+        )
         return ToContext(label=child)
 
     def inspect_label(self) -> ExitCode | None:

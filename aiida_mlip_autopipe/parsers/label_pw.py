@@ -1,0 +1,123 @@
+"""Parser of `PwBatchCalculation`: each frame is read, judged and kept by itself."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiida import orm
+from aiida.engine import ExitCode
+from aiida.parsers import Parser
+from ase import Atoms
+
+from aiida_mlip_autopipe.calculations.label_functions import level_of_theory
+from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
+from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.config.label import DFTConfig
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.formats import files, pw_batch
+from aiida_mlip_autopipe.formats.espresso import QeResult
+from aiida_mlip_autopipe.parsers.pw_run import read_run
+from aiida_mlip_autopipe.science.label import Label
+from aiida_mlip_autopipe.science.quarantine import Failure, label_report
+
+STDERR_TAIL = 400
+
+
+@dataclass
+class _Sorted:
+    """The frames of a job by what became of them."""
+
+    indices: list[int] = field(default_factory=list)
+    labelled: list[Atoms] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    not_started: list[int] = field(default_factory=list)
+    levels: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class PwBatchParser(Parser):
+    """Sorts the frames into labelled, failed and not started; a job that was killed keeps what it had."""
+
+    def parse(self, **_: Any) -> ExitCode | None:
+        """Attach first, judge last."""
+        if error := self._json(files.ERROR):
+            return self.exit_codes.ERROR_STAGE_FAILED.format(message=error['message'])
+        runs = {run['index']: run for run in self._json(files.REPORT).get('runs', [])}
+        frames = self.node.inputs.frames.frames
+        archives = set(self.retrieved.base.repository.list_object_names(pw_batch.RESULTS)) if self._has_results() else set()
+        found = _Sorted()
+        indices = self.node.inputs.indices.get_list() if 'indices' in self.node.inputs else list(range(len(frames)))
+        for index in indices:
+            run = runs.get(index, {})
+            if pw_batch.result_name(index) in archives:
+                self._read(index, frames, run, found)
+            elif run.get('status', pw_batch.NOT_STARTED) == pw_batch.NOT_STARTED:
+                found.not_started.append(index)
+            else:
+                found.failures.append(_failure(frames, index, run['status'], run.get('detail', '')))
+        return self._attach(indices, found)
+
+    def _read(self, index: int, frames: Frames, run: Mapping[str, Any], found: _Sorted) -> None:
+        """Add the frame to those that it belongs to."""
+        if run.get('status') == pw_batch.OUT_OF_TIME:
+            found.failures.append(_failure(frames, index, pw_batch.OUT_OF_TIME))
+            return
+        config = DFTConfig.model_validate(self.node.inputs.settings.get_dict())
+        try:
+            with self.retrieved.base.repository.open(pw_batch.result_file(index), 'rb') as handle:
+                result = read_run(handle, len(frames.atoms(index)))
+        except (FormatError, zipfile.BadZipFile) as error:
+            found.failures.append(_failure(frames, index, str(error)))
+            return
+        label = Label(result.energy, result.forces, result.stress)
+        if reason := label.problem(force_cap=config.force_cap, is_converged=result.converged):
+            found.failures.append(_failure(frames, index, reason))
+            return
+        level = self._level(config, result)
+        found.levels[fingerprint_of(level)] = level
+        found.indices.append(index)
+        found.labelled.append(label.put_on(frames.atoms(index), fingerprint=fingerprint_of(level), label_uuid=self.node.uuid))
+
+    def _level(self, config: DFTConfig, result: QeResult) -> dict[str, Any]:
+        pseudos = {name.removeprefix('pseudos__'): node.md5 for name, node in self.node.inputs.pseudos.items()}
+        return level_of_theory(config, pseudos, result)
+
+    def _attach(self, indices: list[int], found: _Sorted) -> ExitCode | None:
+        """Attach the labelled frames and the counts, then say what was not reached; indices are those of `frames`."""
+        report = label_report(len(indices), found.failures, found.levels)
+        report.update(n_labelled=len(found.labelled), labelled=found.indices, not_started=found.not_started)
+        self.out('report', orm.Dict(report))
+        if found.labelled:
+            self.out('labelled', FramesData(Frames.from_atoms(found.labelled)))
+        if len(found.labelled) == len(indices):
+            return None
+        if len(found.not_started) == len(indices):
+            return self.exit_codes.ERROR_OUTPUT_MISSING.format(stderr=self._stderr())
+        reasons = dict(report['by_reason'])
+        if found.not_started:
+            reasons[pw_batch.NOT_STARTED] = len(found.not_started)
+        code = 'ERROR_PARTLY_LABELLED' if found.labelled else 'ERROR_ALL_FAILED'
+        return getattr(self.exit_codes, code).format(n_labelled=len(found.labelled), n_frames=len(indices), reasons=reasons)
+
+    def _has_results(self) -> bool:
+        return pw_batch.RESULTS in self.retrieved.base.repository.list_object_names()
+
+    def _json(self, name: str) -> dict[str, Any]:
+        repository = self.retrieved.base.repository
+        if name not in repository.list_object_names():
+            return {}
+        content: dict[str, Any] = json.loads(repository.get_object_content(name))
+        return content
+
+    def _stderr(self) -> str:
+        repository = self.retrieved.base.repository
+        text = repository.get_object_content(files.STDERR) if files.STDERR in repository.list_object_names() else ''
+        return text.strip()[-STDERR_TAIL:] or 'nothing on standard error; the job may have been killed or run out of time'
+
+
+def _failure(frames: Frames, index: int, reason: str, detail: str = '') -> Failure:
+    return Failure(index, str(frames.uid[index]), f'{reason}: {detail}' if detail else reason)

@@ -1,0 +1,155 @@
+"""Stage label with Quantum ESPRESSO: many runs of `pw.x` in one allocation, each in a folder of its own, each kept as it ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import zipfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from aiida_mlip_autopipe.formats import pw_batch
+
+SAFETY: Final = 1.5
+"""A frame is started only when this many times its predicted duration is left."""
+
+KILL_DELAY: Final = 5.0
+"""s between asking a run to end and ending it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of one run of `pw.x`.
+
+    :param seconds: wall time, s.
+    """
+
+    index: int
+    status: str
+    returncode: int | None = None
+    seconds: float = 0.0
+    detail: str = ''
+
+
+@dataclass
+class Allocation:
+    """The processes that run now, and the time that is left.
+
+    :param deadline: s on the monotonic clock, after which nothing may run.
+    :param pace: s per unit of predicted cost, of the slowest run so far; 0 before one ended.
+    """
+
+    deadline: float
+    pace: float = 0.0
+    is_over: bool = False
+    live: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def has_room_for(self, cost: float) -> bool:
+        """Whether a frame of this predicted cost will end in time."""
+        return not self.is_over and time.monotonic() + SAFETY * self.pace * cost < self.deadline
+
+    def learn(self, cost: float, seconds: float) -> None:
+        """Take over how long a run took."""
+        with self.lock:
+            self.pace = max(self.pace, seconds / cost)
+
+    def end(self) -> None:
+        """End every run, asking first."""
+        with self.lock:
+            self.is_over = True
+            processes = list(self.live.values())
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            for process in processes:
+                if process.poll() is None:
+                    os.killpg(process.pid, sign)
+            end = time.monotonic() + KILL_DELAY
+            while time.monotonic() < end and any(process.poll() is None for process in processes):
+                time.sleep(0.05)
+
+
+def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Run `pw.x` for each frame as long as there is time, and return what became of each."""
+    jobs: list[dict[str, Any]] = settings['jobs']
+    allocation = Allocation(deadline=time.monotonic() + float(settings['time_limit']))
+    timer = threading.Timer(float(settings['time_limit']), allocation.end)
+    timer.daemon = True
+    timer.start()
+    (folder / pw_batch.RESULTS).mkdir(exist_ok=True)
+    try:
+        with ThreadPoolExecutor(max_workers=int(settings['concurrency'])) as pool:
+            tasks = [pool.submit(_one, job, settings['command'], folder, allocation) for job in jobs]
+            runs = [task.result() for task in tasks]
+    finally:
+        timer.cancel()
+    return {'runs': [asdict(one) for one in runs]}
+
+
+def _one(job: dict[str, Any], command: Sequence[str], folder: Path, allocation: Allocation) -> Run:
+    """Run one frame, keep its outputs and remove its wave functions."""
+    index, cost = int(job['index']), float(job['cost'])
+    if not allocation.has_room_for(cost):
+        return Run(index, pw_batch.NOT_STARTED)
+    scratch = folder / pw_batch.frame_folder(index)
+    start = time.monotonic()
+    try:
+        _prepare(scratch, folder, index)
+        returncode = _execute(command, scratch, index, allocation)
+        seconds = time.monotonic() - start
+        pack(scratch, folder / pw_batch.result_file(index))
+    except OSError as error:  # a full disk, a program that is not there: this frame failed, the others go on
+        return Run(index, pw_batch.FAILED, seconds=time.monotonic() - start, detail=str(error))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if allocation.is_over and returncode != 0:
+        return Run(index, pw_batch.OUT_OF_TIME, returncode, seconds)
+    allocation.learn(cost, seconds)
+    return Run(index, pw_batch.ENDED, returncode, seconds)
+
+
+def _prepare(scratch: Path, folder: Path, index: int) -> None:
+    if scratch.exists():  # of a job that the scheduler started again
+        shutil.rmtree(scratch)
+    scratch.mkdir(parents=True)
+    shutil.copyfile(folder / pw_batch.input_file(index), scratch / pw_batch.INPUT)
+    (scratch / pw_batch.PSEUDO).symlink_to(folder.resolve() / pw_batch.PSEUDO)
+
+
+def _execute(command: Sequence[str], scratch: Path, index: int, allocation: Allocation) -> int:
+    """Return the exit status of `pw.x`, which runs in a process group of its own."""
+    with (scratch / pw_batch.STDOUT).open('wb') as out, (scratch / pw_batch.STDERR).open('wb') as err:
+        process = subprocess.Popen(
+            [*command, '-in', pw_batch.INPUT],
+            cwd=scratch,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+        with allocation.lock:
+            allocation.live[index] = process
+        try:
+            return process.wait()
+        finally:
+            with allocation.lock:
+                del allocation.live[index]
+
+
+def pack(scratch: Path, target: Path) -> None:
+    """Write what is to be kept of a run to one compressed file, whole or not at all."""
+    partial = target.with_suffix('.part')
+    try:
+        with zipfile.ZipFile(partial, 'w', zipfile.ZIP_DEFLATED) as archive:
+            for name in pw_batch.KEPT:
+                if (scratch / name).is_file():
+                    archive.write(scratch / name, Path(name).name)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,106 @@
+"""The batch job of `pw.x`, by the real program."""
+
+import numpy as np
+import pytest
+from aiida import orm
+from aiida.engine import run_get_node
+from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
+from ase.build import bulk
+
+from aiida_mlip_autopipe.calculations.label_functions import port_of, prepare_labels
+from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
+from aiida_mlip_autopipe.calculations.spec import job_options
+from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.config.label import DFTConfig
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.formats.espresso import read_result
+from aiida_mlip_autopipe.workflows.label import LabelWorkChain
+
+ENERGY_TOLERANCE = 1e-8
+FORCE_TOLERANCE = 1e-6
+
+
+def settings(**values):
+    given = {'pseudo_family': 'mlip-demo-lda', 'cutoff_wfc': 12, 'kpoints_distance': 0.6, **values}
+    return orm.Dict(DFTConfig.model_validate(given).model_dump())
+
+
+def aluminium(n_frames, seed=1):
+    rng = np.random.default_rng(seed)
+    structures = []
+    for _ in range(n_frames):
+        atoms = bulk('Al', a=4.0)
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.02 * rng.normal(size=(3, 3))), scale_atoms=True)
+        atoms.info['config_type'] = 'strain'
+        structures.append(atoms)
+    return structures
+
+
+@pytest.fixture
+def batch(worker_code, pw_code, lda_family):
+    def run(structures, **values):
+        return run_get_node(
+            PwBatchCalculation,
+            code=worker_code,
+            pw_code=pw_code,
+            frames=FramesData(Frames.from_atoms(structures)),
+            pseudos={element: lda_family.pseudos[element] for element in ('Al', 'Mg')},
+            settings=settings(**values),
+        )
+
+    return run
+
+
+def one_by_one(structures, pw_code, family):
+    """Labels of the same frames by one `PwBaseWorkChain` each."""
+    frames, config = FramesData(Frames.from_atoms(structures)), settings()
+    pseudos = {element: family.pseudos[element] for element in ('Al', 'Mg')}
+    facts = orm.Dict({element: {'md5': pseudo.md5, 'z_valence': pseudo.z_valence} for element, pseudo in pseudos.items()})
+    prepared = prepare_labels(frames, config, facts)
+    results = []
+    for index in range(len(structures)):
+        builder = PwBaseWorkChain.get_builder()
+        builder.pw.code = pw_code
+        builder.pw.pseudos = {'Al': pseudos['Al']}
+        builder.pw.structure, builder.pw.parameters, builder.kpoints = (
+            prepared[port_of(kind, index)] for kind in ('structure', 'parameters', 'kpoints')
+        )
+        builder.pw.metadata.options = job_options({})
+        outputs, _ = run_get_node(builder)
+        arrays = {name: outputs['output_trajectory'].get_array(name)[-1] for name in ('forces', 'stress')}
+        results.append(read_result(outputs['output_parameters'].get_dict(), arrays))
+    return results
+
+
+@pytest.mark.espresso
+def test_labels_equal_those_of_the_work_chain(batch, pw_code, lda_family):
+    structures = aluminium(3)
+    outputs, node = batch(structures)
+    assert node.exit_status == 0, node.exit_message
+    ours = outputs['labelled'].frames
+    for index, theirs in enumerate(one_by_one(structures, pw_code, lda_family)):
+        assert ours.energy[index] == pytest.approx(theirs.energy, abs=ENERGY_TOLERANCE)
+        assert np.abs(ours.forces[ours.rows(index)] - theirs.forces).max() < FORCE_TOLERANCE
+        assert np.abs(ours.stress[index] - theirs.stress).max() < FORCE_TOLERANCE
+    assert set(ours.label_uuid) == {node.uuid}
+
+
+@pytest.mark.espresso
+def test_one_that_fails_leaves_the_others(batch):
+    good, crowded = aluminium(2), bulk('Al', a=4.0, cubic=True)
+    crowded.positions[1] = crowded.positions[0] + [0.02, 0, 0]
+    outputs, node = batch([good[0], crowded, good[1]])
+    assert node.exit_status == PwBatchCalculation.exit_codes.ERROR_PARTLY_LABELLED.status
+    assert len(outputs['labelled']) == 2
+    assert (outputs['report']['labelled'], [failure['index'] for failure in outputs['report']['failures']]) == ([0, 2], [1])
+
+
+@pytest.mark.espresso
+def test_the_chain_recovers_what_did_not_converge(worker_code, pw_code, lda_family):
+    frames = FramesData(Frames.from_atoms(aluminium(3)))
+    outputs, node = run_get_node(
+        LabelWorkChain, code=pw_code, worker_code=worker_code, frames=frames, settings=settings(electron_maxstep=2)
+    )
+    assert node.exit_status == 0, node.exit_message
+    report = outputs['report'].get_dict()
+    assert (report['n_labelled'], report['n_recovered'], report['remedies']) == (3, 3, dict.fromkeys('012', 'more_steps'))
