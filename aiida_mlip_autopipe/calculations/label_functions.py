@@ -1,28 +1,29 @@
-"""Calcfunctions around Quantum ESPRESSO: frames into the inputs of `pw.x`, its outputs into labelled frames."""
+"""Calcfunctions around Quantum ESPRESSO: settings completed, frames divided into jobs, results packed as labelled frames."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
-from aiida.plugins import DataFactory
+from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 from ase import Atoms
 
+from aiida_mlip_autopipe.calculations.level_of_theory import level_of_theory
+from aiida_mlip_autopipe.calculations.pw_inputs import pw_inputs
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
-from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
-from aiida_mlip_autopipe.config.label import DFTConfig
+from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.config.label import RHO_TO_WFC, DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats.espresso import QeResult, pw_parameters, read_result
+from aiida_mlip_autopipe.formats.espresso import read_result
 from aiida_mlip_autopipe.science.batches import equal_batches
-from aiida_mlip_autopipe.science.label import Label, predicted_cost
-from aiida_mlip_autopipe.science.quarantine import Failure, label_report
+from aiida_mlip_autopipe.science.label import Label
+from aiida_mlip_autopipe.science.quarantine import Failure, label_report, without_outliers
 
-KpointsData = DataFactory('core.array.kpoints')
 DIGITS = 5
 """Digits of the frame index in the names of nodes."""
 
@@ -32,65 +33,84 @@ def port_of(kind: str, index: int) -> str:
     return f'{kind}_{index:0{DIGITS}d}'
 
 
-@dataclass(frozen=True, eq=False)
-class PwInputs:
-    """The unstored nodes that describe one run of `pw.x`.
+def completed(config: DFTConfig, pseudos: Mapping[str, Mapping[str, Any]]) -> DFTConfig:
+    """Return the settings with what the protocol of aiida-quantumespresso and the family of pseudopotentials give.
 
-    :param n_electrons: valence electrons in the cell.
+    :param pseudos: for each element of the frames; `cutoff_wfc` and `cutoff_rho` (Ry) where the family recommends them.
     """
+    known = {name: value for name, value in config.model_dump().items() if value is not None}
+    if config.protocol is not None:
+        known = {**_of_protocol(config.protocol), **known}
+    recommended = {
+        name: max(facts[name] for facts in pseudos.values())
+        for name in ('cutoff_wfc', 'cutoff_rho')
+        if pseudos and all(facts.get(name) for facts in pseudos.values())
+    }
+    if recommended and 'cutoff_rho' not in known:
+        dual = max(RHO_TO_WFC, *(facts['cutoff_rho'] / facts['cutoff_wfc'] for facts in pseudos.values()))
+        recommended['cutoff_rho'] = dual * known['cutoff_wfc'] if 'cutoff_wfc' in known else recommended['cutoff_rho']
+    return DFTConfig.model_validate({**recommended, **known})
 
-    structure: orm.StructureData
-    kpoints: Any
-    parameters: orm.Dict
-    n_electrons: float
 
-
-def pw_inputs(atoms: Atoms, config: DFTConfig, valence: Mapping[str, float]) -> PwInputs:
-    """Return what `pw.x` needs to know of a structure, as `PwBaseWorkChain` would choose it.
-
-    :param valence: valence electrons of the pseudopotential of each element.
-    """
-    structure = orm.StructureData(ase=_bare(atoms))
-    kpoints = KpointsData()
-    kpoints.set_cell_from_structure(structure)
-    if atoms.info.get('config_type') == ISOLATED_ATOM:
-        kpoints.set_kpoints_mesh([1, 1, 1])
-    else:
-        kpoints.set_kpoints_mesh_from_density(config.kpoints_distance)
-    n_electrons = float(sum(valence[symbol] for symbol in atoms.symbols))
-    facts = {**config.model_dump(), 'charge_cutoff': config.charge_cutoff}
-    return PwInputs(structure, kpoints, orm.Dict(pw_parameters(facts, len(atoms), n_electrons)), n_electrons)
+def _of_protocol(protocol: str) -> dict[str, Any]:
+    """Return the fields of `DFTConfig` that a protocol of aiida-quantumespresso gives."""
+    inputs = PwBaseWorkChain.get_protocol_inputs(protocol)
+    parameters = inputs['pw']['parameters']
+    return {
+        'pseudo_family': inputs['pseudo_family'],
+        'kpoints_distance': inputs['kpoints_distance'],
+        'conv_thr_per_atom': inputs['meta_parameters']['conv_thr_per_atom'],
+        **{name: parameters['SYSTEM'][name] for name in ('smearing', 'degauss')},
+        **{name: parameters['ELECTRONS'][name] for name in ('mixing_beta', 'electron_maxstep')},
+    }
 
 
 @calcfunction
-def plan_batches(frames: FramesData, settings: orm.Dict, pseudos: orm.Dict) -> orm.List:
+def complete_settings(settings: orm.Dict, pseudos: orm.Dict, elements: orm.List) -> orm.Dict:
+    """Return the settings with what the protocol and the family of pseudopotentials give.
+
+    :param pseudos: facts of the pseudopotentials of the family, by element.
+    :param elements: of the frames.
+    """
+    facts = {element: pseudos[element] for element in elements}
+    return orm.Dict(completed(DFTConfig.model_validate(settings.get_dict()), facts).model_dump())
+
+
+@calcfunction
+def plan_batches(frames: FramesData, settings: orm.Dict, pseudos: orm.Dict, done: orm.List) -> orm.List:
     """Return for each job the indices of its frames, so that the jobs are about equally long.
+
+    :param pseudos: `z_valence` of the pseudopotential of each element.
+    :param done: indices of frames that need no calculation.
+    """
+    config = DFTConfig.model_validate(settings.get_dict())
+    pool = frames.frames
+    left = sorted(set(range(len(pool))) - set(done))
+    valence = {element: facts['z_valence'] for element, facts in pseudos.items()}
+    costs = [pw_inputs(pool.atoms(index), config, valence).cost for index in left]
+    jobs = equal_batches(costs, n_jobs=config.max_concurrent, max_frames=config.frames_per_job)
+    return orm.List([[left[position] for position in job] for job in jobs])
+
+
+@calcfunction
+def prepare_label(frames: FramesData, settings: orm.Dict, pseudos: orm.Dict, index: orm.Int) -> dict[str, orm.Data]:
+    """Return the structure of a frame, its k-point mesh and the parameters of `pw.x`.
 
     :param pseudos: `z_valence` of the pseudopotential of each element.
     """
     config = DFTConfig.model_validate(settings.get_dict())
-    costs = []
-    for atoms in frames.frames:
-        inputs = pw_inputs(atoms, config, {symbol: pseudos[symbol]['z_valence'] for symbol in set(atoms.symbols)})
-        mesh, _ = inputs.kpoints.get_kpoints_mesh()
-        costs.append(predicted_cost(inputs.n_electrons, int(np.prod(mesh)), inputs.structure.get_cell_volume()))
-    return orm.List(equal_batches(costs, n_jobs=config.max_concurrent, max_frames=config.frames_per_job))
+    valence = {element: facts['z_valence'] for element, facts in pseudos.items()}
+    inputs = pw_inputs(frames.frames.atoms(index.value), config, valence)
+    return {'structure': inputs.structure, 'kpoints': inputs.kpoints, 'parameters': inputs.parameters}
 
 
-@calcfunction
-def prepare_labels(frames: FramesData, settings: orm.Dict, pseudos: orm.Dict) -> dict[str, orm.Data]:
-    """Return for each frame its structure, its k-point mesh and the parameters of `pw.x`.
+@dataclass
+class _Found:
+    """Labels and failures by index of the frame, and the levels of theory of the labels by fingerprint."""
 
-    :param pseudos: `md5` and `z_valence` of the pseudopotential of each element.
-    """
-    config = DFTConfig.model_validate(settings.get_dict())
-    nodes: dict[str, orm.Data] = {}
-    for index, atoms in enumerate(frames.frames):
-        inputs = pw_inputs(atoms, config, {symbol: pseudos[symbol]['z_valence'] for symbol in set(atoms.symbols)})
-        nodes[port_of('structure', index)] = inputs.structure
-        nodes[port_of('kpoints', index)] = inputs.kpoints
-        nodes[port_of('parameters', index)] = inputs.parameters
-    return nodes
+    labelled: dict[int, Atoms] = field(default_factory=dict)
+    failures: dict[int, str] = field(default_factory=dict)
+    levels: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @calcfunction
@@ -100,77 +120,78 @@ def collect_labels(
     """Return the labelled frames, the quarantined frames and the report of a labelling.
 
     :param pseudos: `md5` of every pseudopotential of the family, so that frames with fewer elements get the same fingerprint.
-    :param outcome: `failures`, the reason by index, and `remedies`, what mended a frame by index.
-    :param results: `batch_00000` and `report_00000`, … of the jobs; `parameters_00000` and `trajectory_00000`, … of recovered frames.
+    :param outcome: `failures`, the reason by index; `remedies`, what mended a frame by index; `levels` of reused labels by
+        fingerprint; `recipe` and `warnings`.
+    :param results: `batch_00000` and `report_00000`, … of the jobs; `parameters_00000` and `trajectory_00000`, … of recovered
+        frames; `reused` and `reused_indices`.
     """
     config = DFTConfig.model_validate(settings.get_dict())
     pool = frames.frames
-    failures = {int(index): reason for index, reason in outcome['failures'].items()}
-    labelled, levels = _of_batches(results)
-    checksums = {element: facts['md5'] for element, facts in pseudos.get_dict().items()}
+    found = _Found(failures={int(index): reason for index, reason in outcome['failures'].items()})
+    reused = _add_reused(found, config, results)
+    _add_batches(found, results)
+    _add_recovered(found, config, {element: facts['md5'] for element, facts in pseudos.items()}, pool, results)
+    indices = sorted(found.labelled)
+    labelled = Frames.from_atoms(found.labelled[index] for index in indices)
+    kept, outliers = without_outliers(indices, labelled, config.outlier_zscore)
+    failed = [Failure(index, str(pool.uid[index]), reason) for index, reason in found.failures.items()] + outliers
+    labelled = labelled.take(kept)
+    used = set(labelled.fingerprint.tolist())
+    levels = {name: level for name, level in {**outcome['levels'], **found.levels}.items() if name in used}
+    report = label_report(len(pool), failed, levels)
+    remedies = {str(index): name for index, name in outcome['remedies'].items() if int(index) in found.labelled}
+    report.update(remedies=remedies, n_recovered=len(remedies), n_reused=len(reused))
+    report.update(recipe=outcome['recipe'], warnings=outcome['warnings'], uids=labelled.uid.tolist())
+    nodes: dict[str, orm.Data] = {'report': orm.Dict(report)}
+    if len(labelled):
+        nodes['labelled'] = FramesData(labelled)
+    if failed:
+        nodes['quarantined'] = FramesData(pool.take(sorted(failure.index for failure in failed)))
+    return nodes
+
+
+def _add_reused(found: _Found, config: DFTConfig, results: Mapping[str, orm.Data]) -> list[int]:
+    """Add the labels that were there before, judged by the settings of today, and return their indices."""
+    if 'reused' not in results:
+        return []
+    for index, atoms in zip(results['reused_indices'], results['reused'].frames, strict=True):
+        label = Label(*(atoms.calc.results.get(name) for name in ('energy', 'forces', 'stress')))
+        if reason := label.problem(force_cap=config.force_cap):
+            found.failures[index] = reason
+        else:
+            found.labelled[index] = atoms
+    return sorted(results['reused_indices'])
+
+
+def _add_batches(found: _Found, results: Mapping[str, orm.Data]) -> None:
+    """Add the frames that jobs labelled."""
+    for name in sorted(name for name in results if name.startswith('batch_')):
+        report = results[name.replace('batch_', 'report_')]
+        found.labelled.update(zip(report['labelled'], results[name].frames, strict=True))
+        found.levels.update(report['levels_of_theory'])
+
+
+def _add_recovered(
+    found: _Found, config: DFTConfig, checksums: Mapping[str, str], pool: Frames, results: Mapping[str, orm.Data]
+) -> None:
+    """Add the frames that a remedy mended, or why they are no labels all the same."""
     for name in sorted(name for name in results if name.startswith('trajectory_')):
         index = int(name.removeprefix('trajectory_'))
         parameters = results[port_of('parameters', index)]
         try:
             result = read_result(parameters.get_dict(), _last_step(results[name]))
         except FormatError as error:
-            failures[index] = str(error)
+            found.failures[index] = str(error)
             continue
         label = Label(result.energy, result.forces, result.stress)
         if reason := label.problem(force_cap=config.force_cap, is_converged=result.converged):
-            failures[index] = reason
+            found.failures[index] = reason
             continue
         level = level_of_theory(config, checksums, result)
-        levels[fingerprint_of(level)] = level
-        labelled[index] = label.put_on(pool.atoms(index), fingerprint=fingerprint_of(level), label_uuid=parameters.creator.uuid)
-    failed = [Failure(index, str(pool.uid[index]), reason) for index, reason in failures.items()]
-    report = label_report(len(pool), failed, levels)
-    report['remedies'] = {index: name for index, name in outcome['remedies'].items() if int(index) in labelled}
-    report['n_recovered'] = len(report['remedies'])
-    return _pack(pool, [labelled[index] for index in sorted(labelled)], failed, report)
-
-
-def _of_batches(results: Mapping[str, orm.Data]) -> tuple[dict[int, Atoms], dict[str, dict[str, Any]]]:
-    """Return the frames that jobs labelled, by index, and their levels of theory."""
-    labelled: dict[int, Atoms] = {}
-    levels: dict[str, dict[str, Any]] = {}
-    for name in sorted(name for name in results if name.startswith('batch_')):
-        report = results[name.replace('batch_', 'report_')]
-        labelled.update(zip(report['labelled'], results[name].frames, strict=True))
-        levels.update(report['levels_of_theory'])
-    return labelled, levels
-
-
-def _pack(pool: Frames, labelled: list[Any], failed: list[Failure], report: dict[str, Any]) -> dict[str, orm.Data]:
-    nodes: dict[str, orm.Data] = {'report': orm.Dict(report)}
-    if labelled:
-        nodes['labelled'] = FramesData(Frames.from_atoms(labelled))
-    if failed:
-        nodes['quarantined'] = FramesData(pool.take(sorted(failure.index for failure in failed)))
-    return nodes
-
-
-def _bare(atoms: Any) -> Any:
-    bare = atoms.copy()
-    bare.info, bare.calc = {}, None
-    return bare
+        found.levels[fingerprint_of(level)] = level
+        uuid = parameters.creator.uuid
+        found.labelled[index] = label.put_on(pool.atoms(index), fingerprint=fingerprint_of(level), label_uuid=uuid)
 
 
 def _last_step(trajectory: orm.ArrayData) -> dict[str, np.ndarray[Any, Any]]:
     return {name: trajectory.get_array(name)[-1] for name in ('forces', 'stress') if name in trajectory.get_arraynames()}
-
-
-def level_of_theory(config: DFTConfig, pseudos: Mapping[str, str], result: QeResult) -> dict[str, Any]:
-    """Return what determines the numbers of a calculation.
-
-    :param pseudos: md5 of the pseudopotential of each element of the system.
-    """
-    names = ('cutoff_wfc', 'charge_cutoff', 'kpoints_distance', 'smearing', 'degauss')
-    return {
-        'code': 'Quantum ESPRESSO pw.x',
-        'code_version': result.code_version,
-        'functional': result.functional,
-        'pseudos': dict(sorted(pseudos.items())),
-        'spin': result.spin,
-        **{name: getattr(config, name) for name in names},
-    }

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-import numpy as np
 from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
@@ -14,12 +13,11 @@ from aiida.engine import CalcJob
 from aiida_pseudo.data.pseudo.upf import UpfData
 from aiida_quantumespresso.calculations.pw import PwCalculation
 
-from aiida_mlip_autopipe.calculations.label_functions import PwInputs, pw_inputs
-from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec
+from aiida_mlip_autopipe.calculations.pw_inputs import PwInputs, pw_inputs
+from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, settings_validator
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files, pw_batch
-from aiida_mlip_autopipe.science.label import predicted_cost
 
 STAGE: Final = 'label-pw'
 MARGIN: Final = 0.05
@@ -44,7 +42,12 @@ class PwBatchCalculation(CalcJob):
             'indices', valid_type=orm.List, required=False, help='Frames to run, counted from 0; all of them when missing.'
         )
         spec.input_namespace('pseudos', valid_type=UpfData, dynamic=True, required=True, help='Pseudopotential of each element.')
-        spec.input('settings', valid_type=orm.Dict, help='Labeller settings, as `DFTConfig`: cutoffs in Ry, force cap in eV/Å.')
+        spec.input(
+            'settings',
+            valid_type=orm.Dict,
+            validator=settings_validator(DFTConfig),
+            help='Labeller settings, as `DFTConfig`: cutoffs in Ry, force cap in eV/Å.',
+        )
         spec.inputs.validator = validate_inputs
         options = spec.inputs['metadata']['options']
         options['parser_name'].default = 'mlip_autopipe.label_pw'
@@ -81,9 +84,7 @@ class PwBatchCalculation(CalcJob):
             copies.update({target: (uuid, name, target) for uuid, name, target in pseudos})
             with folder.open(pw_batch.input_file(index), 'w', encoding='utf-8') as handle:
                 handle.write(text)
-            mesh, _ = inputs.kpoints.get_kpoints_mesh()
-            cost = predicted_cost(inputs.n_electrons, int(np.prod(mesh)), inputs.structure.get_cell_volume())
-            jobs.append({'index': index, 'cost': cost})
+            jobs.append({'index': index, 'cost': inputs.cost})
         with folder.open(files.SETTINGS, 'w', encoding='utf-8') as handle:
             json.dump({'jobs': jobs, **self._allocation()}, handle)
         return self._calc_info(list(copies.values()))
@@ -138,4 +139,6 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
     missing = sorted(set(inputs['frames'].base.attributes.get('elements')) - set(inputs['pseudos']))
     if missing:
         return f'pseudos: none for {missing}'
+    if absent := DFTConfig.model_validate(inputs['settings'].get_dict()).missing:
+        return f'settings: {absent} missing; the protocol and the family of pseudopotentials must be filled in before'
     return None

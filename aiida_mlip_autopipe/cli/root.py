@@ -30,10 +30,10 @@ def validate(config: Path, offline: bool) -> None:
     checked = MLIPConfig.from_yaml(config)
     if not offline:
         load_profile()
-        from aiida_mlip_autopipe.workflows.checks import check_profile
+        from aiida_mlip_autopipe.workflows.checks import check_profile, warnings_of
 
         check_profile(checked)
-    for warning in checked.explore.warnings:
+    for warning in checked.explore.warnings if offline else warnings_of(checked):
         click.echo(f'warning: {warning}', err=True)
     click.echo(f'{config}: valid')
 

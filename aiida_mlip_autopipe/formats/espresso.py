@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,25 +31,40 @@ def number_of_bands(n_electrons: float) -> int:
     return math.ceil(max(BANDS_OVER_FILLED * filled, filled + MIN_EMPTY_BANDS))
 
 
-def pw_parameters(settings: Mapping[str, Any], n_atoms: int, n_electrons: float) -> dict[str, Any]:
+def pw_parameters(
+    settings: Mapping[str, Any], symbols: Sequence[str], valence: Mapping[str, float], moments: Mapping[str, float]
+) -> dict[str, Any]:
     """Return the namelists of an SCF calculation with forces and stress.
 
     :param settings: fields of `DFTConfig` and its `charge_cutoff`: cutoffs and smearing in Ry.
-    :param n_atoms: atoms in the cell; the SCF threshold grows with it.
-    :param n_electrons: valence electrons in the cell.
+    :param symbols: element of each atom; the SCF threshold grows with their number.
+    :param valence: valence electrons of the pseudopotential of each element.
+    :param moments: μB, initial moment of each element; none for a calculation without spin.
     """
+    n_electrons = float(sum(valence[symbol] for symbol in symbols))
+    system = {
+        'ecutwfc': settings['cutoff_wfc'],
+        'ecutrho': settings['charge_cutoff'],
+        'occupations': 'smearing',
+        'smearing': settings['smearing'],
+        'degauss': settings['degauss'],
+        'nbnd': number_of_bands(n_electrons),
+    }
+    kinds = sorted(set(symbols))
+    if moments:
+        system['nspin'] = 2
+        # pw.x wants the share of the valence electrons that is not paired.
+        system['starting_magnetization'] = {e: max(-1.0, min(1.0, moments.get(e, 0.0) / valence[e])) for e in kinds}
+    shells = {e: settings['hubbard'][e]['u'] for e in kinds if e in settings['hubbard']}
+    if shells and settings['hubbard_input'] == 'namelist':
+        system.update(lda_plus_u=True, hubbard_u=shells)
+    if settings['vdw_correction']:
+        system['vdw_corr'] = settings['vdw_correction']
     return {
         'CONTROL': {'calculation': 'scf', 'tstress': True, 'tprnfor': True},
-        'SYSTEM': {
-            'ecutwfc': settings['cutoff_wfc'],
-            'ecutrho': settings['charge_cutoff'],
-            'occupations': 'smearing',
-            'smearing': settings['smearing'],
-            'degauss': settings['degauss'],
-            'nbnd': number_of_bands(n_electrons),
-        },
+        'SYSTEM': system,
         'ELECTRONS': {
-            'conv_thr': settings['conv_thr_per_atom'] * n_atoms,
+            'conv_thr': settings['conv_thr_per_atom'] * len(symbols),
             'mixing_beta': settings['mixing_beta'],
             'electron_maxstep': settings['electron_maxstep'],
         },
@@ -71,7 +86,6 @@ class QeResult:
     stress: npt.NDArray[np.float64]
     code_version: str
     functional: str
-    spin: str
 
 
 def read_result(parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> QeResult:
@@ -90,7 +104,6 @@ def read_result(parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[
         if parameters.get(name, unit) != unit:
             raise FormatError(f'output of pw.x has {name} {parameters[name]!r}, expected {unit!r}')
     convergence = parameters.get('convergence_info', {}).get('scf_conv', {})
-    polarised = bool(parameters.get('lsda')) or bool(parameters.get('non_colinear_calculation'))
     return QeResult(
         converged=bool(convergence.get('convergence_achieved', False)),
         energy=float(parameters['energy']),
@@ -98,5 +111,4 @@ def read_result(parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[
         stress=-np.asarray(full_3x3_to_voigt_6_stress(np.asarray(arrays['stress'], dtype=np.float64))) * GPA,
         code_version=str(parameters.get('creator_version', '')),
         functional=str(parameters.get('dft_exchange_correlation', '')),
-        spin='polarised' if polarised else 'none',
     )

@@ -16,7 +16,7 @@ from aiida_mlip_autopipe.config.label import AseLabelConfig
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.science.label import Label
-from aiida_mlip_autopipe.science.quarantine import Failure, label_report
+from aiida_mlip_autopipe.science.quarantine import Failure, label_report, without_outliers
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -24,17 +24,20 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     config = checked(AseLabelConfig, settings['settings'])
     frames = read_frames(folder, 'frames')
     level = {'code': 'ASE', 'code_version': ase.__version__, 'calculator': config.calculator, 'parameters': config.parameters}
-    labelled: list[Atoms] = []
+    labelled: dict[int, Atoms] = {}
     failures: list[Failure] = []
     for index, atoms in enumerate(frames):
         try:
-            labelled.append(_label(atoms, _calculator(config), config.force_cap, fingerprint_of(level)))
+            labelled[index] = _label(atoms, _calculator(config), config.force_cap, fingerprint_of(level))
         except InvalidFramesError as error:
             failures.append(Failure(index, atoms.info['uid'], str(error)))
-    if labelled:
-        Frames.from_atoms(labelled).save(folder / arrays_file('labelled'))
+    found = Frames.from_atoms(labelled.values())
+    kept, outliers = without_outliers(list(labelled), found, config.outlier_zscore)
+    failures += outliers
+    if kept:
+        found.take(kept).save(folder / arrays_file('labelled'))
     if failures:
-        frames.take([failure.index for failure in failures]).save(folder / arrays_file('quarantined'))
+        frames.take(sorted(failure.index for failure in failures)).save(folder / arrays_file('quarantined'))
     return label_report(len(frames), failures, {fingerprint_of(level): level})
 
 

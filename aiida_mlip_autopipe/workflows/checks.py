@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -10,7 +10,6 @@ from aiida import orm
 from aiida.common.exceptions import EntryPointError, MultipleObjectsError, NotExistent
 from aiida.engine import CalcJob, Process
 from aiida.plugins import CalculationFactory, WorkflowFactory
-from aiida_pseudo.groups.family import PseudoPotentialFamily
 
 from aiida_mlip_autopipe.calculations.spec import settings_validator
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
@@ -19,6 +18,7 @@ from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.label import DFTConfig, JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, find_family
 
 PROCESS_FIELDS: Final = {'train': 'trainer', 'explore': 'explorer'}
 """Field of each section that holds the entry point of its process."""
@@ -100,19 +100,13 @@ def find_stage_code(section: TrainingConfig | InferenceConfig, worker: str) -> o
     return find_code(worker, 'worker.code')
 
 
-def find_pseudos(family: str, elements: Sequence[str]) -> tuple[dict[str, orm.Data], str]:
-    """Return the pseudopotentials of a family by element, and a sentence that says what is missing, or an empty one."""
-    try:
-        group = orm.load_group(family)
-    except (NotExistent, MultipleObjectsError):
-        known = [found.label for (found,) in orm.QueryBuilder().append(PseudoPotentialFamily).iterall()]
-        return {}, f'label.pseudo_family: got {family!r}; installed families: {", ".join(known) or "none"} (aiida-pseudo list)'
-    if not isinstance(group, PseudoPotentialFamily):
-        return {}, f'label.pseudo_family: {family!r} is a group, but not a family of pseudopotentials'
-    missing = sorted(set(elements) - set(group.elements))
-    if missing:
-        return {}, f'label.pseudo_family: {family!r} has no pseudopotential for {missing}; it has {sorted(group.elements)}'
-    return dict(group.pseudos), ''
+def warnings_of(config: MLIPConfig) -> list[str]:
+    """Return sentences on settings that are allowed but seldom wise; the profile was checked before."""
+    sentences = list(config.explore.warnings)
+    if isinstance(config.label, DFTConfig):
+        family = find_family(config.label, config.system.elements)
+        sentences += cutoff_warnings(config.label, family, config.system.elements)
+    return sentences
 
 
 def check_profile(config: MLIPConfig, *, explores: bool = True) -> None:
@@ -128,14 +122,13 @@ def check_profile(config: MLIPConfig, *, explores: bool = True) -> None:
         partial(find_code, config.label.code, 'label.code'),
         partial(find_code, config.worker.code, 'worker.code'),
     ]
+    if isinstance(config.label, DFTConfig):
+        looks.append(partial(find_family, config.label, config.system.elements))
     problems: list[str] = []
     for look in looks:
         try:
             look()
         except InputError as error:
             problems.extend([str(error)] if str(error) not in problems else [])
-    if isinstance(config.label, DFTConfig):
-        _, problem = find_pseudos(config.label.pseudo_family, config.system.elements)
-        problems.extend([problem] if problem else [])
     if problems:
         raise InputError('\n'.join(problems))

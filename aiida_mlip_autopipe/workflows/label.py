@@ -1,27 +1,48 @@
-"""`LabelWorkChain`: Quantum ESPRESSO labels in batches; what fails goes one by one through `PwBaseWorkChain` and the remedies."""
+"""`LabelWorkChain`: Quantum ESPRESSO labels in batches; what fails goes frame by frame through the remedies."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from aiida import orm
-from aiida.engine import ExitCode, ProcessState, ToContext, WorkChain, while_
-from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
+from aiida.engine import ExitCode, ToContext, WorkChain, while_
 
-from aiida_mlip_autopipe.calculations.label_functions import collect_labels, plan_batches, port_of, prepare_labels
+from aiida_mlip_autopipe.calculations.label_functions import (
+    collect_labels,
+    complete_settings,
+    plan_batches,
+    port_of,
+    prepare_label,
+)
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
+from aiida_mlip_autopipe.calculations.level_of_theory import difference, recipe_of
+from aiida_mlip_autopipe.calculations.reuse import find_labels, reuse_labels
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
-from aiida_mlip_autopipe.science.remedies import LADDER
-from aiida_mlip_autopipe.workflows.checks import find_pseudos
+from aiida_mlip_autopipe.science.remedies import FINAL
+from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, facts_of, find_family
+from aiida_mlip_autopipe.workflows.recover import OUTPUTS, RecoverWorkChain, remedy_of
 
 MAX_STARTS = 3
 """How often a frame is put into a batch before it counts as failed, when jobs end before its turn or in the middle of it."""
 
-FINAL_REASONS = {'force_cap'}
-"""Failures that no change of the numerics can mend."""
+
+def validate_frames(node: FramesData | None, _: Any) -> str | None:
+    """Return a sentence when a structure is not periodic, else None."""
+    if node is None:
+        return None
+    frames = node.frames
+    open_ones = [index for index, periodic in enumerate(frames.pbc) if not periodic.all()]
+    if not open_ones:
+        return None
+    first = open_ones[0]
+    return (
+        f'frames: {len(open_ones)} of {len(frames)} are not periodic in three directions, the first is frame {first} '
+        f'({frames.config_type[first] or "no config_type"}, pbc {frames.pbc[first].tolist()}); pw.x needs a cell'
+    )
 
 
 class LabelWorkChain(WorkChain):
@@ -35,7 +56,9 @@ class LabelWorkChain(WorkChain):
         super().define(spec)
         spec.input('code', valid_type=orm.InstalledCode, help='Code of `pw.x`.')
         spec.input('worker_code', valid_type=orm.AbstractCode, help='Code of `mlip-worker` on the same computer.')
-        spec.input('frames', valid_type=FramesData, help='Structures to label; positions and cells in Å.')
+        spec.input(
+            'frames', valid_type=FramesData, validator=validate_frames, help='Structures to label; positions and cells in Å.'
+        )
         spec.input(
             'settings',
             valid_type=orm.Dict,
@@ -47,14 +70,19 @@ class LabelWorkChain(WorkChain):
         )
         spec.output('quarantined', valid_type=FramesData, required=False, help='Frames without a usable label (Å).')
         spec.output(
-            'report', valid_type=orm.Dict, required=False, help='Counts, remedies, reasons of failures, levels of theory.'
+            'report',
+            valid_type=orm.Dict,
+            required=False,
+            help='Counts, remedies, reasons of failures, levels of theory, warnings.',
         )
         spec.outline(
             cls.setup,
+            cls.reuse,
             cls.plan,
             while_(cls.should_run_batches)(cls.run_batches, cls.inspect_batches),
             while_(cls.should_recover)(cls.run_recoveries, cls.inspect_recoveries),
             cls.collect,
+            cls.results,
         )
         spec.exit_code(201, 'ERROR_NO_PSEUDOPOTENTIAL', message='{cause}')
         spec.exit_code(
@@ -62,25 +90,48 @@ class LabelWorkChain(WorkChain):
             'ERROR_FAILURE_RATE',
             message='{n_failed} of {n_frames} frames failed, more than the allowed rate of {limit:g}: {reasons}',
         )
+        spec.exit_code(
+            430,
+            'ERROR_MIXED_LEVELS',
+            message='The labels are of different levels of theory, which are never mixed: {difference}; '
+            'label.reuse: false calculates all of them anew',
+        )
 
     def setup(self) -> ExitCode | None:
-        """Find the pseudopotentials and start with nothing done."""
-        self.ctx.config = DFTConfig.model_validate(self.inputs.settings.get_dict()).model_dump()
-        self.ctx.starts = {}
-        self.ctx.jobs = []
-        self.ctx.failures = {}
-        self.ctx.rungs = {}
-        self.ctx.recovered = {}
-        pseudos, problem = find_pseudos(self.ctx.config['pseudo_family'], self.inputs.frames.base.attributes.get('elements'))
-        if problem:
-            return self.exit_codes.ERROR_NO_PSEUDOPOTENTIAL.format(cause=problem)
-        self.ctx.pseudos = pseudos
-        self.ctx.pseudo_facts = orm.Dict({e: {'md5': p.md5, 'z_valence': p.z_valence} for e, p in pseudos.items()}).store()
+        """Find the pseudopotentials, complete the settings and start with nothing done."""
+        given = DFTConfig.model_validate(self.inputs.settings.get_dict())
+        elements = self.inputs.frames.base.attributes.get('elements')
+        try:
+            family = find_family(given, elements)
+        except InputError as error:
+            return self.exit_codes.ERROR_NO_PSEUDOPOTENTIAL.format(cause=error)
+        self.ctx.pseudos = dict(family.pseudos)
+        self.ctx.facts = orm.Dict(facts_of(family)).store()
+        self.ctx.settings = complete_settings(self.inputs.settings, self.ctx.facts, orm.List(elements))
+        config = DFTConfig.model_validate(self.ctx.settings.get_dict())
+        self.ctx.config = config.model_dump()
+        self.ctx.recipe = recipe_of(config, {e: pseudo.md5 for e, pseudo in family.pseudos.items()}, self.inputs.code)
+        self.ctx.warnings = cutoff_warnings(config, family, elements)
+        for sentence in self.ctx.warnings:
+            self.report(f'warning: {sentence}')
+        self.ctx.update(starts={}, jobs=[], failures={}, to_recover=[], recovered={}, levels={}, reused={}, done=[])
         return None
+
+    def reuse(self) -> None:
+        """Take over the labels that this profile already has of the same structures and level of theory."""
+        known = find_labels(self.inputs.frames, self.ctx.recipe) if self.ctx.config['reuse'] else None
+        if not known or not known.nodes:
+            return
+        found = reuse_labels(self.inputs.frames, **known.nodes)
+        self.ctx.done = found['indices'].get_list()
+        if self.ctx.done:
+            self.ctx.levels = known.levels
+            self.ctx.reused = {'reused': found['labelled'], 'reused_indices': found['indices']}
+            self.report(f'{len(self.ctx.done)} labels are already in this profile')
 
     def plan(self) -> None:
         """Divide the frames into jobs that take about equally long."""
-        plan = plan_batches(self.inputs.frames, self.inputs.settings, self.ctx.pseudo_facts)
+        plan = plan_batches(self.inputs.frames, self.ctx.settings, self.ctx.facts, orm.List(self.ctx.done))
         self.ctx.waiting = plan.get_list()
 
     def should_run_batches(self) -> bool:
@@ -92,7 +143,7 @@ class LabelWorkChain(WorkChain):
         limit = self.ctx.config['max_concurrent']
         batches, self.ctx.waiting = self.ctx.waiting[:limit], self.ctx.waiting[limit:]
         self.ctx.running = {}
-        children = {}
+        children: dict[str, Any] = {}
         for batch in batches:
             name = f'batch_{len(self.ctx.jobs) + len(children):03d}'
             self.ctx.running[name] = batch
@@ -103,7 +154,7 @@ class LabelWorkChain(WorkChain):
                 frames=self.inputs.frames,
                 indices=orm.List(batch),
                 pseudos=self.ctx.pseudos,
-                settings=self.inputs.settings,
+                settings=self.ctx.settings,
                 metadata={'call_link_label': name, 'options': job_options(self.ctx.config['options'])},
             )
         return ToContext(**children)
@@ -114,7 +165,7 @@ class LabelWorkChain(WorkChain):
             child = self.ctx[name]
             self.ctx.jobs.append(child.pk)
             if 'report' not in child.outputs:
-                self._wait_again(batch, f'job_failed: {child.exit_message or child.process_state}')
+                self._wait_again(batch, f'job_failed: {child.exit_message or child.process_state.value}')
                 continue
             report = child.outputs.report.get_dict()
             out_of_time = [failure['index'] for failure in report['failures'] if failure['reason'] == OUT_OF_TIME]
@@ -137,54 +188,48 @@ class LabelWorkChain(WorkChain):
 
     def _fail(self, index: int, reason: str) -> None:
         self.ctx.failures[index] = reason
-        if reason not in FINAL_REASONS:
-            self.ctx.rungs[index] = 0
+        if reason not in FINAL:
+            self.ctx.to_recover.append(index)
 
     def should_recover(self) -> bool:
-        """Whether a failed frame has a remedy left."""
-        return bool(self.ctx.rungs)
+        """Whether a failed frame waits for a remedy, and the run can still be saved."""
+        lost = len(self.ctx.failures) - len(self.ctx.to_recover)
+        return bool(self.ctx.to_recover) and lost <= self.ctx.config['max_failure_rate'] * len(self.inputs.frames)
 
     def run_recoveries(self) -> Any:
-        """Submit the next remedy of each failed frame, as many as may run at the same time."""
-        self.ctx.recovering = sorted(self.ctx.rungs)[: self.ctx.config['max_concurrent']]
-        if 'prepared' not in self.ctx:
-            self.ctx.prepared = prepare_labels(self.inputs.frames, self.inputs.settings, self.ctx.pseudo_facts)
-        return ToContext(**{port_of('frame', index): self.submit(self._recovery(index)) for index in self.ctx.recovering})
+        """Take the next failed frames through the remedies, as many as may run at the same time."""
+        limit = self.ctx.config['max_concurrent']
+        self.ctx.recovering, self.ctx.to_recover = self.ctx.to_recover[:limit], self.ctx.to_recover[limit:]
+        return ToContext(**{port_of('frame', index): self._recovery(index) for index in self.ctx.recovering})
+
+    def _recovery(self, index: int) -> orm.WorkChainNode:
+        prepared = prepare_label(self.inputs.frames, self.ctx.settings, self.ctx.facts, orm.Int(index))
+        return self.submit(
+            RecoverWorkChain,
+            code=self.inputs.code,
+            **prepared,
+            reason=orm.Str(self.ctx.failures[index]),
+            options=orm.Dict(self.ctx.config['options']),
+            pseudos={kind: self.ctx.pseudos[kind] for kind in prepared['structure'].get_kind_names()},
+            metadata={'call_link_label': port_of('frame', index)},
+        )
 
     def inspect_recoveries(self) -> None:
-        """Note what a remedy mended; the others climb to the next one."""
+        """Note what a remedy mended, and what none could."""
         for index in self.ctx.recovering:
             child = self.ctx[port_of('frame', index)]
-            remedy = LADDER[self.ctx.rungs[index]].name
+            reason = self.ctx.failures[index]
             if child.is_finished_ok:
-                self.ctx.recovered[index] = (child.pk, remedy)
-                self.report(f'frame {index} ({self.ctx.failures.pop(index)}) recovered by {remedy}')
-                del self.ctx.rungs[index]
+                del self.ctx.failures[index]
+                self.ctx.recovered[index] = (child.pk, remedy_of(child))
+                self.report(f'frame {index} ({reason}) recovered by {remedy_of(child)}')
                 continue
-            self.ctx.failures[index] = _reason_of(child)
-            self.ctx.rungs[index] += 1
-            if self.ctx.rungs[index] == len(LADDER):
-                self.report(f'frame {index} has no label: {self.ctx.failures[index]}')
-                del self.ctx.rungs[index]
+            self.ctx.failures[index] = child.exit_message or child.process_state.value
+            self.report(f'frame {index} has no label: {self.ctx.failures[index]}')
 
-    def _recovery(self, index: int) -> Any:
-        builder = PwBaseWorkChain.get_builder()
-        structure = self.ctx.prepared[port_of('structure', index)]
-        remedy = LADDER[self.ctx.rungs[index]]
-        builder.pw.code = self.inputs.code
-        builder.pw.structure = structure
-        builder.pw.parameters = orm.Dict(remedy.applied_to(self.ctx.prepared[port_of('parameters', index)].get_dict()))
-        builder.pw.pseudos = {kind: self.ctx.pseudos[kind] for kind in structure.get_kind_names()}
-        builder.pw.metadata.options = job_options(self.ctx.config['options'])
-        builder.kpoints = self.ctx.prepared[port_of('kpoints', index)]
-        builder.max_iterations = orm.Int(1)
-        builder.clean_workdir = orm.Bool(True)
-        builder.metadata.call_link_label = f'{port_of("frame", index)}_{remedy.name.replace(".", "_")}'
-        return builder
-
-    def collect(self) -> ExitCode | None:
-        """Pack the labels, and stop with a table of reasons when too many frames failed."""
-        results: dict[str, orm.Data] = {}
+    def collect(self) -> None:
+        """Pack the labels of the jobs, of the remedies and of earlier runs, and attach them."""
+        results: dict[str, orm.Data] = dict(self.ctx.reused)
         for number, pk in enumerate(self.ctx.jobs):
             outputs = orm.load_node(pk).outputs
             if 'labelled' in outputs:
@@ -192,27 +237,41 @@ class LabelWorkChain(WorkChain):
                 results[port_of('report', number)] = outputs.report
         for index, (pk, _) in self.ctx.recovered.items():
             outputs = orm.load_node(pk).outputs
-            results[port_of('parameters', index)] = outputs.output_parameters
-            results[port_of('trajectory', index)] = outputs.output_trajectory
+            results.update({port_of(name.removeprefix('output_'), index): outputs[name] for name in OUTPUTS})
         outcome = orm.Dict(
             {
                 'failures': {str(index): reason for index, reason in self.ctx.failures.items()},
                 'remedies': {str(index): remedy for index, (_, remedy) in self.ctx.recovered.items()},
+                **{name: self.ctx[name] for name in ('levels', 'recipe', 'warnings')},
             }
         )
-        nodes = collect_labels(self.inputs.frames, self.inputs.settings, self.ctx.pseudo_facts, outcome, **results)
-        self.out_many(nodes)
-        report, limit = nodes['report'], self.ctx.config['max_failure_rate']
+        self.ctx.collected = collect_labels(self.inputs.frames, self.ctx.settings, self.ctx.facts, outcome, **results)
+        self.out_many(self.ctx.collected)
+
+    def results(self) -> ExitCode | None:
+        """Stop when too many frames failed, with a table of reasons, or when the labels must not be mixed."""
+        report, limit = self.ctx.collected['report'], self.ctx.config['max_failure_rate']
         if report['n_failed'] > limit * report['n_frames']:
             return self.exit_codes.ERROR_FAILURE_RATE.format(
                 n_failed=report['n_failed'], n_frames=report['n_frames'], limit=limit, reasons=report['by_reason']
             )
+        if len(report['levels_of_theory']) > 1:
+            return self.exit_codes.ERROR_MIXED_LEVELS.format(difference=difference(report['levels_of_theory']))
         return None
 
+    def on_terminated(self) -> None:
+        """Remove the work folders of the jobs, where the settings want it."""
+        super().on_terminated()
+        if not self.ctx.get('config', {}).get('clean_workdir', False):
+            return
+        for node in self.node.called_descendants:
+            if isinstance(node, orm.CalcJobNode) and 'remote_folder' in node.outputs:
+                self._clean(node.outputs.remote_folder)
 
-def _reason_of(child: orm.WorkChainNode) -> str:
-    if child.process_state is not ProcessState.FINISHED:
-        return str(child.process_state.value)
-    codes = PwBaseWorkChain.spec().exit_codes
-    label = next((name for name, code in codes.items() if code.status == child.exit_status), str(child.exit_status))
-    return label.removeprefix('ERROR_').removeprefix('WARNING_').lower()
+    def _clean(self, folder: orm.RemoteData) -> None:
+        if folder.is_cleaned:
+            return
+        try:
+            folder._clean()
+        except OSError as error:
+            self.report(f'work folder {folder.get_remote_path()} was not removed: {error}')

@@ -9,6 +9,7 @@ from aiida.engine import ExitCode, ToContext, WorkChain
 
 from aiida_mlip_autopipe.calculations.check import CheckCalculation
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
+from aiida_mlip_autopipe.calculations.level_of_theory import known_difference
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.calculations.train_functions import summarize_training
 from aiida_mlip_autopipe.common.errors import InputError
@@ -29,8 +30,11 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
         if n_labelled != n_frames:
             return f'{name}: {n_frames - n_labelled} of {n_frames} frames are not labelled'
     found = {name: node.base.attributes.get('fingerprints') for name, node in parts.items()}
-    if len({text for texts in found.values() for text in texts}) > 1:
-        return f'labels of different levels of theory are never mixed in one fit; fingerprints found: {found}'
+    if len(fingerprints := {text for texts in found.values() for text in texts}) > 1:
+        return (
+            f'labels of different levels of theory are never mixed in one fit; fingerprints found: {found}; '
+            f'they differ in {known_difference(fingerprints)}'
+        )
     return _element_problem(parts, inputs['elements'].get_list()) or _initial_problem(inputs)
 
 

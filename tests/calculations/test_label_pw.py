@@ -7,7 +7,7 @@ from aiida.engine import run_get_node
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 from ase.build import bulk
 
-from aiida_mlip_autopipe.calculations.label_functions import port_of, prepare_labels
+from aiida_mlip_autopipe.calculations.label_functions import prepare_label
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
 from aiida_mlip_autopipe.calculations.spec import job_options
 from aiida_mlip_autopipe.common.frames import Frames
@@ -56,14 +56,14 @@ def one_by_one(structures, pw_code, family):
     frames, config = FramesData(Frames.from_atoms(structures)), settings()
     pseudos = {element: family.pseudos[element] for element in ('Al', 'Mg')}
     facts = orm.Dict({element: {'md5': pseudo.md5, 'z_valence': pseudo.z_valence} for element, pseudo in pseudos.items()})
-    prepared = prepare_labels(frames, config, facts)
     results = []
     for index in range(len(structures)):
+        prepared = prepare_label(frames, config, facts, orm.Int(index))
         builder = PwBaseWorkChain.get_builder()
         builder.pw.code = pw_code
         builder.pw.pseudos = {'Al': pseudos['Al']}
         builder.pw.structure, builder.pw.parameters, builder.kpoints = (
-            prepared[port_of(kind, index)] for kind in ('structure', 'parameters', 'kpoints')
+            prepared[kind] for kind in ('structure', 'parameters', 'kpoints')
         )
         builder.pw.metadata.options = job_options({})
         outputs, _ = run_get_node(builder)
@@ -99,8 +99,12 @@ def test_one_that_fails_leaves_the_others(batch):
 def test_the_chain_recovers_what_did_not_converge(worker_code, pw_code, lda_family):
     frames = FramesData(Frames.from_atoms(aluminium(3)))
     outputs, node = run_get_node(
-        LabelWorkChain, code=pw_code, worker_code=worker_code, frames=frames, settings=settings(electron_maxstep=2)
+        LabelWorkChain, code=pw_code, worker_code=worker_code, frames=frames, settings=settings(electron_maxstep=2, reuse=False)
     )
     assert node.exit_status == 0, node.exit_message
     report = outputs['report'].get_dict()
-    assert (report['n_labelled'], report['n_recovered'], report['remedies']) == (3, 3, dict.fromkeys('012', 'more_steps'))
+    assert (report['n_labelled'], report['n_recovered'], report['remedies']) == (
+        3,
+        3,
+        dict.fromkeys('012', 'repeat_with_more_steps'),
+    )
