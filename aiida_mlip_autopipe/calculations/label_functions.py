@@ -12,14 +12,13 @@ from aiida.engine import calcfunction
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 from ase import Atoms
 
-from aiida_mlip_autopipe.calculations.level_of_theory import level_of_theory
 from aiida_mlip_autopipe.calculations.pw_inputs import pw_inputs
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import RHO_TO_WFC, DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats.espresso import read_result
+from aiida_mlip_autopipe.formats.espresso import level_of_theory, read_result
 from aiida_mlip_autopipe.science.batches import equal_batches
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.quarantine import Failure, label_report, without_outliers
@@ -130,7 +129,7 @@ def collect_labels(
     found = _Found(failures={int(index): reason for index, reason in outcome['failures'].items()})
     reused = _add_reused(found, config, results)
     _add_batches(found, results)
-    _add_recovered(found, config, {element: facts['md5'] for element, facts in pseudos.items()}, pool, results)
+    _add_recovered(found, config, config.theory({element: facts['md5'] for element, facts in pseudos.items()}), pool, results)
     indices = sorted(found.labelled)
     labelled = Frames.from_atoms(found.labelled[index] for index in indices)
     kept, outliers = without_outliers(indices, labelled, config.outlier_zscore)
@@ -172,7 +171,7 @@ def _add_batches(found: _Found, results: Mapping[str, orm.Data]) -> None:
 
 
 def _add_recovered(
-    found: _Found, config: DFTConfig, checksums: Mapping[str, str], pool: Frames, results: Mapping[str, orm.Data]
+    found: _Found, config: DFTConfig, theory: Mapping[str, Any], pool: Frames, results: Mapping[str, orm.Data]
 ) -> None:
     """Add the frames that a remedy mended, or why they are no labels all the same."""
     for name in sorted(name for name in results if name.startswith('trajectory_')):
@@ -187,7 +186,7 @@ def _add_recovered(
         if reason := label.problem(force_cap=config.force_cap, is_converged=result.converged):
             found.failures[index] = reason
             continue
-        level = level_of_theory(config, checksums, result)
+        level = level_of_theory(theory, result)
         found.levels[fingerprint_of(level)] = level
         uuid = parameters.creator.uuid
         found.labelled[index] = label.put_on(pool.atoms(index), fingerprint=fingerprint_of(level), label_uuid=uuid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 
+from aiida_mlip_autopipe.common.fingerprint import difference
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 
@@ -49,6 +51,21 @@ def find_labels(frames: FramesData, recipe: str) -> Known:
             known.nodes[f'known_{len(known.nodes):05d}'] = node
             known.levels.update(levels)
     return known
+
+
+def known_difference(fingerprints: Iterable[str]) -> str:
+    """Return :func:`difference` of fingerprints, as far as reports in this profile know what they stand for."""
+    names = sorted(set(fingerprints))
+    levels: dict[str, Mapping[str, Any]] = {}
+    for name in names:
+        query = orm.QueryBuilder().append(
+            orm.Dict, filters={'attributes.levels_of_theory': {'has_key': name}}, project='attributes.levels_of_theory'
+        )
+        if found := query.first(flat=True):
+            levels[name] = found[name]
+    unknown = [name for name in names if name not in levels]
+    parts = [difference(levels)] if len(levels) > 1 else []
+    return '; '.join([*parts, *([f'nothing is recorded of {", ".join(unknown)}'] if unknown else [])])
 
 
 @calcfunction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag, field_validator, model_validator
@@ -20,6 +21,17 @@ OWN_DEFAULTS: Final[dict[str, Any]] = {
     'electron_maxstep': 100,
 }
 """What a calculation is done with when neither the user nor a protocol says; units as in `DFTConfig`."""
+
+THEORY_FIELDS: Final = (
+    'cutoff_wfc',
+    'charge_cutoff',
+    'kpoints_distance',
+    'smearing',
+    'degauss',
+    'magnetic_moments',
+    'vdw_correction',
+)
+"""Settings that enter the level of theory as they are."""
 
 Moment = Annotated[float, Field(ge=-10, le=10)]
 
@@ -157,6 +169,20 @@ class DFTConfig(LabelConfig):
     def missing(self) -> list[str]:
         """Fields that a protocol or a family still has to give before anything can run."""
         return [name for name in ('pseudo_family', 'cutoff_wfc', *OWN_DEFAULTS) if getattr(self, name) is None]
+
+    def theory(self, pseudos: Mapping[str, str]) -> dict[str, Any]:
+        """Return what of the level of theory is known before a calculation: all but the code version and the functional.
+
+        :param pseudos: md5 of the pseudopotential of each element of the family.
+        """
+        return {
+            'code': 'Quantum ESPRESSO pw.x',
+            'pseudos': dict(sorted(pseudos.items())),
+            'spin': 'polarised' if self.magnetic_moments else 'none',
+            'isolated_atoms': 'spin-polarised',
+            'hubbard': {element: shell.model_dump() for element, shell in self.hubbard.items()},
+            **{name: getattr(self, name) for name in THEORY_FIELDS},
+        }
 
     @property
     def charge_cutoff(self) -> float | None:

@@ -88,6 +88,14 @@ class QeResult:
     functional: str
 
 
+def level_of_theory(theory: Mapping[str, Any], result: QeResult) -> dict[str, Any]:
+    """Return what determines the numbers of a calculation.
+
+    :param theory: what was known of it before, see `DFTConfig.theory`.
+    """
+    return {**theory, 'code_version': result.code_version, 'functional': result.functional}
+
+
 def read_result(parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> QeResult:
     """Return the result of a calculation from the nodes `output_parameters` and `output_trajectory` (last step).
 

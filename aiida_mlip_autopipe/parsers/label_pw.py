@@ -13,13 +13,13 @@ from aiida.engine import ExitCode
 from aiida.parsers import Parser
 from ase import Atoms
 
-from aiida_mlip_autopipe.calculations.level_of_theory import level_of_theory, recipe_of
 from aiida_mlip_autopipe.common.errors import FormatError
-from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
+from aiida_mlip_autopipe.common.fingerprint import fingerprint_of, recipe_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files, pw_batch
+from aiida_mlip_autopipe.formats.espresso import level_of_theory
 from aiida_mlip_autopipe.parsers.pw_run import read_run
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.quarantine import Failure, label_report
@@ -76,20 +76,21 @@ class PwBatchParser(Parser):
         if reason := label.problem(force_cap=config.force_cap, is_converged=result.converged):
             found.failures.append(_failure(frames, index, reason))
             return
-        level = level_of_theory(config, self._checksums(), result)
+        level = level_of_theory(self._theory(config), result)
         found.levels[fingerprint_of(level)] = level
         found.indices.append(index)
         found.labelled.append(label.put_on(frames.atoms(index), fingerprint=fingerprint_of(level), label_uuid=self.node.uuid))
 
-    def _checksums(self) -> dict[str, str]:
-        return {element: pseudo.md5 for element, pseudo in self.node.inputs.pseudos.items()}
+    def _theory(self, config: DFTConfig) -> dict[str, Any]:
+        return config.theory({element: pseudo.md5 for element, pseudo in self.node.inputs.pseudos.items()})
 
     def _attach(self, indices: list[int], found: _Sorted) -> ExitCode | None:
         """Attach the labelled frames and the counts, then say what was not reached; indices are those of `frames`."""
         report = label_report(len(indices), found.failures, found.levels)
         report.update(n_labelled=len(found.labelled), labelled=found.indices, not_started=found.not_started)
         config = DFTConfig.model_validate(self.node.inputs.settings.get_dict())
-        recipe = recipe_of(config, self._checksums(), self.node.inputs.pw_code)
+        code = self.node.inputs.pw_code
+        recipe = recipe_of(self._theory(config), f'{code.computer.label}:{code.filepath_executable}')
         report.update(recipe=recipe, uids=[str(atoms.info['uid']) for atoms in found.labelled])
         self.out('report', orm.Dict(report))
         if found.labelled:

@@ -15,10 +15,10 @@ from aiida_mlip_autopipe.calculations.label_functions import (
     prepare_label,
 )
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
-from aiida_mlip_autopipe.calculations.level_of_theory import difference, recipe_of
 from aiida_mlip_autopipe.calculations.reuse import find_labels, reuse_labels
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.fingerprint import difference, recipe_of
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
@@ -110,7 +110,8 @@ class LabelWorkChain(WorkChain):
         self.ctx.settings = complete_settings(self.inputs.settings, self.ctx.facts, orm.List(elements))
         config = DFTConfig.model_validate(self.ctx.settings.get_dict())
         self.ctx.config = config.model_dump()
-        self.ctx.recipe = recipe_of(config, {e: pseudo.md5 for e, pseudo in family.pseudos.items()}, self.inputs.code)
+        theory = config.theory({element: pseudo.md5 for element, pseudo in family.pseudos.items()})
+        self.ctx.recipe = recipe_of(theory, f'{self.inputs.code.computer.label}:{self.inputs.code.filepath_executable}')
         self.ctx.warnings = cutoff_warnings(config, family, elements)
         for sentence in self.ctx.warnings:
             self.report(f'warning: {sentence}')

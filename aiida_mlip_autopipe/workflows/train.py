@@ -9,7 +9,7 @@ from aiida.engine import ExitCode, ToContext, WorkChain
 
 from aiida_mlip_autopipe.calculations.check import CheckCalculation
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
-from aiida_mlip_autopipe.calculations.level_of_theory import known_difference
+from aiida_mlip_autopipe.calculations.reuse import known_difference
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.calculations.train_functions import summarize_training
 from aiida_mlip_autopipe.common.errors import InputError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.common.fingerprint import FINGERPRINT_LENGTH, fingerprint_of
+from aiida_mlip_autopipe.common.fingerprint import FINGERPRINT_LENGTH, difference, fingerprint_of, recipe_of
 
 LEVEL: dict[str, Any] = {
     'code': 'Quantum ESPRESSO pw.x',
@@ -67,3 +67,21 @@ def test_same_in_another_process() -> None:
 def test_value_that_json_cannot_hold() -> None:
     with pytest.raises(TypeError, match='not JSON serializable'):
         fingerprint_of({'a': object()})
+
+
+def test_a_recipe_is_of_a_theory_and_a_program():
+    found = {recipe_of({'degauss': degauss}, program) for degauss in (0.01, 0.02) for program in ('a:/bin/pw.x', 'b:/bin/pw.x')}
+    assert len(found) == 4
+
+
+def test_difference_names_what_differs_and_nothing_else():
+    levels = {'aa': LEVEL, 'bb': {**LEVEL, 'spin': 'polarised', 'pseudos': {'Al': '1a', 'Mg': '3c'}}}
+    assert difference(levels) == 'pseudos.Mg: 2b (aa) or 3c (bb); spin: none (aa) or polarised (bb)'
+
+
+def test_difference_tells_a_key_that_one_of_them_lacks():
+    assert difference({'aa': {}, 'bb': {'degauss': 0.01}}) == 'degauss: not given (aa) or 0.01 (bb)'
+
+
+def test_difference_of_the_same():
+    assert difference({'aa': LEVEL, 'bb': dict(LEVEL)}) == 'no recorded difference'

@@ -13,10 +13,11 @@ from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.select import SurrogateConfig
 from tests.config.settings import DFT, LEFT_OUT, mistakes_in
 
-COMMON_LABEL_KEYS = 'labeller, code, isolated_box, force_cap, max_failure_rate, options'
+COMMON_LABEL_KEYS = 'labeller, code, isolated_box, force_cap, outlier_zscore, max_failure_rate, options'
 DFT_KEYS = (
-    'pseudo_family, cutoff_wfc, cutoff_rho, kpoints_distance, smearing, degauss, conv_thr_per_atom, mixing_beta, '
-    'electron_maxstep, max_concurrent'
+    'protocol, pseudo_family, cutoff_wfc, cutoff_rho, kpoints_distance, smearing, degauss, conv_thr_per_atom, mixing_beta, '
+    'electron_maxstep, magnetic_moments, hubbard, hubbard_input, vdw_correction, charge, reuse, clean_workdir, runs_at_once, '
+    'max_concurrent, frames_per_job'
 )
 
 

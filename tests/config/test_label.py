@@ -44,19 +44,19 @@ class TestChoice:
 class TestQuantumEspresso:
     def test_required_keys(self) -> None:
         assert mistakes_in({'label': {}}) == [
-            'label.pseudo_family: missing; this key is required',
-            'label.cutoff_wfc: missing; this key is required',
+            'label.pseudo_family: missing; give a family (aiida-pseudo list), or a protocol, which brings one'
         ]
 
     def test_negative_cutoff(self) -> None:
         assert mistakes_in({'label': {**DFT, 'cutoff_wfc': -3}}) == [
-            'label.cutoff_wfc: got -3; input should be greater than 0 (Ry, kinetic-energy cutoff of the wave functions)'
+            'label.cutoff_wfc: got -3; input should be greater than 0 (Ry, kinetic-energy cutoff of the wave functions; '
+            "the family's recommendation when not given)"
         ]
 
     def test_smearing_names_what_is_allowed(self) -> None:
         assert mistakes_in({'label': {**DFT, 'smearing': 'warm'}}) == [
             "label.smearing: got 'warm'; input should be 'gaussian', 'methfessel-paxton', 'cold' or 'fermi-dirac' "
-            '(kind of smearing of the occupations)'
+            '(kind of smearing of the occupations; cold without a protocol)'
         ]
 
     def test_number_in_scientific_notation_of_yaml(self) -> None:
@@ -150,3 +150,63 @@ def test_misspelt_name_of_an_own_labeller_is_told_as_such():
         "label.labeller: got 'mlip_autopipe.labl'; this package has 'mlip_autopipe.label', 'mlip_autopipe.label_ase', "
         'others come from other packages'
     ]
+
+
+class TestTheory:
+    def test_a_protocol_leaves_open_what_it_gives(self) -> None:
+        label = DFTConfig(protocol='fast', degauss=0.01)
+        assert (label.kpoints_distance, label.degauss) == (None, 0.01)
+        assert set(label.missing) == {
+            'pseudo_family', 'cutoff_wfc', 'kpoints_distance', 'smearing', 'conv_thr_per_atom', 'mixing_beta', 'electron_maxstep'
+        }  # fmt: skip
+
+    def test_without_a_protocol_only_the_cutoff_may_be_missing(self) -> None:
+        assert DFTConfig(pseudo_family='f').missing == ['cutoff_wfc']
+        assert DFTConfig(pseudo_family='f', cutoff_wfc=20).missing == []
+
+    def test_null_is_not_given(self) -> None:
+        assert DFTConfig(pseudo_family='f', kpoints_distance=None).kpoints_distance == 0.25
+
+    def test_settings_survive_being_stored(self) -> None:
+        label = DFTConfig(protocol='fast', hubbard={'Fe': {'manifold': '3d', 'u': 4}}, magnetic_moments={'Fe': 2})
+        assert DFTConfig.model_validate(label.model_dump()) == label
+
+    @pytest.mark.parametrize(
+        ('place', 'value', 'said'),
+        [
+            ('charge', 1, 'charge: got 1; must be 0'),
+            ('protocol', 'quick', "protocol: got 'quick'; input should be 'fast', 'balanced' or 'stringent'"),
+            ('magnetic_moments', {'Xx': 1}, 'magnetic_moments.Xx'),
+            ('magnetic_moments', {'Fe': 20}, 'magnetic_moments.Fe: got 20; input should be less than or equal to 10'),
+            ('hubbard', {'Fe': {'manifold': 'd', 'u': 1}}, 'hubbard.Fe.manifold'),
+            ('hubbard', {'Fe': {'manifold': '3d', 'u': -1}}, 'hubbard.Fe.u: got -1; input should be greater than 0'),
+            ('vdw_correction', 'd3', "vdw_correction: got 'd3'; input should be 'grimme-d2', 'grimme-d3'"),
+        ],
+    )
+    def test_bad_values(self, place: str, value: Any, said: str) -> None:
+        (line,) = mistakes_in({'label': {**DFT, place: value}})
+        assert line.startswith(f'label.{said}')
+
+    @pytest.mark.parametrize(
+        'changes',
+        [
+            {'cutoff_wfc': 41},
+            {'cutoff_rho': 200},
+            {'kpoints_distance': 0.2},
+            {'smearing': 'gaussian'},
+            {'degauss': 0.01},
+            {'magnetic_moments': {'Al': 1}},
+            {'hubbard': {'Al': {'manifold': '3p', 'u': 1}}},
+            {'vdw_correction': 'grimme-d2'},
+        ],
+    )
+    def test_what_changes_a_label_changes_the_theory(self, changes: dict[str, Any]) -> None:
+        plain = {'pseudo_family': 'f', 'cutoff_wfc': 40}
+        pseudos = {'Al': 'x', 'Mg': 'y'}
+        assert DFTConfig(**{**plain, **changes}).theory(pseudos) != DFTConfig(**plain).theory(pseudos)
+        assert DFTConfig(**plain).theory({**pseudos, 'Al': 'z'}) != DFTConfig(**plain).theory(pseudos)
+
+    def test_what_only_changes_how_does_not(self) -> None:
+        plain = DFTConfig(pseudo_family='f', cutoff_wfc=40)
+        other = DFTConfig(pseudo_family='g', cutoff_wfc=40, mixing_beta=0.1, electron_maxstep=7, max_concurrent=9)
+        assert plain.theory({'Al': 'x'}) == other.theory({'Al': 'x'})

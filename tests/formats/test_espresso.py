@@ -10,7 +10,14 @@ from ase import units
 
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.config.label import DFTConfig
-from aiida_mlip_autopipe.formats.espresso import BANDS_OVER_FILLED, MIN_EMPTY_BANDS, number_of_bands, pw_parameters, read_result
+from aiida_mlip_autopipe.formats.espresso import (
+    BANDS_OVER_FILLED,
+    MIN_EMPTY_BANDS,
+    level_of_theory,
+    number_of_bands,
+    pw_parameters,
+    read_result,
+)
 
 EXACT = 1e-14
 """Relative: one multiplication in double precision."""
@@ -42,7 +49,7 @@ def settings(**changes: Any) -> dict[str, Any]:
 
 class TestParameters:
     def test_stored_answer(self) -> None:
-        assert pw_parameters(settings(), n_atoms=8, n_electrons=24) == {
+        assert pw_parameters(settings(), ['Al'] * 8, {'Al': 3.0}, {}) == {
             'CONTROL': {'calculation': 'scf', 'tstress': True, 'tprnfor': True},
             'SYSTEM': {
                 'ecutwfc': 30.0,
@@ -52,21 +59,54 @@ class TestParameters:
                 'degauss': 0.02,
                 'nbnd': 20,
             },
-            'ELECTRONS': {'conv_thr': pytest.approx(8e-9, rel=EXACT), 'mixing_beta': 0.5, 'electron_maxstep': 100},
+            'ELECTRONS': {'conv_thr': pytest.approx(8e-9, rel=EXACT), 'mixing_beta': 0.7, 'electron_maxstep': 100},
         }
 
     def test_given_density_cutoff_is_kept(self) -> None:
-        assert pw_parameters(settings(cutoff_rho=300), 1, 3)['SYSTEM']['ecutrho'] == 300
+        assert pw_parameters(settings(cutoff_rho=300), ['Al'], {'Al': 3.0}, {})['SYSTEM']['ecutrho'] == 300
 
     def test_threshold_grows_with_the_cell(self) -> None:
-        small, large = (pw_parameters(settings(), n, 3)['ELECTRONS']['conv_thr'] for n in (1, 100))
+        small, large = (pw_parameters(settings(), ['Al'] * n, {'Al': 3.0}, {})['ELECTRONS']['conv_thr'] for n in (1, 100))
         assert large == pytest.approx(100 * small, rel=EXACT)
 
     def test_every_setting_arrives(self) -> None:
         changed = {'smearing': 'gaussian', 'degauss': 0.1, 'mixing_beta': 0.2, 'electron_maxstep': 7}
-        namelists = pw_parameters(settings(**changed), 2, 6)
+        namelists = pw_parameters(settings(**changed), ['Al'] * 2, {'Al': 3.0}, {})
         flat = namelists['SYSTEM'] | namelists['ELECTRONS']
         assert {name: flat[name] for name in changed} == changed
+
+
+class TestTheory:
+    """Keys that change what is calculated, not how."""
+
+    def system(self, moments: dict[str, float] | None = None, **changes: Any) -> dict[str, Any]:
+        found = pw_parameters(settings(**changes), ['Fe', 'O'], {'Fe': 8.0, 'O': 6.0}, moments or {})
+        return dict(found['SYSTEM'])
+
+    def test_without_moments_there_is_no_spin(self) -> None:
+        assert not {'nspin', 'starting_magnetization'} & set(self.system())
+
+    def test_moments_are_shares_of_the_valence_electrons(self) -> None:
+        system = self.system({'Fe': 4.0})
+        assert (system['nspin'], system['starting_magnetization']) == (2, {'Fe': 0.5, 'O': 0.0})
+
+    def test_a_share_is_at_most_one(self) -> None:
+        assert self.system({'Fe': -10.0})['starting_magnetization']['Fe'] == -1.0
+
+    def test_hubbard_in_the_namelist_for_elements_that_are_there(self) -> None:
+        shells = {'Fe': {'manifold': '3d', 'u': 4.0}, 'Ni': {'manifold': '3d', 'u': 6.0}}
+        system = self.system(hubbard=shells, hubbard_input='namelist')
+        assert (system['lda_plus_u'], system['hubbard_u']) == (True, {'Fe': 4.0})
+        assert 'lda_plus_u' not in self.system(hubbard=shells)
+
+    def test_van_der_waals(self) -> None:
+        assert self.system(vdw_correction='grimme-d3')['vdw_corr'] == 'grimme-d3'
+        assert 'vdw_corr' not in self.system()
+
+
+def test_level_of_theory_is_what_was_known_and_what_the_run_says() -> None:
+    level = level_of_theory({'degauss': 0.01}, read_result(PARAMETERS, ARRAYS))
+    assert level == {'degauss': 0.01, 'code_version': '7.3.1', 'functional': 'PBE'}
 
 
 class TestBands:
@@ -86,7 +126,7 @@ class TestResult:
         assert result.converged
         assert result.energy == -1077.25
         np.testing.assert_array_equal(result.forces, FORCES)
-        assert (result.code_version, result.functional, result.spin) == ('7.3.1', 'PBE', 'none')
+        assert (result.code_version, result.functional) == ('7.3.1', 'PBE')
 
     def test_stress_changes_sign_and_unit_and_is_voigt(self) -> None:
         stress = read_result(PARAMETERS, ARRAYS).stress
@@ -129,10 +169,6 @@ class TestResult:
     def test_silence_about_convergence_is_no_convergence(self) -> None:
         silent = {name: value for name, value in PARAMETERS.items() if name != 'convergence_info'}
         assert not read_result(silent, ARRAYS).converged
-
-    @pytest.mark.parametrize('name', ['lsda', 'non_colinear_calculation'])
-    def test_spin(self, name: str) -> None:
-        assert read_result({**PARAMETERS, name: True}, ARRAYS).spin == 'polarised'
 
     def test_inputs_are_left_alone(self) -> None:
         result = read_result(PARAMETERS, ARRAYS)

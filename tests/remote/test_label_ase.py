@@ -56,6 +56,9 @@ class TestLabels:
             'n_frames': len(frames),
             'n_labelled': len(frames),
             'n_failed': 0,
+            'n_recovered': 0,
+            'n_reused': 0,
+            'remedies': {},
             'by_reason': {},
             'failures': [],
             'levels_of_theory': {fingerprint_of(LEVEL): LEVEL},
@@ -90,6 +93,15 @@ class TestLabels:
 
 
 class TestQuarantine:
+    def test_an_energy_that_does_not_belong_to_the_others_is_set_aside(self, stage: Stage) -> None:
+        odd = crystal(rattle=0.0)
+        odd.set_cell(odd.cell.array * 1.5, scale_atoms=True)
+        frames = Frames.from_atoms([crystal(seed=seed) for seed in range(12)] + [odd]).replace(config_type='rattle')
+        report = stage('label-ase', {'settings': EMT}, frames=frames).report
+        assert [(failure['index'], failure['reason']) for failure in report['failures']] == [(12, 'energy_outlier')]
+        kept = stage('label-ase', {'settings': {**EMT, 'outlier_zscore': None}}, frames=frames).report
+        assert kept['n_labelled'] == 13
+
     def test_each_with_its_reason(self, stage: Stage) -> None:
         squeezed = crystal(rattle=0.0)
         squeezed.positions[1] = squeezed.positions[0] + [0.6, 0, 0]

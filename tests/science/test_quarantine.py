@@ -15,6 +15,9 @@ def test_known_answer() -> None:
         'n_frames': 10,
         'n_labelled': 7,
         'n_failed': 3,
+        'n_recovered': 0,
+        'n_reused': 0,
+        'remedies': {},
         'by_reason': {'force_cap': 2, 'scf_not_converged': 1},
         'failures': [
             {'index': 1, 'uid': 'b', 'reason': 'scf_not_converged'},

@@ -12,7 +12,6 @@ from aiida_mlip_autopipe.workflows.checks import (
     check_profile,
     find_code,
     find_process,
-    find_pseudos,
     validate_config,
 )
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
@@ -44,30 +43,6 @@ def test_two_codes_of_one_label_are_told(localhost, worker_code):
         orm.InstalledCode(label='twice', computer=localhost, filepath_executable='/bin/true').store()
     with pytest.raises(InputError, match=r"worker\.code: got 'twice@localhost'"):
         find_code('twice@localhost', 'worker.code')
-
-
-def test_the_pseudos_of_a_family(lda_family):
-    pseudos, problem = find_pseudos('mlip-demo-lda', ['Al'])
-    assert problem == ''
-    assert {'Al', 'Mg'} == set(pseudos)
-
-
-def test_a_missing_family_lists_the_installed(lda_family):
-    pseudos, problem = find_pseudos('SSSP', ['Al'])
-    assert pseudos == {}
-    assert problem.startswith("label.pseudo_family: got 'SSSP'; installed families: ")
-    assert 'mlip-demo-lda' in problem
-
-
-def test_a_group_that_is_no_family(aiida_profile):
-    orm.Group(label='no-family').store()
-    _, problem = find_pseudos('no-family', ['Al'])
-    assert problem == "label.pseudo_family: 'no-family' is a group, but not a family of pseudopotentials"
-
-
-def test_a_family_without_an_element(lda_family):
-    _, problem = find_pseudos('mlip-demo-lda', ['Al', 'Xe', 'Cu'])
-    assert problem == "label.pseudo_family: 'mlip-demo-lda' has no pseudopotential for ['Cu', 'Xe']; it has ['Al', 'Mg']"
 
 
 def test_a_good_profile_passes(mapping, worker_code):

@@ -10,7 +10,6 @@ from ase.build import bulk
 from ase.io import read
 
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
-from aiida_mlip_autopipe.calculations.level_of_theory import theory_of
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
@@ -67,7 +66,7 @@ class Children:
         failures = [Failure(i, str(pool.uid[i]), what) for i, what in outcomes.items() if i not in (*done, *idle)]
         config = DFTConfig.model_validate(inputs['settings'].get_dict())
         pseudos = {element: pseudo.md5 for element, pseudo in inputs['pseudos'].items()}
-        level = {**theory_of(config, pseudos), 'code_version': '', 'functional': ''}
+        level = {**config.theory(pseudos), 'code_version': '', 'functional': ''}
         report = label_report(len(outcomes), failures, {fingerprint_of(level): level})
         report.update(labelled=done, not_started=idle)
         outputs = {'report': orm.Dict(report)}
