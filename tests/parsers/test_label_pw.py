@@ -41,7 +41,7 @@ def report_of(**by_index):
 
 
 @pytest.fixture
-def parse_job(fake_process, lda_family):
+def parse_job(fake_process, lda_family, pw_code):
     """Return a function that parses a job of `n_frames` frames: the runs that left an archive, and the report or its text."""
 
     def run(n_frames, archives, report=None, *, indices=None, other=None, **values):
@@ -59,6 +59,7 @@ def parse_job(fake_process, lda_family):
             'frames': FramesData(pairs(n_frames)),
             'settings': orm.Dict(settings.model_dump()),
             'pseudos__Al': lda_family.pseudos['Al'],
+            'pw_code': pw_code,
         }
         if indices is not None:
             inputs['indices'] = orm.List(indices)
