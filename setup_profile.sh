@@ -4,6 +4,7 @@
 #   ./setup_profile.sh          set up only
 #   ./setup_profile.sh --demo   set up, then go from nothing to a trained Al-Mg potential
 #   ./setup_profile.sh --test   set up with the test extras, then run the test suite
+#   --slurm, with or without one of these: also Slurm, and the computer "slurm" with the codes
 #
 # Safe to run twice. All is kept inside this folder (.venv, .aiida): other AiiDA profiles are not touched.
 set -euo pipefail
@@ -17,15 +18,17 @@ export AIIDA_PATH=$PROJECT
 
 say() { printf '\n==> %s\n' "$*"; }
 fail() { printf '\nERROR: %s\nREMEDY: %s\n' "$1" "$2" >&2; exit 1; }
-usage() { sed -n '2,8p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
+usage() { sed -n '2,9p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
 
 MODE=setup
+SLURM=no
 for argument in "$@"; do
     case $argument in
         --demo) MODE=demo ;;
         --test) MODE=test ;;
+        --slurm) SLURM=yes ;;
         -h | --help) usage; exit 0 ;;
-        *) usage >&2; fail "unknown option $argument" "use one of --demo, --test, --help or no option" ;;
+        *) usage >&2; fail "unknown option $argument" "use one of --demo, --test, --slurm, --help or no option" ;;
     esac
 done
 
@@ -58,6 +61,39 @@ install_espresso() {
     if ! { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends quantum-espresso quantum-espresso-data; } >"$log" 2>&1; then
         tail -n 5 "$log" >&2
         say "Quantum ESPRESSO could not be installed (log: $log): the demo will use the ASE reference (EMT, Cu-Au) instead."
+    fi
+}
+
+install_slurm() {
+    if command -v sbatch >/dev/null && command -v slurmctld >/dev/null && command -v munged >/dev/null; then
+        say "Slurm is installed: $(command -v sbatch)."
+        return
+    fi
+    if ! command -v apt-get >/dev/null || { [ "$(id -u)" != 0 ] && ! sudo -n true 2>/dev/null; }; then
+        say "Slurm is not installed and this account may not install it (no root, no password-free sudo): what needs it is left out."
+        return
+    fi
+    say "Installing Slurm from the distribution."
+    local log
+    log=$(mktemp)
+    if ! { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge; } >"$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        say "Slurm could not be installed (log: $log): what needs it is left out."
+    fi
+}
+
+start_slurm() {
+    if command -v sinfo >/dev/null && sinfo --noheader >/dev/null 2>&1; then
+        say "Slurm runs: $(sinfo --noheader --format='partition %P, %D nodes' | head -n 1)."
+        return
+    fi
+    command -v slurmctld >/dev/null || fail "Slurm is not installed" "apt-get install slurm-wlm munge, or run this without --slurm"
+    [ ! -e /etc/slurm/slurm.conf ] || fail "Slurm is configured in /etc/slurm/slurm.conf, but does not answer" "start its services, or ask who runs it"
+    say "Starting a Slurm cluster of this machine alone (files in $PROJECT/.slurm); to stop it: examples/slurm_one_node.sh stop $PROJECT/.slurm"
+    as_root "$PROJECT/examples/slurm_one_node.sh" start "$PROJECT/.slurm" || fail "the cluster could not be started" "read the message above and the logs in $PROJECT/.slurm"
+    export SLURM_CONF=$PROJECT/.slurm/slurm.conf
+    if ! grep -q 'SLURM_CONF' "$VENV/bin/activate"; then
+        printf '\n# the cluster of this machine alone, see setup_profile.sh --slurm\nexport SLURM_CONF=%q\n' "$SLURM_CONF" >>"$VENV/bin/activate"
     fi
 }
 
@@ -97,7 +133,9 @@ make_profile() {
     if command -v pw.x >/dev/null && [ -d "$PSEUDO_DIR" ]; then
         for name in "${PSEUDOS[@]}"; do pseudos+=(--pseudo "$PSEUDO_DIR/$name"); done
     fi
-    mlip-auto setup "${pseudos[@]}" || fail "the profile could not be completed" "read the message above; this script may be run again"
+    local slurm=()
+    [ "$SLURM" = no ] || slurm=(--slurm)
+    mlip-auto setup "${pseudos[@]}" "${slurm[@]}" || fail "the profile could not be completed" "read the message above; this script may be run again"
 }
 
 start_daemon() {
@@ -107,7 +145,12 @@ start_daemon() {
 }
 
 install_espresso
+if [ "$MODE" = test ] || [ "$SLURM" = yes ]; then install_slurm; fi
 install_package
+if [ "$SLURM" = yes ]; then
+    [ ! -f "$PROJECT/.slurm/slurm.conf" ] || export SLURM_CONF=$PROJECT/.slurm/slurm.conf
+    start_slurm
+fi
 make_profile
 if [ "$MODE" = test ]; then
     say "Running the tests."

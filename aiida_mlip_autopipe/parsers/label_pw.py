@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,29 +45,31 @@ class PwBatchParser(Parser):
             return self.exit_codes.ERROR_STAGE_FAILED.format(message=error['message'])
         runs = {run['index']: run for run in self._json(files.REPORT).get('runs', [])}
         frames = self.node.inputs.frames.frames
+        config = DFTConfig.model_validate(self.node.inputs.settings.get_dict())
         archives = set(self.retrieved.base.repository.list_object_names(pw_batch.RESULTS)) if self._has_results() else set()
         found = _Sorted()
         indices = self.node.inputs.indices.get_list() if 'indices' in self.node.inputs else list(range(len(frames)))
         for index in indices:
             run = runs.get(index, {})
-            if pw_batch.result_name(index) in archives:
-                self._read(index, frames, run, found)
-            elif run.get('status', pw_batch.NOT_STARTED) == pw_batch.NOT_STARTED:
+            status = run.get('status', pw_batch.NOT_STARTED)
+            if status == pw_batch.OUT_OF_TIME:
+                found.failures.append(_failure(frames, index, status))
+            elif pw_batch.result_name(index) in archives:
+                self._read(index, frames, config, found)
+            elif status == pw_batch.NOT_STARTED:
                 found.not_started.append(index)
             else:
-                found.failures.append(_failure(frames, index, run['status'], run.get('detail', '')))
+                reason = 'output_missing' if status == pw_batch.ENDED else status
+                found.failures.append(_failure(frames, index, reason, run.get('detail', '')))
         return self._attach(indices, found)
 
-    def _read(self, index: int, frames: Frames, run: Mapping[str, Any], found: _Sorted) -> None:
+    def _read(self, index: int, frames: Frames, config: DFTConfig, found: _Sorted) -> None:
         """Add the frame to those that it belongs to."""
-        if run.get('status') == pw_batch.OUT_OF_TIME:
-            found.failures.append(_failure(frames, index, pw_batch.OUT_OF_TIME))
-            return
-        config = DFTConfig.model_validate(self.node.inputs.settings.get_dict())
+        atoms = frames.atoms(index)
         try:
             with self.retrieved.base.repository.open(pw_batch.result_file(index), 'rb') as handle:
-                result = read_run(handle, len(frames.atoms(index)))
-        except (FormatError, zipfile.BadZipFile) as error:
+                result = read_run(handle, len(atoms))
+        except FormatError as error:
             found.failures.append(_failure(frames, index, str(error)))
             return
         label = Label(result.energy, result.forces, result.stress)
@@ -79,7 +79,7 @@ class PwBatchParser(Parser):
         level = level_of_theory(self._theory(config), result)
         found.levels[fingerprint_of(level)] = level
         found.indices.append(index)
-        found.labelled.append(label.put_on(frames.atoms(index), fingerprint=fingerprint_of(level), label_uuid=self.node.uuid))
+        found.labelled.append(label.put_on(atoms, fingerprint=fingerprint_of(level), label_uuid=self.node.uuid))
 
     def _theory(self, config: DFTConfig) -> dict[str, Any]:
         return config.theory({element: pseudo.md5 for element, pseudo in self.node.inputs.pseudos.items()})
@@ -112,7 +112,11 @@ class PwBatchParser(Parser):
         repository = self.retrieved.base.repository
         if name not in repository.list_object_names():
             return {}
-        content: dict[str, Any] = json.loads(repository.get_object_content(name))
+        try:
+            content: dict[str, Any] = json.loads(repository.get_object_content(name))
+        except ValueError as error:  # a full disk, or a job killed while it wrote
+            self.logger.warning(f'{name} cannot be read and is passed over: {error}')
+            return {}
         return content
 
     def _stderr(self) -> str:

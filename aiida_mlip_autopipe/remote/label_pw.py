@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import threading
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +23,12 @@ SAFETY: Final = 1.5
 
 KILL_DELAY: Final = 5.0
 """s between asking a run to end and ending it."""
+
+POLL: Final = 0.05
+"""s between looks at runs that were asked to end."""
+
+ASKED_TO_END: Final = (-signal.SIGTERM, 128 + signal.SIGTERM)
+"""Exit statuses of a run that the scheduler asked to end, together with the job or before it; the second one is a shell's."""
 
 
 @dataclass(frozen=True)
@@ -61,40 +68,67 @@ class Allocation:
         with self.lock:
             self.pace = max(self.pace, seconds / cost)
 
+    @contextlib.contextmanager
+    def process(self, index: int, command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes] | None]:
+        """Start a process in a group of its own, and leave nothing of the group behind; None when the time is over."""
+        with self.lock:  # so that `end` either prevents the start or knows the process
+            started = None if self.is_over else subprocess.Popen(command, start_new_session=True, **options)
+            if started is not None:
+                self.live[index] = started
+        try:
+            yield started
+        finally:
+            if started is not None:
+                _signal_group(started.pid, signal.SIGKILL)
+                with self.lock:
+                    del self.live[index]
+
     def end(self) -> None:
         """End every run, asking first."""
         with self.lock:
             self.is_over = True
             processes = list(self.live.values())
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            for process in processes:
-                if process.poll() is None:
-                    os.killpg(process.pid, sign)
-            end = time.monotonic() + KILL_DELAY
-            while time.monotonic() < end and any(process.poll() is None for process in processes):
-                time.sleep(0.05)
+        for process in processes:
+            _signal_group(process.pid, signal.SIGTERM)
+        end = time.monotonic() + KILL_DELAY
+        while time.monotonic() < end and any(process.returncode is None for process in processes):
+            time.sleep(POLL)
+        for process in processes:
+            if process.returncode is None:
+                _signal_group(process.pid, signal.SIGKILL)
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Run `pw.x` for each frame as long as there is time, and return what became of each."""
     jobs: list[dict[str, Any]] = settings['jobs']
     allocation = Allocation(deadline=time.monotonic() + float(settings['time_limit']))
-    timer = threading.Timer(float(settings['time_limit']), allocation.end)
-    timer.daemon = True
-    timer.start()
     (folder / pw_batch.RESULTS).mkdir(exist_ok=True)
+    with _ends_in_time(allocation, float(settings['time_limit'])), ThreadPoolExecutor(int(settings['concurrency'])) as pool:
+        tasks = [pool.submit(_one, job, settings['command'], folder, allocation) for job in jobs]
+        runs = [task.result() for task in tasks]
+    return {'runs': [asdict(one) for one in runs]}
+
+
+@contextlib.contextmanager
+def _ends_in_time(allocation: Allocation, seconds: float) -> Iterator[None]:
+    """End the runs after this time, or when the scheduler asks the job to end, so that what is finished is reported."""
+    timer = threading.Timer(seconds, allocation.end)
+    timer.daemon = True
+    before = signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=allocation.end, daemon=True).start())
+    timer.start()
     try:
-        with ThreadPoolExecutor(max_workers=int(settings['concurrency'])) as pool:
-            tasks = [pool.submit(_one, job, settings['command'], folder, allocation) for job in jobs]
-            runs = [task.result() for task in tasks]
+        yield
     finally:
         timer.cancel()
-    return {'runs': [asdict(one) for one in runs]}
+        signal.signal(signal.SIGTERM, before)
 
 
 def _one(job: dict[str, Any], command: Sequence[str], folder: Path, allocation: Allocation) -> Run:
     """Run one frame, keep its outputs and remove its wave functions."""
     index, cost = int(job['index']), float(job['cost'])
+    result = folder / pw_batch.result_file(index)
+    if result.exists():  # the scheduler started the job again: this run had ended by itself
+        return Run(index, pw_batch.ENDED)
     if not allocation.has_room_for(cost):
         return Run(index, pw_batch.NOT_STARTED)
     scratch = folder / pw_batch.frame_folder(index)
@@ -103,13 +137,15 @@ def _one(job: dict[str, Any], command: Sequence[str], folder: Path, allocation: 
         _prepare(scratch, folder, index)
         returncode = _execute(command, scratch, index, allocation)
         seconds = time.monotonic() - start
-        pack(scratch, folder / pw_batch.result_file(index))
+        if returncode is None:
+            return Run(index, pw_batch.NOT_STARTED)
+        if returncode in ASKED_TO_END or (allocation.is_over and returncode != 0):
+            return Run(index, pw_batch.OUT_OF_TIME, returncode, seconds)
+        pack(scratch, result)
     except OSError as error:  # a full disk, a program that is not there: this frame failed, the others go on
-        return Run(index, pw_batch.FAILED, seconds=time.monotonic() - start, detail=str(error))
+        return Run(index, pw_batch.FAILED, seconds=time.monotonic() - start, detail=_cause(error, command[0]))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    if allocation.is_over and returncode != 0:
-        return Run(index, pw_batch.OUT_OF_TIME, returncode, seconds)
     allocation.learn(cost, seconds)
     return Run(index, pw_batch.ENDED, returncode, seconds)
 
@@ -122,24 +158,15 @@ def _prepare(scratch: Path, folder: Path, index: int) -> None:
     (scratch / pw_batch.PSEUDO).symlink_to(folder.resolve() / pw_batch.PSEUDO)
 
 
-def _execute(command: Sequence[str], scratch: Path, index: int, allocation: Allocation) -> int:
-    """Return the exit status of `pw.x`, which runs in a process group of its own."""
-    with (scratch / pw_batch.STDOUT).open('wb') as out, (scratch / pw_batch.STDERR).open('wb') as err:
-        process = subprocess.Popen(
-            [*command, '-in', pw_batch.INPUT],
-            cwd=scratch,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-        )
-        with allocation.lock:
-            allocation.live[index] = process
-        try:
-            return process.wait()
-        finally:
-            with allocation.lock:
-                del allocation.live[index]
+def _execute(command: Sequence[str], scratch: Path, index: int, allocation: Allocation) -> int | None:
+    """Return the exit status of `pw.x`, or None when there was no time to start it."""
+    words = [*command, '-in', pw_batch.INPUT]
+    with (
+        (scratch / pw_batch.STDOUT).open('wb') as out,
+        (scratch / pw_batch.STDERR).open('wb') as err,
+        allocation.process(index, words, cwd=scratch, stdin=subprocess.DEVNULL, stdout=out, stderr=err) as process,
+    ):
+        return None if process is None else process.wait()
 
 
 def pack(scratch: Path, target: Path) -> None:
@@ -153,3 +180,14 @@ def pack(scratch: Path, target: Path) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _signal_group(group: int, sign: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # all of it has ended
+        os.killpg(group, sign)
+
+
+def _cause(error: OSError, program: str) -> str:
+    """Return why a run failed, without the paths that differ from frame to frame, so that equal causes count as one."""
+    cause = error.strerror or str(error)
+    return f'{cause}: {program}' if error.filename == program else cause

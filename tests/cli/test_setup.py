@@ -69,6 +69,13 @@ def test_the_command_may_be_repeated(run_cli, lda_family):
     assert 'pseudopotential family mlip-demo-lda: Al, Mg' in first.output
 
 
+def test_slurm_is_a_computer_of_its_own_with_the_same_codes(run_cli):
+    assert run_cli('setup', '--slurm').exit_code == 0
+    slurm = orm.load_computer('slurm')
+    assert (slurm.scheduler_type, slurm.transport_type) == ('core.slurm', 'core.local')
+    assert orm.load_code('mlip-worker@slurm').filepath_executable == orm.load_code('mlip-worker@localhost').filepath_executable
+
+
 def test_a_program_that_is_not_installed_is_left_out(run_cli, monkeypatch):
     monkeypatch.setattr('shutil.which', lambda program: None)
     assert 'code pw: not set up, its program is not installed' in run_cli('setup').output

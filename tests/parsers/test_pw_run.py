@@ -1,0 +1,147 @@
+"""One run of `pw.x` 6.7 out of its archive: real outputs of two aluminium atoms, whole, cut, and with numbers changed."""
+
+import io
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from aiida_quantumespresso.parsers.parse_xml.parse import parse_xml
+from ase.io import read
+from xmlschema import XMLSchema
+
+from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.formats import pw_batch
+from aiida_mlip_autopipe.parsers import pw_run
+from aiida_mlip_autopipe.parsers.pw_run import read_run
+
+RUNS = Path(__file__).parents[1] / 'fixtures' / 'pw'
+ENERGY_TOLERANCE = 1e-5
+"""eV: the log has fewer digits than the XML, and ASE's Rydberg is another one by 1e-8."""
+FORCE_TOLERANCE = 1e-4
+STRESS_TOLERANCE = 1e-6
+
+
+def files_of(run):
+    return {path.name: path.read_text(encoding='utf-8') for path in sorted((RUNS / run).iterdir())}
+
+
+def archive(files):
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, 'w', zipfile.ZIP_DEFLATED) as stored:
+        for name, text in files.items():
+            stored.writestr(name, text)
+    target.seek(0)
+    return target
+
+
+def reason_of(files, n_atoms=2):
+    with pytest.raises(FormatError) as caught:
+        read_run(archive(files), n_atoms)
+    return str(caught.value)
+
+
+def test_a_run_is_what_ase_reads_from_its_log():
+    found, theirs = read_run(archive(files_of('good')), 2), read(RUNS / 'good' / pw_batch.STDOUT, format='espresso-out')
+    assert found.converged
+    assert found.energy == pytest.approx(theirs.get_potential_energy(), abs=ENERGY_TOLERANCE)
+    np.testing.assert_allclose(found.forces, theirs.get_forces(), atol=FORCE_TOLERANCE)
+    np.testing.assert_allclose(found.stress, theirs.get_stress(), atol=STRESS_TOLERANCE)
+    assert (found.code_version, found.functional, found.spin) == ('6.7MaX', 'PZ', 'none')
+
+
+def test_two_atoms_nearly_at_one_place_converge_to_forces_that_the_cap_refuses():
+    found = read_run(archive(files_of('close')), 2)
+    assert found.converged
+    assert np.abs(found.forces).max() > 1000
+
+
+def test_what_did_not_converge_says_so():
+    files = files_of('unconverged')
+    assert reason_of(files) == 'scf_not_converged'
+    # Also where the log says that all is well: the XML is the judge.
+    assert reason_of({**files, pw_batch.STDOUT: files_of('good')[pw_batch.STDOUT]}) == 'scf_not_converged'
+
+
+def test_an_input_that_pw_refuses():
+    assert pw_batch.CRASH in files_of('crashed')
+    assert reason_of(files_of('crashed')) == 'output_stdout_incomplete'
+
+
+@pytest.mark.parametrize('share', [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
+@pytest.mark.parametrize('name', [pw_batch.XML, pw_batch.STDOUT])
+def test_a_file_cut_anywhere_gives_a_reason_and_no_label(name, share):
+    files = files_of('good')
+    reason = reason_of({**files, name: files[name][: int(share * len(files[name]))]})
+    assert reason == ('output_xml_parse' if name == pw_batch.XML else 'output_stdout_incomplete')
+
+
+@pytest.mark.parametrize(
+    ('files', 'reason'),
+    [
+        ({}, 'output_stdout_incomplete'),
+        ({pw_batch.STDOUT: files_of('good')[pw_batch.STDOUT]}, 'output_xml_missing'),
+        ({**files_of('good'), pw_batch.XML: '<a/>'}, 'output_xml_parse'),
+        (
+            {**files_of('good'), pw_batch.XML: files_of('good')[pw_batch.XML].replace('qes_030920', 'qes_990101')},
+            'output_xml_parse',
+        ),
+    ],
+)
+def test_what_is_missing_or_unknown_is_named(files, reason):
+    assert reason_of(files) == reason
+
+
+@pytest.mark.parametrize('tag', ['forces', 'stress'])
+def test_a_block_that_is_missing_is_named(tag):
+    files = files_of('good')
+    without = re.sub(rf'<{tag} .*?</{tag}>', '', files[pw_batch.XML], flags=re.DOTALL)
+    assert without != files[pw_batch.XML]
+    assert reason_of({**files, pw_batch.XML: without}) == f'output of pw.x lacks {tag}'
+
+
+def with_forces(text):
+    files = files_of('good')
+    number = re.search(r'(<forces [^>]*>\s*)(\S+)', files[pw_batch.XML])
+    return {**files, pw_batch.XML: files[pw_batch.XML].replace(number[0], number[1] + text, 1)}
+
+
+def test_nan_in_the_forces_reaches_the_judge():
+    assert np.isnan(read_run(archive(with_forces('NaN')), 2).forces).any()
+
+
+def test_stars_in_the_forces_are_no_number():
+    assert reason_of(with_forces('********')) == 'output_xml_incomplete'
+
+
+def test_forces_on_other_atoms_are_refused():
+    assert reason_of(files_of('good'), n_atoms=3) == 'output_of_another_structure: forces on 2 atoms, expected 3'
+
+
+@pytest.mark.parametrize('keep', [0, 10, 500, -30])
+def test_a_damaged_archive(keep):
+    content = archive(files_of('good')).getvalue()
+    with pytest.raises(FormatError, match='output_archive_damaged'):
+        read_run(io.BytesIO(content[:keep]), 2)
+
+
+def test_a_damaged_member_of_an_archive():
+    content = bytearray(archive(files_of('good')).getvalue())
+    content[200:260] = bytes(60)
+    with pytest.raises(FormatError, match='output_archive_damaged'):
+        read_run(io.BytesIO(bytes(content)), 2)
+
+
+def test_the_schema_is_built_once_and_nothing_else_differs(monkeypatch):
+    built = []
+    build = XMLSchema.__init__
+    monkeypatch.setattr(XMLSchema, '__init__', lambda self, *args, **values: built.append(args) or build(self, *args, **values))
+    xml = files_of('close')[pw_batch.XML]
+    pw_run.parse_xml(io.StringIO(xml))
+    built.clear()
+    ours, _ = pw_run.parse_xml(io.StringIO(xml))
+    assert built == []
+    theirs, _ = parse_xml(io.StringIO(xml))
+    assert built != []
+    np.testing.assert_equal(ours, theirs)

@@ -1,0 +1,233 @@
+"""Stage label-pw with small programs in place of `pw.x`: what runs when, what is kept, and what a job that ends early reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiida_mlip_autopipe.formats import files, pw_batch
+from aiida_mlip_autopipe.remote import label_pw
+from aiida_mlip_autopipe.remote.label_pw import Allocation, pack, run
+
+WORKER = Path(sys.executable).parent / 'mlip-worker'
+ENOUGH = 30.0
+"""s, longer than any program of these tests takes."""
+
+WRITES = f'mkdir -p out/aiida.save; echo xml > {pw_batch.XML_PATH}; echo waves > out/aiida.save/wfc1.dat; cat {pw_batch.INPUT}'
+"""What a program does that succeeds: its input is its log."""
+
+Job = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[[str], str]:
+    """Return a function that makes a program of the lines of a shell script."""
+
+    def make(script: str) -> str:
+        path = tmp_path / 'program'
+        path.write_text(f'#!/bin/sh\n{script}\n', encoding='utf-8')
+        path.chmod(0o755)
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / 'job'
+    (path / pw_batch.INPUTS).mkdir(parents=True)
+    (path / pw_batch.PSEUDO).mkdir()
+    return path
+
+
+@pytest.fixture
+def settings_of(folder: Path) -> Job:
+    def make(command: str, texts: list[str], *, concurrency: int = 1, time_limit: float = ENOUGH) -> dict[str, Any]:
+        for index, text in enumerate(texts):
+            (folder / pw_batch.input_file(index)).write_text(text, encoding='utf-8')
+        jobs = [{'index': index, 'cost': 2.0} for index in range(len(texts))]
+        return {'jobs': jobs, 'command': [command], 'concurrency': concurrency, 'time_limit': time_limit}
+
+    return make
+
+
+def statuses(report: dict[str, Any]) -> list[str]:
+    return [one['status'] for one in report['runs']]
+
+
+def kept(folder: Path, index: int) -> dict[str, str]:
+    with zipfile.ZipFile(folder / pw_batch.result_file(index)) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def is_alive(pid: int) -> bool:
+    state = Path(f'/proc/{pid}/stat')
+    return state.exists() and state.read_text(encoding='utf-8').rpartition(')')[2].split()[0] != 'Z'
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + ENOUGH
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_each_run_is_kept_without_its_wave_functions(folder: Path, program: Any, settings_of: Job) -> None:
+    report = run(settings_of(program(WRITES), ['one', 'two']), folder)
+    assert statuses(report) == [pw_batch.ENDED] * 2
+    assert [one['returncode'] for one in report['runs']] == [0, 0]
+    for index, text in enumerate(['one', 'two']):
+        assert kept(folder, index) == {pw_batch.STDOUT: text, pw_batch.STDERR: '', pw_batch.XML: 'xml\n'}
+    assert not list((folder / 'frames').iterdir())
+
+
+def test_the_pseudopotentials_are_where_the_input_says(folder: Path, program: Any, settings_of: Job) -> None:
+    (folder / pw_batch.PSEUDO / 'Al.upf').write_text('aluminium', encoding='utf-8')
+    run(settings_of(program('cat pseudo/Al.upf'), ['']), folder)
+    assert kept(folder, 0)[pw_batch.STDOUT] == 'aluminium'
+
+
+def test_several_at_a_time(folder: Path, program: Any, settings_of: Job) -> None:
+    # Each waits until all three have started: one after the other would never end.
+    meets = 'touch ../../here.$$; while [ $(ls ../../here.* | wc -l) -lt 3 ]; do sleep 0.02; done'
+    assert statuses(run(settings_of(program(meets), [''] * 3, concurrency=3, time_limit=10), folder)) == [pw_batch.ENDED] * 3
+
+
+def test_never_more_at_a_time_than_allowed(folder: Path, program: Any, settings_of: Job) -> None:
+    counts = 'touch ../../here.$$; ls ../../here.* | wc -l; sleep 0.1; rm ../../here.$$'
+    run(settings_of(program(counts), [''] * 6, concurrency=2), folder)
+    assert max(int(kept(folder, index)[pw_batch.STDOUT]) for index in range(6)) <= 2
+
+
+def test_a_run_past_the_deadline_is_ended_and_the_rest_is_not_started(folder: Path, program: Any, settings_of: Job) -> None:
+    script = f'{WRITES}; grep -q long {pw_batch.INPUT} && sleep 60'
+    start = time.monotonic()
+    report = run(settings_of(program(f'{script}; exit 0'), ['short', 'long', 'short'], time_limit=1.0), folder)
+    assert time.monotonic() - start < label_pw.KILL_DELAY
+    assert statuses(report) == [pw_batch.ENDED, pw_batch.OUT_OF_TIME, pw_batch.NOT_STARTED]
+    assert [path.name for path in (folder / pw_batch.RESULTS).iterdir()] == [pw_batch.result_name(0)]
+
+
+def test_a_run_that_does_not_listen_is_killed(
+    folder: Path, program: Any, settings_of: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(label_pw, 'KILL_DELAY', 0.3)
+    deaf = 'trap "" TERM; while true; do sleep 0.1; done'
+    assert statuses(run(settings_of(program(deaf), [''], time_limit=0.3), folder)) == [pw_batch.OUT_OF_TIME]
+
+
+def test_a_frame_that_would_not_end_in_time_is_not_started(folder: Path, program: Any, settings_of: Job) -> None:
+    settings = settings_of(program('sleep 0.3'), ['', ''], time_limit=ENOUGH)
+    settings['jobs'][1]['cost'] = 2.0 * 1000
+    assert statuses(run(settings, folder)) == [pw_batch.ENDED, pw_batch.NOT_STARTED]
+
+
+def test_without_time_nothing_starts(folder: Path, program: Any, settings_of: Job) -> None:
+    report = run(settings_of(program(WRITES), ['', ''], time_limit=-1.0), folder)
+    assert statuses(report) == [pw_batch.NOT_STARTED] * 2
+
+
+def test_a_child_that_is_killed_leaves_the_others(folder: Path, program: Any, settings_of: Job) -> None:
+    script = f'grep -q bad {pw_batch.INPUT} && kill -9 $$; {WRITES}'
+    report = run(settings_of(program(script), ['good', 'bad', 'good']), folder)
+    assert statuses(report) == [pw_batch.ENDED] * 3
+    assert [one['returncode'] for one in report['runs']] == [0, -signal.SIGKILL, 0]
+    assert pw_batch.XML not in kept(folder, 1)
+
+
+def test_a_child_that_the_scheduler_asked_to_end_is_run_again(folder: Path, program: Any, settings_of: Job) -> None:
+    report = run(settings_of(program('kill -15 $$'), ['']), folder)
+    assert statuses(report) == [pw_batch.OUT_OF_TIME]
+    assert not (folder / pw_batch.result_file(0)).exists()
+
+
+def test_nothing_of_a_killed_program_lives_on(folder: Path, program: Any, settings_of: Job) -> None:
+    run(settings_of(program('sleep 60 & echo $!; kill -9 $$'), ['']), folder)
+    child = int(kept(folder, 0)[pw_batch.STDOUT])
+    wait_for(lambda: not is_alive(child))
+
+
+def test_a_missing_program_is_named(folder: Path, settings_of: Job) -> None:
+    report = run(settings_of('/nowhere/pw.x', ['', '']), folder)
+    assert statuses(report) == [pw_batch.FAILED] * 2
+    assert {one['detail'] for one in report['runs']} == {'No such file or directory: /nowhere/pw.x'}
+
+
+def test_equal_causes_count_as_one(folder: Path, program: Any, settings_of: Job) -> None:
+    settings = settings_of(program(WRITES), ['', '', ''])
+    for index in (0, 2):
+        (folder / pw_batch.input_file(index)).unlink()
+    report = run(settings, folder)
+    assert statuses(report) == [pw_batch.FAILED, pw_batch.ENDED, pw_batch.FAILED]
+    assert report['runs'][0]['detail'] == report['runs'][2]['detail'] == 'No such file or directory'
+
+
+def test_a_job_started_again_keeps_what_had_ended_and_cleans_what_had_not(folder: Path, program: Any, settings_of: Job) -> None:
+    settings = settings_of(program(f'ls; {WRITES}'), ['first', 'second'])
+    run({**settings, 'jobs': settings['jobs'][:1]}, folder)
+    before = kept(folder, 0)
+    stale = folder / pw_batch.frame_folder(1)
+    stale.mkdir(parents=True)
+    (stale / 'stale').touch()
+    (folder / pw_batch.input_file(0)).write_text('not run again', encoding='utf-8')
+    assert statuses(run(settings, folder)) == [pw_batch.ENDED] * 2
+    assert kept(folder, 0) == before
+    assert 'stale' not in kept(folder, 1)[pw_batch.STDOUT]
+
+
+def test_an_archive_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / pw_batch.STDOUT).write_text('log', encoding='utf-8')
+
+    def full(*_: Any) -> None:
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(zipfile.ZipFile, 'write', full)
+    with pytest.raises(OSError, match='No space left'):
+        pack(tmp_path, tmp_path / 'result.zip')
+    assert [path.name for path in tmp_path.iterdir()] == [pw_batch.STDOUT]
+
+
+def test_nothing_starts_once_the_time_is_over(tmp_path: Path) -> None:
+    allocation = Allocation(deadline=time.monotonic() + ENOUGH)
+    allocation.end()
+    with allocation.process(0, ['touch', str(tmp_path / 'started')]) as process:
+        assert process is None
+    assert not allocation.live
+    assert not (tmp_path / 'started').exists()
+
+
+def start_worker(folder: Path, settings: dict[str, Any]) -> subprocess.Popen[bytes]:
+    (folder / files.SETTINGS).write_text(json.dumps(settings), encoding='utf-8')
+    return subprocess.Popen([WORKER, 'label-pw'], cwd=folder, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize('sign', [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_is_ended_keeps_what_is_finished(
+    folder: Path, program: Any, settings_of: Job, sign: signal.Signals
+) -> None:
+    script = f'{WRITES}; grep -q long {pw_batch.INPUT} && echo $$ > ../../pid && sleep 60; exit 0'
+    worker = start_worker(folder, settings_of(program(script), ['short', 'long', 'short']))
+    pid = folder / 'pid'
+    wait_for(lambda: pid.exists() and pid.read_text(encoding='utf-8').strip().isdigit())
+    worker.send_signal(sign)
+    status = worker.wait(timeout=ENOUGH)
+    assert [path.name for path in (folder / pw_batch.RESULTS).iterdir()] == [pw_batch.result_name(0)]
+    child = int(pid.read_text(encoding='utf-8'))
+    if sign is signal.SIGKILL:  # no report: the parser counts what left no archive as not started
+        assert not (folder / files.REPORT).exists()
+        os.killpg(child, signal.SIGKILL)
+        return
+    assert status == 0
+    report = json.loads((folder / files.REPORT).read_text(encoding='utf-8'))
+    assert statuses(report) == [pw_batch.ENDED, pw_batch.OUT_OF_TIME, pw_batch.NOT_STARTED]
+    wait_for(lambda: not is_alive(child))
