@@ -143,12 +143,9 @@ def propose(rows: Sequence[Difference], targets: Targets) -> float | None:
 def judged(rows: Sequence[Difference], frames: Sequence[int], targets: Targets) -> Series:
     """Return a series with its proposal and its verdict.
 
-    :param rows: from the loosest to the tightest.
+    :param rows: from the loosest to the tightest; not empty.
     :param frames: indices of the structures that were compared.
     """
-    if len(rows) < FEWEST or len(frames) < FEWEST:
-        counts = f'{len(rows)} settings and {len(frames)} structures'
-        return Series((), tuple(frames), None, f'nothing to compare: {counts} are left, at least {FEWEST} of each are needed')
     proposal, tightest = propose(rows, targets), rows[-1].value
     verdict = (
         f'not converged: no value below the tightest, {tightest:g}, meets the targets; extend the series beyond it'
@@ -168,8 +165,9 @@ def compare_series(settings: Sequence[tuple[float, Mapping[int, Label]]], target
     usable = [(value, labels) for value, labels in settings if labels]
     common = sorted(set.intersection(*(set(labels) for _, labels in usable))) if usable else []
     if len(usable) < FEWEST or len(common) < FEWEST:
-        rows: list[Difference] = []
-    else:
-        reference = [usable[-1][1][index] for index in common]
-        rows = [difference(value, [labels[index] for index in common], reference) for value, labels in usable]
+        counts = f'{len(usable)} settings and {len(common)} structures'
+        verdict = f'nothing to compare: {counts} are left, at least {FEWEST} of each are needed'
+        return Series((), tuple(common), None, verdict)
+    reference = [usable[-1][1][index] for index in common]
+    rows = [difference(value, [labels[index] for index in common], reference) for value, labels in usable]
     return judged(rows, common, targets)
