@@ -1,7 +1,8 @@
-"""The command `mlip-auto`: validate, generate, run, train, explore, evaluate, status, export, setup."""
+"""The command `mlip-auto`: validate, generate, converge, run, train, explore, evaluate, status, export, setup."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -47,6 +48,45 @@ def generate(config: Path, output: Path | None) -> None:
     from aiida_mlip_autopipe.cli.commands import generate_here
 
     generate_here(config, output)
+
+
+def targets(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that replace the targets of a convergence study."""
+    for name, unit in (('stress', 'GPa'), ('force', 'meV/Å'), ('energy', 'meV/atom, of energy differences')):
+        command = click.option(f'--target-{name}', type=float, help=f'{unit}; in place of the configured target.')(command)
+    return command
+
+
+PLOT = click.option('--plot', type=click.Path(dir_okay=False, path_type=Path), help='Write a figure: .png, .svg or .pdf.')
+
+
+@main.command()
+@CONFIG
+@targets
+@PLOT
+@click.option('--wait', is_flag=True, help='Wait for the end and print the tables and the proposal.')
+@click.option('--dry-run', is_flag=True, help='Only count the calculations and say what they would cost. Submits nothing.')
+@fail_with_one_sentence
+def converge(config: Path, plot: Path | None, wait: bool, dry_run: bool, **asked: float | None) -> None:
+    """Find the cutoff and the k-points that CONFIG needs: series of pw.x runs on a few of its structures."""
+    from aiida_mlip_autopipe.cli.converge import AskedTargets, show_plan, submit_converge
+
+    if dry_run:
+        show_plan(config)
+    else:
+        submit_converge(config, AskedTargets.of_options(asked), plot=plot, wait=wait)
+
+
+@main.command('converge-report')
+@process_argument
+@targets
+@PLOT
+@fail_with_one_sentence
+def converge_report(pk: str, plot: Path | None, **asked: float | None) -> None:
+    """Print the tables and the proposal of the convergence study PK (or uuid), also for other targets."""
+    from aiida_mlip_autopipe.cli.converge import AskedTargets, show_report
+
+    show_report(pk, AskedTargets.of_options(asked), plot)
 
 
 @main.command()

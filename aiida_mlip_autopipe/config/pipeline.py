@@ -12,6 +12,7 @@ from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.prototypes import SITES_PER_CELL
 from aiida_mlip_autopipe.config.base import Settings, explain
+from aiida_mlip_autopipe.config.converge import ConvergeConfig
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.generate import GeneratorConfig
 from aiida_mlip_autopipe.config.label import AnyLabelConfig, AseLabelConfig, JobOptions
@@ -43,6 +44,7 @@ class MLIPConfig(Settings):
     generate: GeneratorConfig = GeneratorConfig()
     select: SurrogateConfig = SurrogateConfig()
     label: AnyLabelConfig
+    converge: ConvergeConfig = ConvergeConfig()
     train: TrainingConfig = TrainingConfig()
     explore: InferenceConfig = InferenceConfig()
     loop: ActiveLearningConfig = ActiveLearningConfig()

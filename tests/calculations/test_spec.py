@@ -8,7 +8,7 @@ CALCULATIONS = ('generate', 'surrogate', 'label_ase', 'pod', 'pacemaker', 'check
 NOT_OF_THE_INPUTS = {'ERROR_INSTALLATION', 'ERROR_OUT_OF_MEMORY', 'ERROR_RUN_FAILED'}
 """Failures above 400 that the same inputs need not meet again."""
 
-CHAINS = ('label', 'train', 'explore', 'one_shot', 'active_learning')
+CHAINS = ('label', 'converge', 'train', 'explore', 'one_shot', 'active_learning')
 
 
 @pytest.mark.parametrize('spec_class', [BandedCalcJobSpec, BandedWorkChainSpec])

@@ -4,7 +4,20 @@ from aiida import orm
 from aiida_mlip_autopipe import __version__
 from aiida_mlip_autopipe.cli.root import main
 
-COMMANDS = ('validate', 'generate', 'run', 'run-cycle-02', 'train', 'explore', 'evaluate', 'status', 'export', 'setup')
+COMMANDS = (
+    'validate',
+    'generate',
+    'converge',
+    'converge-report',
+    'run',
+    'run-cycle-02',
+    'train',
+    'explore',
+    'evaluate',
+    'status',
+    'export',
+    'setup',
+)
 
 
 def assert_one_error(result, *texts):
