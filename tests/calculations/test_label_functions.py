@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from aiida import orm
 
-from aiida_mlip_autopipe.calculations.label_functions import collect_labels, port_of, prepare_labels
+from aiida_mlip_autopipe.calculations.label_functions import collect_labels, plan_batches, port_of, prepare_label
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.label import DFTConfig
@@ -30,33 +30,45 @@ def test_names_of_nodes():
     assert port_of('structure', 3) == 'structure_00003'
 
 
-def test_every_frame_gets_a_structure_and_a_mesh(frames):
-    nodes = prepare_labels(FramesData(frames), settings(), orm.Dict(PSEUDOS))
-    kinds = ('structure', 'kpoints', 'parameters')
-    assert set(nodes) == {f'{kind}_{i:05d}' for kind in kinds for i in range(3)}
+def prepared(frames, index, **values):
+    return prepare_label(FramesData(frames), settings(**values), orm.Dict(PSEUDOS), orm.Int(index))
+
+
+def test_a_frame_gets_a_structure_and_a_mesh(frames):
     for index in range(3):
-        atoms = nodes[port_of('structure', index)].get_ase()
+        nodes = prepared(frames, index)
+        assert set(nodes) == {'structure', 'kpoints', 'parameters'}
+        atoms = nodes['structure'].get_ase()
         np.testing.assert_allclose(atoms.positions, frames.atoms(index).positions)
         assert atoms.get_chemical_symbols() == frames.symbols(index)
-        mesh, _ = nodes[port_of('kpoints', index)].get_kpoints_mesh()
+        mesh, _ = nodes['kpoints'].get_kpoints_mesh()
         lengths = 2 * np.pi * np.linalg.norm(np.linalg.inv(frames.cells[index]).T, axis=1)
         assert all(length / count <= 0.3 + 1e-9 for length, count in zip(lengths, mesh, strict=True))
 
 
 def test_isolated_atoms_are_calculated_at_gamma(frames, references):
-    nodes = prepare_labels(FramesData(Frames.concatenate([references, frames])), settings(), orm.Dict(PSEUDOS))
+    both = Frames.concatenate([references, frames])
     assert references.config_type[0] == ISOLATED_ATOM
-    assert nodes['kpoints_00000'].get_kpoints_mesh()[0] == [1, 1, 1]
-    assert nodes['kpoints_00002'].get_kpoints_mesh()[0] != [1, 1, 1]
+    assert prepared(both, 0)['kpoints'].get_kpoints_mesh()[0] == [1, 1, 1]
+    assert prepared(both, 2)['kpoints'].get_kpoints_mesh()[0] != [1, 1, 1]
 
 
 def test_the_parameters_of_a_frame_fit_its_size(frames, references):
-    nodes = prepare_labels(
-        FramesData(Frames.concatenate([references, frames])), settings(conv_thr_per_atom=1e-8), orm.Dict(PSEUDOS)
-    )
-    found = {name: node.get_dict() for name, node in nodes.items() if name.startswith('parameters')}
-    assert found['parameters_00002']['ELECTRONS']['conv_thr'] == pytest.approx(8e-8)
-    assert found['parameters_00000']['SYSTEM']['ecutrho'] == 80.0
+    both = Frames.concatenate([references, frames])
+    assert prepared(both, 2, conv_thr_per_atom=1e-8)['parameters']['ELECTRONS']['conv_thr'] == pytest.approx(8e-8)
+    assert prepared(both, 0)['parameters']['SYSTEM']['ecutrho'] == 80.0
+
+
+def test_an_atom_with_an_unpaired_electron_has_a_spin(frames, references):
+    both = Frames.concatenate([references, frames])
+    assert references.symbols(0) == ['Cu']
+    assert prepared(both, 0)['parameters']['SYSTEM']['starting_magnetization'] == {'Cu': pytest.approx(1 / 11)}
+    assert 'nspin' not in prepared(both, 2)['parameters']['SYSTEM']
+
+
+def test_every_frame_that_is_not_done_is_in_one_job(frames):
+    plan = plan_batches(FramesData(frames), settings(max_concurrent=2), orm.Dict(PSEUDOS), orm.List([1]))
+    assert sorted(index for job in plan.get_list() for index in job) == [0, 2]
 
 
 @pytest.fixture
@@ -86,8 +98,8 @@ def output(fake_process, frames):
 
 
 def collect(frames, failures=None, pseudos=None, **results):
-    given = orm.Dict(pseudos or PSEUDOS), orm.Dict(failures or {})
-    return collect_labels(FramesData(frames), settings(), *given, **results)
+    outcome = {'failures': failures or {}, 'remedies': {}, 'levels': {}, 'recipe': 'r', 'warnings': ['w']}
+    return collect_labels(FramesData(frames), settings(), orm.Dict(pseudos or PSEUDOS), orm.Dict(outcome), **results)
 
 
 def test_labels_are_in_the_units_of_the_package(frames, output):
@@ -109,6 +121,11 @@ def test_failures_are_quarantined_with_their_reason(frames, output):
     report = nodes['report'].get_dict()
     assert (report['n_frames'], report['n_labelled'], report['n_failed']) == (3, 2, 1)
     assert report['failures'] == [{'index': 1, 'uid': str(frames.uid[1]), 'reason': 'excepted'}]
+
+
+def test_the_report_says_what_may_be_reused(frames, output):
+    report = collect(frames, **output(0), **output(1), **output(2))['report']
+    assert (report['recipe'], report['warnings'], report['uids']) == ('r', ['w'], frames.uid.tolist())
 
 
 def test_a_calculation_that_did_not_converge_gives_no_label(frames, output):
@@ -157,10 +174,9 @@ def test_the_fingerprint_is_one_for_all_frames_and_changes_with_the_level_of_the
     others = [
         fingerprint(creator_version='7.3'),
         fingerprint(dft_exchange_correlation='PBE'),
-        fingerprint(lsda=True),
         fingerprint(pseudos={**PSEUDOS, 'Au': {'md5': 'other', 'z_valence': 11.0}}),
     ]
-    assert len({plain, *others}) == 5
+    assert len({plain, *others}) == 4
 
 
 def test_a_pure_element_has_the_fingerprint_of_the_alloy(frames, output):

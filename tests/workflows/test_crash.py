@@ -22,8 +22,8 @@ def aluminium(n_frames: int) -> FramesData:
     return FramesData.from_atoms(structures)
 
 
-def finished_labels(node: orm.WorkChainNode) -> int:
-    return sum(child.is_finished_ok for child in node.called if child.process_label == 'PwBaseWorkChain')
+def finished_jobs(node: orm.WorkChainNode) -> int:
+    return sum(child.is_finished_ok for child in node.called if child.process_label == 'PwBatchCalculation')
 
 
 def wait_until(condition, what: str) -> None:
@@ -35,10 +35,18 @@ def wait_until(condition, what: str) -> None:
 
 @pytest.mark.daemon
 @pytest.mark.espresso
-def test_killed_workers_lose_no_label(started_daemon_client, pw_code, lda_family):
-    config = DFTConfig(pseudo_family=lda_family.label, cutoff_wfc=12, kpoints_distance=0.5, max_concurrent=2)
-    node = submit(LabelWorkChain, code=pw_code, frames=aluminium(N_FRAMES), settings=orm.Dict(config.model_dump(mode='json')))
-    wait_until(lambda: finished_labels(node) >= 2, 'the first labels')
+def test_killed_workers_lose_no_label(started_daemon_client, worker_code, pw_code, lda_family):
+    config = DFTConfig(
+        pseudo_family=lda_family.label,
+        cutoff_wfc=12,
+        kpoints_distance=0.5,
+        max_concurrent=2,
+        frames_per_job=1,
+        reuse=False,
+    )
+    settings = orm.Dict(config.model_dump(mode='json'))
+    node = submit(LabelWorkChain, code=pw_code, worker_code=worker_code, frames=aluminium(N_FRAMES), settings=settings)
+    wait_until(lambda: finished_jobs(node) >= 2, 'the first jobs')
 
     killed = [int(pid) for pid in started_daemon_client.get_worker_info()['info']]
     assert killed
