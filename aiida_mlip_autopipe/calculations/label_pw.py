@@ -20,6 +20,9 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files, pw_batch
 
 STAGE: Final = 'label-pw'
+DEFAULT_WALLTIME: Final = 3600
+"""s."""
+
 MARGIN: Final = 0.05
 """Share of the walltime, and at least `MIN_MARGIN`, that is left for the end of the job."""
 MIN_MARGIN: Final = 30.0
@@ -53,7 +56,7 @@ class PwBatchCalculation(CalcJob):
         options['parser_name'].default = 'mlip_autopipe.label_pw'
         options['resources'].default = lambda: {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
         options['withmpi'].default = False
-        options['max_wallclock_seconds'].default = 3600
+        options['max_wallclock_seconds'].default = DEFAULT_WALLTIME
         options['input_filename'].default = files.SETTINGS
         options['output_filename'].default = files.STDOUT
         spec.output(
@@ -136,6 +139,9 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
     code, pw_code = inputs.get('code'), inputs['pw_code']
     if code is not None and code.computer.uuid != pw_code.computer.uuid:
         return f'pw_code {pw_code.full_label} is not on the computer {code.computer.label} of the code that runs it'
+    walltime = inputs['metadata']['options'].get('max_wallclock_seconds', DEFAULT_WALLTIME)
+    if walltime <= MIN_MARGIN:
+        return f'options.walltime: got {walltime:g}; must be more than {MIN_MARGIN:g} s, which are kept for the end of the job'
     missing = sorted(set(inputs['frames'].base.attributes.get('elements')) - set(inputs['pseudos']))
     if missing:
         return f'pseudos: none for {missing}'

@@ -19,8 +19,8 @@ LEAST_STEPS: Final = 100
 UNCONVERGED: Final = ('scf_not_converged', 'electronic_convergence_not_reached')
 """Reasons against which changed numerics help; other failures are repeated once, as they may have come from the machine."""
 
-FINAL: Final = ('force_cap',)
-"""Reasons that no change of the numerics can mend."""
+FINAL: Final = ('force_cap', 'No such file or directory', 'Permission denied')
+"""What stands in reasons that no repetition can mend: of the structure, or of an installation."""
 
 VACUUM: Final = 5.0
 """Å without atoms along a lattice vector, above which a cell counts as a slab."""
@@ -68,10 +68,15 @@ def next_remedy(reason: str, tried: Collection[str], *, mixing_beta: float, has_
     :param mixing_beta: of the calculation that failed first.
     :param has_vacuum: whether the cell is a slab or a molecule; see :func:`is_open`.
     """
-    if reason in FINAL:
+    if is_final(reason):
         return None
     steps = ladder(mixing_beta, has_vacuum) if reason in UNCONVERGED else iter([REPEAT])
     return next((remedy for remedy in steps if remedy.name not in tried), None)
+
+
+def is_final(reason: str) -> bool:
+    """Return whether nothing can be done about a failure."""
+    return any(words in reason for words in FINAL)
 
 
 def ladder(mixing_beta: float, has_vacuum: bool) -> Iterator[Remedy]:

@@ -22,7 +22,7 @@ from aiida_mlip_autopipe.common.fingerprint import difference, recipe_of
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
-from aiida_mlip_autopipe.science.remedies import FINAL
+from aiida_mlip_autopipe.science.remedies import is_final
 from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, facts_of, find_family
 from aiida_mlip_autopipe.workflows.recover import OUTPUTS, RecoverWorkChain, remedy_of
 
@@ -189,7 +189,7 @@ class LabelWorkChain(WorkChain):
 
     def _fail(self, index: int, reason: str) -> None:
         self.ctx.failures[index] = reason
-        if reason not in FINAL:
+        if not is_final(reason):
             self.ctx.to_recover.append(index)
 
     def should_recover(self) -> bool:

@@ -38,9 +38,10 @@ def aluminium(n_frames, seed=1):
 
 @pytest.fixture
 def batch(worker_code, pw_code, lda_family):
-    def run(structures, **values):
+    def run(structures, metadata=None, **values):
         return run_get_node(
             PwBatchCalculation,
+            metadata=metadata or {},
             code=worker_code,
             pw_code=pw_code,
             frames=FramesData(Frames.from_atoms(structures)),
@@ -83,6 +84,16 @@ def test_labels_equal_those_of_the_work_chain(batch, pw_code, lda_family):
         assert np.abs(ours.forces[ours.rows(index)] - theirs.forces).max() < FORCE_TOLERANCE
         assert np.abs(ours.stress[index] - theirs.stress).max() < FORCE_TOLERANCE
     assert set(ours.label_uuid) == {node.uuid}
+
+
+def test_a_walltime_that_leaves_no_time_is_refused(batch):
+    with pytest.raises(ValueError, match=r'options\.walltime: got 20; must be more than 30 s'):
+        batch(aluminium(1), metadata={'options': {'max_wallclock_seconds': 20}})
+
+
+def test_settings_that_are_not_complete_are_refused(batch):
+    with pytest.raises(ValueError, match=r"settings: \['cutoff_wfc'\] missing; the protocol and the family"):
+        batch(aluminium(1), cutoff_wfc=None)
 
 
 @pytest.mark.espresso

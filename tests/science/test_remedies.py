@@ -8,7 +8,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
 
-from aiida_mlip_autopipe.science.remedies import MORE_STEPS, REPEAT, is_open, ladder, next_remedy
+from aiida_mlip_autopipe.science.remedies import MORE_STEPS, REPEAT, is_final, is_open, ladder, next_remedy
 
 PARAMETERS: dict[str, Any] = {
     'CONTROL': {'calculation': 'scf'},
@@ -42,8 +42,10 @@ def test_other_failures_are_repeated_once(reason: str) -> None:
     assert all_remedies(reason) == [REPEAT.name]
 
 
-def test_a_force_above_the_cap_is_final() -> None:
-    assert all_remedies('force_cap') == []
+@pytest.mark.parametrize('reason', ['force_cap', "failed: No such file or directory: '/opt/pw.x'"])
+def test_what_no_repetition_can_mend(reason: str) -> None:
+    assert is_final(reason)
+    assert all_remedies(reason) == []
 
 
 def test_a_repetition_that_does_not_converge_goes_on_with_the_ladder() -> None:
