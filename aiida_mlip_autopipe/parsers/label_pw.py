@@ -27,8 +27,17 @@ STDERR_TAIL = 400
 
 @dataclass
 class _Sorted:
-    """The frames of a job by what became of them."""
+    """The frames of a job by what became of them, and what all their labels share.
 
+    :param theory: what of the level of theory was known before.
+    :param recipe: hash of the theory and of the program.
+    :param force_cap: eV/Å.
+    """
+
+    theory: dict[str, Any]
+    recipe: str
+    force_cap: float
+    label_uuid: str
     indices: list[int] = field(default_factory=list)
     labelled: list[Atoms] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -45,9 +54,9 @@ class PwBatchParser(Parser):
             return self.exit_codes.ERROR_STAGE_FAILED.format(message=error['message'])
         runs = {run['index']: run for run in self._json(files.REPORT).get('runs', [])}
         frames = self.node.inputs.frames.frames
-        config = DFTConfig.model_validate(self.node.inputs.settings.get_dict())
+        repository = self.retrieved.base.repository
         archives = set(self.retrieved.base.repository.list_object_names(pw_batch.RESULTS)) if self._has_results() else set()
-        found = _Sorted()
+        found = self._nothing_yet()
         indices = self.node.inputs.indices.get_list() if 'indices' in self.node.inputs else list(range(len(frames)))
         for index in indices:
             run = runs.get(index, {})
@@ -55,7 +64,7 @@ class PwBatchParser(Parser):
             if status == pw_batch.OUT_OF_TIME:
                 found.failures.append(_failure(frames, index, status))
             elif pw_batch.result_name(index) in archives:
-                self._read(index, frames, config, found)
+                self._read(repository, index, frames, found)
             elif status == pw_batch.NOT_STARTED:
                 found.not_started.append(index)
             else:
@@ -63,35 +72,38 @@ class PwBatchParser(Parser):
                 found.failures.append(_failure(frames, index, reason, run.get('detail', '')))
         return self._attach(indices, found)
 
-    def _read(self, index: int, frames: Frames, config: DFTConfig, found: _Sorted) -> None:
+    def _nothing_yet(self) -> _Sorted:
+        """Return what all frames share, read once: each look at a node asks the database."""
+        config = DFTConfig.model_validate(self.node.inputs.settings.get_dict())
+        theory = config.theory({element: pseudo.md5 for element, pseudo in self.node.inputs.pseudos.items()})
+        code = self.node.inputs.pw_code
+        recipe = recipe_of(theory, f'{code.computer.label}:{code.filepath_executable}')
+        return _Sorted(theory, recipe, config.force_cap, self.node.uuid)
+
+    @staticmethod
+    def _read(repository: Any, index: int, frames: Frames, found: _Sorted) -> None:
         """Add the frame to those that it belongs to."""
         atoms = frames.atoms(index)
         try:
-            with self.retrieved.base.repository.open(pw_batch.result_file(index), 'rb') as handle:
+            with repository.open(pw_batch.result_file(index), 'rb') as handle:
                 result = read_run(handle, len(atoms))
         except FormatError as error:
             found.failures.append(_failure(frames, index, str(error)))
             return
         label = Label(result.energy, result.forces, result.stress)
-        if reason := label.problem(force_cap=config.force_cap, is_converged=result.converged):
+        if reason := label.problem(force_cap=found.force_cap, is_converged=result.converged):
             found.failures.append(_failure(frames, index, reason))
             return
-        level = level_of_theory(self._theory(config), result)
+        level = level_of_theory(found.theory, result)
         found.levels[fingerprint_of(level)] = level
         found.indices.append(index)
-        found.labelled.append(label.put_on(atoms, fingerprint=fingerprint_of(level), label_uuid=self.node.uuid))
-
-    def _theory(self, config: DFTConfig) -> dict[str, Any]:
-        return config.theory({element: pseudo.md5 for element, pseudo in self.node.inputs.pseudos.items()})
+        found.labelled.append(label.put_on(atoms, fingerprint=fingerprint_of(level), label_uuid=found.label_uuid))
 
     def _attach(self, indices: list[int], found: _Sorted) -> ExitCode | None:
         """Attach the labelled frames and the counts, then say what was not reached; indices are those of `frames`."""
         report = label_report(len(indices), found.failures, found.levels)
         report.update(n_labelled=len(found.labelled), labelled=found.indices, not_started=found.not_started)
-        config = DFTConfig.model_validate(self.node.inputs.settings.get_dict())
-        code = self.node.inputs.pw_code
-        recipe = recipe_of(self._theory(config), f'{code.computer.label}:{code.filepath_executable}')
-        report.update(recipe=recipe, uids=[str(atoms.info['uid']) for atoms in found.labelled])
+        report.update(recipe=found.recipe, uids=[str(atoms.info['uid']) for atoms in found.labelled])
         self.out('report', orm.Dict(report))
         if found.labelled:
             self.out('labelled', FramesData(Frames.from_atoms(found.labelled)))
