@@ -8,7 +8,6 @@ from aiida import orm
 from aiida.engine import ExitCode, ToContext, WorkChain, while_
 
 from aiida_mlip_autopipe.calculations.converge_functions import plan_study, summarize_study
-from aiida_mlip_autopipe.calculations.label_functions import complete_settings
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.common.errors import InputError
@@ -17,7 +16,7 @@ from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
 from aiida_mlip_autopipe.science.convergence import FEWEST
-from aiida_mlip_autopipe.workflows.pseudos import facts_of, find_family
+from aiida_mlip_autopipe.workflows.pseudos import complete_theory
 
 MAX_STARTS = 3
 """How often a structure is put into a job at one setting, when jobs end before its turn or in the middle of it."""
@@ -79,14 +78,12 @@ class ConvergeWorkChain(WorkChain):
 
     def setup(self) -> ExitCode | None:
         """Find the pseudopotentials and start with nothing done."""
-        elements = self.inputs.frames.base.attributes.get('elements')
         try:
-            family = find_family(DFTConfig.model_validate(self.inputs.settings.get_dict()), elements)
+            theory = complete_theory(self.inputs.settings, self.inputs.frames)
         except InputError as error:
             return self.exit_codes.ERROR_NO_PSEUDOPOTENTIAL.format(cause=error)
-        self.ctx.pseudos = dict(family.pseudos)
-        self.ctx.facts = orm.Dict(facts_of(family)).store()
-        self.ctx.settings = complete_settings(self.inputs.settings, self.ctx.facts, orm.List(elements))
+        self.ctx.pseudos = dict(theory.family.pseudos)
+        self.ctx.facts, self.ctx.settings = theory.facts, theory.settings
         self.ctx.config = self.ctx.settings.get_dict()
         self.ctx.jobs = {}
         self.ctx.pks = {}

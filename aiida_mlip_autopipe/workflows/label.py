@@ -9,7 +9,6 @@ from aiida.engine import ExitCode, ToContext, WorkChain, while_
 
 from aiida_mlip_autopipe.calculations.label_functions import (
     collect_labels,
-    complete_settings,
     plan_batches,
     port_of,
     prepare_label,
@@ -23,7 +22,7 @@ from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
 from aiida_mlip_autopipe.science.remedies import is_final
-from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, facts_of, find_family
+from aiida_mlip_autopipe.workflows.pseudos import complete_theory, cutoff_warnings
 from aiida_mlip_autopipe.workflows.recover import OUTPUTS, RecoverWorkChain, remedy_of
 
 MAX_STARTS = 3
@@ -99,20 +98,17 @@ class LabelWorkChain(WorkChain):
 
     def setup(self) -> ExitCode | None:
         """Find the pseudopotentials, complete the settings and start with nothing done."""
-        given = DFTConfig.model_validate(self.inputs.settings.get_dict())
-        elements = self.inputs.frames.base.attributes.get('elements')
         try:
-            family = find_family(given, elements)
+            theory = complete_theory(self.inputs.settings, self.inputs.frames)
         except InputError as error:
             return self.exit_codes.ERROR_NO_PSEUDOPOTENTIAL.format(cause=error)
-        self.ctx.pseudos = dict(family.pseudos)
-        self.ctx.facts = orm.Dict(facts_of(family)).store()
-        self.ctx.settings = complete_settings(self.inputs.settings, self.ctx.facts, orm.List(elements))
+        self.ctx.pseudos = dict(theory.family.pseudos)
+        self.ctx.facts, self.ctx.settings = theory.facts, theory.settings
         config = DFTConfig.model_validate(self.ctx.settings.get_dict())
         self.ctx.config = config.model_dump()
-        theory = config.theory({element: pseudo.md5 for element, pseudo in family.pseudos.items()})
-        self.ctx.recipe = recipe_of(theory, f'{self.inputs.code.computer.label}:{self.inputs.code.filepath_executable}')
-        self.ctx.warnings = cutoff_warnings(config, family, elements)
+        known = config.theory({element: pseudo.md5 for element, pseudo in self.ctx.pseudos.items()})
+        self.ctx.recipe = recipe_of(known, f'{self.inputs.code.computer.label}:{self.inputs.code.filepath_executable}')
+        self.ctx.warnings = cutoff_warnings(config, theory.family, self.inputs.frames.base.attributes.get('elements'))
         for sentence in self.ctx.warnings:
             self.report(f'warning: {sentence}')
         self.ctx.update(starts={}, jobs=[], failures={}, to_recover=[], recovered={}, levels={}, reused={}, done=[])

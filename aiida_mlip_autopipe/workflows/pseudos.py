@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida_pseudo.groups.family import PseudoPotentialFamily
 
-from aiida_mlip_autopipe.calculations.label_functions import completed
+from aiida_mlip_autopipe.calculations.label_functions import complete_settings, completed
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.label import DFTConfig
+from aiida_mlip_autopipe.data.frames import FramesData
+
+
+@dataclass(frozen=True, eq=False)
+class Theory:
+    """What every calculation of a chain needs to know of the theory.
+
+    :param family: of the pseudopotentials.
+    :param facts: stored, see :func:`facts_of`.
+    :param settings: complete, as `DFTConfig`, with its provenance.
+    """
+
+    family: PseudoPotentialFamily
+    facts: orm.Dict
+    settings: orm.Dict
+
 
 CUTOFFS = ('cutoff_wfc', 'cutoff_rho')
 
@@ -36,6 +53,17 @@ def find_family(config: DFTConfig, elements: Sequence[str]) -> PseudoPotentialFa
     if config.cutoff_wfc is None and not _recommended(family):
         raise InputError(f'label.cutoff_wfc: missing, and the family {label!r} recommends none (aiida-pseudo family cutoffs set)')
     return family
+
+
+def complete_theory(settings: orm.Dict, frames: FramesData) -> Theory:
+    """Return the settings of a chain with what the protocol and the family give.
+
+    :raises InputError: see :func:`find_family`.
+    """
+    elements = frames.base.attributes.get('elements')
+    family = find_family(DFTConfig.model_validate(settings.get_dict()), elements)
+    facts = orm.Dict(facts_of(family)).store()
+    return Theory(family, facts, complete_settings(settings, facts, orm.List(elements)))
 
 
 def facts_of(family: PseudoPotentialFamily) -> dict[str, dict[str, Any]]:

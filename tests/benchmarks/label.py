@@ -26,8 +26,6 @@ from aiida import load_profile, orm
 from aiida.engine import submit
 from aiida_pseudo.groups.family import PseudoPotentialFamily
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
-from ase import Atoms
-from ase.build import bulk
 
 from aiida_mlip_autopipe.calculations.pw_inputs import pw_inputs
 from aiida_mlip_autopipe.calculations.spec import job_options
@@ -37,6 +35,7 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
 from tests.benchmarks.explore import Figure, say
+from tests.pw_data import strained_aluminium
 
 PSEUDO = Path('/usr/share/espresso/pseudo/Al.pz-vbc.UPF')
 FAMILY = 'mlip-demo-lda'
@@ -104,7 +103,7 @@ def prepare(environment: dict[str, str]) -> None:
 def measure(n_frames: int) -> None:
     """Run both arms and tell what was seen."""
     load_profile()
-    frames = Frames.from_atoms(strained(n_frames))
+    frames = Frames.from_atoms(strained_aluminium(n_frames))
     batch, single = batched(frames), one_by_one(frames)
     largest = np.abs(np.subtract(batch.energies, single.energies)).max()
     if largest > 1e-8:
@@ -121,18 +120,6 @@ def measure(n_frames: int) -> None:
         Figure('overhead one by one / batched', theirs / ours, 20.0, is_lower_bound=True),
     ):
         say(figure.line())
-
-
-def strained(n_frames: int) -> list[Atoms]:
-    """Return primitive cells of aluminium, each with a strain of its own."""
-    rng = np.random.default_rng(0)
-    structures = []
-    for _ in range(n_frames):
-        atoms = bulk('Al', a=4.0)
-        atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.02 * rng.normal(size=(3, 3))), scale_atoms=True)
-        atoms.info['config_type'] = 'strain'
-        structures.append(atoms)
-    return structures
 
 
 def batched(frames: Frames) -> Arm:

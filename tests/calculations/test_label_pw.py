@@ -15,6 +15,7 @@ from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats.espresso import read_result
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
+from tests.pw_data import strained_aluminium
 
 ENERGY_TOLERANCE = 1e-8
 FORCE_TOLERANCE = 1e-6
@@ -23,17 +24,6 @@ FORCE_TOLERANCE = 1e-6
 def settings(**values):
     given = {'pseudo_family': 'mlip-demo-lda', 'cutoff_wfc': 12, 'kpoints_distance': 0.6, **values}
     return orm.Dict(DFTConfig.model_validate(given).model_dump())
-
-
-def aluminium(n_frames, seed=1):
-    rng = np.random.default_rng(seed)
-    structures = []
-    for _ in range(n_frames):
-        atoms = bulk('Al', a=4.0)
-        atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.02 * rng.normal(size=(3, 3))), scale_atoms=True)
-        atoms.info['config_type'] = 'strain'
-        structures.append(atoms)
-    return structures
 
 
 @pytest.fixture
@@ -75,7 +65,7 @@ def one_by_one(structures, pw_code, family):
 
 @pytest.mark.espresso
 def test_labels_equal_those_of_the_work_chain(batch, pw_code, lda_family):
-    structures = aluminium(3)
+    structures = strained_aluminium(3)
     outputs, node = batch(structures)
     assert node.exit_status == 0, node.exit_message
     ours = outputs['labelled'].frames
@@ -88,17 +78,17 @@ def test_labels_equal_those_of_the_work_chain(batch, pw_code, lda_family):
 
 def test_a_walltime_that_leaves_no_time_is_refused(batch):
     with pytest.raises(ValueError, match=r'options\.walltime: got 20; must be more than 30 s'):
-        batch(aluminium(1), metadata={'options': {'max_wallclock_seconds': 20}})
+        batch(strained_aluminium(1), metadata={'options': {'max_wallclock_seconds': 20}})
 
 
 def test_settings_that_are_not_complete_are_refused(batch):
     with pytest.raises(ValueError, match=r"settings: \['cutoff_wfc'\] missing; the protocol and the family"):
-        batch(aluminium(1), cutoff_wfc=None)
+        batch(strained_aluminium(1), cutoff_wfc=None)
 
 
 @pytest.mark.espresso
 def test_one_that_fails_leaves_the_others(batch):
-    good, crowded = aluminium(2), bulk('Al', a=4.0, cubic=True)
+    good, crowded = strained_aluminium(2), bulk('Al', a=4.0, cubic=True)
     crowded.positions[1] = crowded.positions[0] + [0.02, 0, 0]
     outputs, node = batch([good[0], crowded, good[1]])
     assert node.exit_status == PwBatchCalculation.exit_codes.ERROR_PARTLY_LABELLED.status
@@ -108,7 +98,7 @@ def test_one_that_fails_leaves_the_others(batch):
 
 @pytest.mark.espresso
 def test_the_chain_recovers_what_did_not_converge(worker_code, pw_code, lda_family):
-    frames = FramesData(Frames.from_atoms(aluminium(3)))
+    frames = FramesData(Frames.from_atoms(strained_aluminium(3)))
     outputs, node = run_get_node(
         LabelWorkChain, code=pw_code, worker_code=worker_code, frames=frames, settings=settings(electron_maxstep=2, reuse=False)
     )

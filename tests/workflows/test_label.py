@@ -20,6 +20,7 @@ from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.quarantine import Failure, label_report
 from aiida_mlip_autopipe.workflows.label import MAX_STARTS, LabelWorkChain
 from aiida_mlip_autopipe.workflows.recover import RecoverWorkChain
+from tests.pw_data import strained_aluminium
 
 # ASE reads pw.x's text, which has fewer digits than the XML.
 ENERGY_TOLERANCE = 1e-5
@@ -33,14 +34,7 @@ def settings(**values):
 
 
 def aluminium(n_frames, seed=1):
-    rng = np.random.default_rng(seed)
-    structures = []
-    for _ in range(n_frames):
-        atoms = bulk('Al', a=4.0)
-        atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.02 * rng.normal(size=(3, 3))), scale_atoms=True)
-        atoms.info['config_type'] = 'strain'
-        structures.append(atoms)
-    return Frames.from_atoms(structures)
+    return Frames.from_atoms(strained_aluminium(n_frames, seed))
 
 
 class Children:

@@ -4,17 +4,15 @@ import re
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
 from aiida import orm
 from aiida.engine import run_get_node
-from ase.build import bulk
 
 from aiida_mlip_autopipe.cli.setup import ensure_code, ensure_computer
-from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
+from tests.pw_data import strained_aluminium
 from tests.slurm_cluster import slurm_cluster
 
 __all__ = ['slurm_cluster']
@@ -26,17 +24,6 @@ N_FRAMES = 6
 @pytest.fixture(scope='module')
 def computer(slurm_cluster, tmp_path_factory, aiida_profile):
     return ensure_computer('one-node-slurm', tmp_path_factory.mktemp('slurm_work'), 'core.slurm')
-
-
-def strained():
-    rng = np.random.default_rng(5)
-    structures = []
-    for _ in range(N_FRAMES):
-        atoms = bulk('Al', a=4.0)
-        atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.02 * rng.normal(size=(3, 3))), scale_atoms=True)
-        atoms.info['config_type'] = 'strain'
-        structures.append(atoms)
-    return Frames.from_atoms(structures)
 
 
 def submissions(folder):
@@ -68,7 +55,11 @@ def test_one_batch_is_one_job_of_slurm(slurm_cluster, computer, worker_code, pw_
     )
     before = submissions(slurm_cluster)
     outputs, node = run_get_node(
-        LabelWorkChain, code=pw, worker_code=worker, frames=FramesData(strained()), settings=orm.Dict(settings.model_dump())
+        LabelWorkChain,
+        code=pw,
+        worker_code=worker,
+        frames=FramesData.from_atoms(strained_aluminium(N_FRAMES, seed=5)),
+        settings=orm.Dict(settings.model_dump()),
     )
     assert node.exit_status == 0, node.exit_message
     assert len(outputs['labelled']) == N_FRAMES
