@@ -48,7 +48,7 @@ def test_a_run_is_what_ase_reads_from_its_log():
     assert found.energy == pytest.approx(theirs.get_potential_energy(), abs=ENERGY_TOLERANCE)
     np.testing.assert_allclose(found.forces, theirs.get_forces(), atol=FORCE_TOLERANCE)
     np.testing.assert_allclose(found.stress, theirs.get_stress(), atol=STRESS_TOLERANCE)
-    assert (found.code_version, found.functional, found.spin) == ('6.7MaX', 'PZ', 'none')
+    assert (found.code_version, found.functional) == ('6.7MaX', 'PZ')
 
 
 def test_two_atoms_nearly_at_one_place_converge_to_forces_that_the_cap_refuses():
