@@ -37,7 +37,8 @@ def completed(config: DFTConfig, pseudos: Mapping[str, Mapping[str, Any]]) -> DF
 
     :param pseudos: for each element of the frames; `cutoff_wfc` and `cutoff_rho` (Ry) where the family recommends them.
     """
-    known = {name: value for name, value in config.model_dump().items() if value is not None}
+    is_open = {'cutoff_rho', *config.missing}  # elsewhere null is an answer: no outliers, no correction
+    known = {name: value for name, value in config.model_dump().items() if value is not None or name not in is_open}
     if config.protocol is not None:
         known = {**_of_protocol(config.protocol), **known}
     recommended = {

@@ -35,7 +35,7 @@ class Known:
 def find_labels(frames: FramesData, recipe: str) -> Known:
     """Return the labels of these structures that were made by a recipe.
 
-    :param recipe: see `level_of_theory.recipe_of`; reports carry it, and the uids of what they labelled.
+    :param recipe: see `common.fingerprint.recipe_of`; reports carry it, and the uids of what they labelled.
     """
     wanted = set(frames.frames.uid.tolist())
     query = orm.QueryBuilder()

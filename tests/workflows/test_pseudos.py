@@ -98,6 +98,11 @@ def test_given_values_win_over_the_protocol(lda_family):
     assert (full.degauss, full.kpoints_distance, full.mixing_beta, full.charge_cutoff) == (0.01, 0.3, 0.4, 60)
 
 
+def test_null_stays_where_it_is_an_answer(lda_family):
+    full = completed(config('mlip-demo-lda', cutoff_wfc=15, outlier_zscore=None), facts_of(lda_family))
+    assert full.outlier_zscore is None
+
+
 def test_a_cutoff_below_the_least_of_the_family_is_warned_of(with_cutoffs):
     (sentence,) = cutoff_warnings(config('with-cutoffs', cutoff_wfc=18), with_cutoffs, ELEMENTS)
     assert sentence == 'label.cutoff_wfc: 18 Ry is less than the least that with-cutoffs recommends: Mg 20 Ry'
