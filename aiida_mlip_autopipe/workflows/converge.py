@@ -14,12 +14,9 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
 from aiida_mlip_autopipe.science.convergence import FEWEST
+from aiida_mlip_autopipe.workflows.batch_jobs import MAX_STARTS, outcome_of
 from aiida_mlip_autopipe.workflows.pseudos import complete_theory
-
-MAX_STARTS = 3
-"""How often a structure is put into a job at one setting, when jobs end before its turn or in the middle of it."""
 
 
 def validate_inputs(inputs: Any, _: Any) -> str | None:
@@ -127,14 +124,9 @@ class ConvergeWorkChain(WorkChain):
         for name, entry in self.ctx.running.items():
             child = self.ctx[name]
             self.ctx.jobs[name], self.ctx.pks[name] = entry['setting'], child.pk
-            if 'report' not in child.outputs:
-                self._wait_again(entry, entry['indices'], f'job_failed: {child.exit_message or child.process_state}')
-                continue
-            report = child.outputs.report.get_dict()
-            out_of_time = [failure['index'] for failure in report['failures'] if failure['reason'] == OUT_OF_TIME]
-            self._wait_again(entry, report['not_started'] + out_of_time, OUT_OF_TIME)
-            failed = {f['index']: f['reason'] for f in report['failures'] if f['index'] not in out_of_time}
-            self._fail(entry['setting'], failed)
+            outcome = outcome_of(child, entry['indices'])
+            self._wait_again(entry, outcome.again, outcome.reason)
+            self._fail(entry['setting'], outcome.failed)
 
     def _wait_again(self, entry: dict[str, Any], indices: list[int], reason: str) -> None:
         if not indices:

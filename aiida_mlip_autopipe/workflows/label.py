@@ -20,13 +20,10 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.fingerprint import difference, recipe_of
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
 from aiida_mlip_autopipe.science.remedies import is_final
+from aiida_mlip_autopipe.workflows.batch_jobs import MAX_STARTS, outcome_of
 from aiida_mlip_autopipe.workflows.pseudos import complete_theory, cutoff_warnings
 from aiida_mlip_autopipe.workflows.recover import OUTPUTS, RecoverWorkChain, remedy_of
-
-MAX_STARTS = 3
-"""How often a frame is put into a batch before it counts as failed, when jobs end before its turn or in the middle of it."""
 
 
 def validate_frames(node: FramesData | None, _: Any) -> str | None:
@@ -161,15 +158,10 @@ class LabelWorkChain(WorkChain):
         for name, batch in self.ctx.running.items():
             child = self.ctx[name]
             self.ctx.jobs.append(child.pk)
-            if 'report' not in child.outputs:
-                self._wait_again(batch, f'job_failed: {child.exit_message or child.process_state.value}')
-                continue
-            report = child.outputs.report.get_dict()
-            out_of_time = [failure['index'] for failure in report['failures'] if failure['reason'] == OUT_OF_TIME]
-            self._wait_again(report['not_started'] + out_of_time, OUT_OF_TIME)
-            for failure in report['failures']:
-                if failure['index'] not in out_of_time:
-                    self._fail(failure['index'], failure['reason'])
+            outcome = outcome_of(child, batch)
+            self._wait_again(outcome.again, outcome.reason)
+            for index, reason in outcome.failed.items():
+                self._fail(index, reason)
 
     def _wait_again(self, indices: list[int], reason: str) -> None:
         again = []
