@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 
 from aiida import orm
@@ -18,6 +20,7 @@ from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, settings_va
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files, pw_batch
+from aiida_mlip_autopipe.formats.frame_archive import FrameArchive
 
 STAGE: Final = 'label-pw'
 DEFAULT_WALLTIME: Final = 3600
@@ -79,15 +82,14 @@ class PwBatchCalculation(CalcJob):
         """Write one input text for each frame, and what the worker has to know."""
         copies: dict[str, tuple[str, str, str]] = {}
         jobs = []
-        folder.get_subfolder(pw_batch.INPUTS, create=True)
-        for index, inputs in self._inputs():
-            text, pseudos = PwCalculation._generate_pwcp_inputdata(
-                inputs.parameters, {}, self.inputs.pseudos, inputs.structure, inputs.kpoints
-            )
-            copies.update({target: (uuid, name, target) for uuid, name, target in pseudos})
-            with folder.open(pw_batch.input_file(index), 'w', encoding='utf-8') as handle:
-                handle.write(text)
-            jobs.append({'index': index, 'cost': inputs.cost})
+        with closing(FrameArchive(Path(folder.get_abs_path(pw_batch.INPUTS)), pw_batch.INPUT_SUFFIX)) as texts:
+            for index, inputs in self._inputs():
+                text, pseudos = PwCalculation._generate_pwcp_inputdata(
+                    inputs.parameters, {}, self.inputs.pseudos, inputs.structure, inputs.kpoints
+                )
+                copies.update({target: (uuid, name, target) for uuid, name, target in pseudos})
+                texts.add(index, text.encode())
+                jobs.append({'index': index, 'cost': inputs.cost})
         with folder.open(files.SETTINGS, 'w', encoding='utf-8') as handle:
             json.dump({'jobs': jobs, **self._allocation()}, handle)
         return self._calc_info(list(copies.values()))
@@ -130,7 +132,7 @@ class PwBatchCalculation(CalcJob):
         info.prepend_text = self.inputs.pw_code.prepend_text
         info.append_text = self.inputs.pw_code.append_text
         info.local_copy_list = pseudos
-        info.retrieve_list = [files.REPORT, files.ERROR, files.STDOUT, files.STDERR, (f'{pw_batch.RESULTS}/*.zip', '.', 2)]
+        info.retrieve_list = [files.REPORT, files.ERROR, files.STDOUT, files.STDERR, pw_batch.RESULTS]
         return info
 
 

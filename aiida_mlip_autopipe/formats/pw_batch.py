@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from aiida_mlip_autopipe.formats.frame_archive import DIGITS
+
 INPUT: Final = 'aiida.in'
 STDOUT: Final = 'aiida.out'
 STDERR: Final = 'aiida.err'
@@ -16,8 +18,10 @@ XML_PATH: Final = f'out/aiida.save/{XML}'
 KEPT: Final = (STDOUT, STDERR, CRASH, XML_PATH)
 """What is kept of each run; the rest, above all the wave functions, is removed as soon as it ends."""
 
-RESULTS: Final = 'results'
-INPUTS: Final = 'inputs'
+INPUTS: Final = 'inputs.tar'
+"""Input text of each frame, see `formats.frame_archive`; a file for each would cost the repository more than `tar` costs us."""
+RESULTS: Final = 'results.tar'
+"""What is kept of each run, compressed."""
 
 ENDED: Final = 'ended'
 NOT_STARTED: Final = 'not_started'
@@ -25,22 +29,8 @@ OUT_OF_TIME: Final = 'out_of_time'
 FAILED: Final = 'failed'
 """Status of a run: `ended` says nothing about its success."""
 
-DIGITS: Final = 5
-
-
-def input_file(index: int) -> str:
-    """Return the path of the input text of a frame."""
-    return f'{INPUTS}/{index:0{DIGITS}d}.in'
-
-
-def result_name(index: int) -> str:
-    """Return the name of the archive of what a run left."""
-    return f'{index:0{DIGITS}d}.zip'
-
-
-def result_file(index: int) -> str:
-    """Return the path of that archive."""
-    return f'{RESULTS}/{result_name(index)}'
+INPUT_SUFFIX: Final = '.in'
+RESULT_SUFFIX: Final = '.zip'
 
 
 def frame_folder(index: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files, pw_batch
 from aiida_mlip_autopipe.formats.espresso import level_of_theory
+from aiida_mlip_autopipe.formats.frame_archive import read_frame_archive
 from aiida_mlip_autopipe.parsers.pw_run import read_run
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.quarantine import Failure, label_report
@@ -54,8 +56,7 @@ class PwBatchParser(Parser):
             return self.exit_codes.ERROR_STAGE_FAILED.format(message=error['message'])
         runs = {run['index']: run for run in self._json(files.REPORT).get('runs', [])}
         frames = self.node.inputs.frames.frames
-        repository = self.retrieved.base.repository
-        archives = set(self.retrieved.base.repository.list_object_names(pw_batch.RESULTS)) if self._has_results() else set()
+        results = self._results()
         found = self._nothing_yet()
         indices = self.node.inputs.indices.get_list() if 'indices' in self.node.inputs else list(range(len(frames)))
         for index in indices:
@@ -63,8 +64,8 @@ class PwBatchParser(Parser):
             status = run.get('status', pw_batch.NOT_STARTED)
             if status == pw_batch.OUT_OF_TIME:
                 found.failures.append(_failure(frames, index, status))
-            elif pw_batch.result_name(index) in archives:
-                self._read(repository, index, frames, found)
+            elif index in results:
+                self._read(results[index], index, frames, found)
             elif status == pw_batch.NOT_STARTED:
                 found.not_started.append(index)
             else:
@@ -81,12 +82,11 @@ class PwBatchParser(Parser):
         return _Sorted(theory, recipe, config.force_cap, self.node.uuid)
 
     @staticmethod
-    def _read(repository: Any, index: int, frames: Frames, found: _Sorted) -> None:
+    def _read(result_archive: bytes, index: int, frames: Frames, found: _Sorted) -> None:
         """Add the frame to those that it belongs to."""
         atoms = frames.atoms(index)
         try:
-            with repository.open(pw_batch.result_file(index), 'rb') as handle:
-                result = read_run(handle, len(atoms))
+            result = read_run(io.BytesIO(result_archive), len(atoms))
         except FormatError as error:
             found.failures.append(_failure(frames, index, str(error)))
             return
@@ -117,8 +117,13 @@ class PwBatchParser(Parser):
         code = 'ERROR_PARTLY_LABELLED' if found.labelled else 'ERROR_ALL_FAILED'
         return getattr(self.exit_codes, code).format(n_labelled=len(found.labelled), n_frames=len(indices), reasons=reasons)
 
-    def _has_results(self) -> bool:
-        return pw_batch.RESULTS in self.retrieved.base.repository.list_object_names()
+    def _results(self) -> dict[int, bytes]:
+        """Return the archive of each run that left one, by index of the frame."""
+        repository = self.retrieved.base.repository
+        if pw_batch.RESULTS not in repository.list_object_names():
+            return {}
+        with repository.open(pw_batch.RESULTS, 'rb') as handle:
+            return read_frame_archive(handle)
 
     def _json(self, name: str) -> dict[str, Any]:
         repository = self.retrieved.base.repository

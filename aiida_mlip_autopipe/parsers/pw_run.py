@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 import zlib
 from functools import cache
@@ -26,6 +27,13 @@ SCF: Final = {'CONTROL': {'calculation': 'scf'}}
 END_OF_LOG: Final = 'JOB DONE'
 OUR_WORDS: Final = {'electronic_convergence_not_reached': 'scf_not_converged'}
 """One reason has one name, whether the log or the XML tells it."""
+
+BANDS: Final = re.compile(r'<ks_energies>.*</ks_energies>', re.DOTALL)
+"""Energies and occupations at all k-points: most of the file, of which only the occupations are of use here."""
+OCCUPATIONS: Final = re.compile(r'<occupations[^>]*>([^<]*)</occupations>')
+
+EMPTY: Final = 0.005
+"""Largest occupation of the highest band, as `PwBaseWorkChain` has it: with more, charge is missing and the energy is wrong."""
 
 parse_xml: Final = FunctionType(parse.parse_xml.__code__, {**vars(parse), 'XMLSchema': cache(XMLSchema)}, 'parse_xml')
 """aiida-quantumespresso's parser with each schema built once: it builds it for every file, which takes longer than all else."""
@@ -62,17 +70,27 @@ def _texts(archive: IO[bytes]) -> dict[str, str]:
 
 
 def _result(xml: str) -> QeResult:
+    bands = BANDS.search(xml)
     try:
-        parsed, _ = parse_xml(io.StringIO(xml))
+        parsed, _ = parse_xml(io.StringIO(BANDS.sub('', xml)))
+        occupied = _highest_occupation(bands[0] if bands else '', 2 if parsed.get('lsda') else 1)
     except (XMLParseError, XMLUnsupportedFormatError) as error:
         raise FormatError('output_xml_parse') from error
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:  # well formed, but not what it should be
         raise FormatError('output_xml_incomplete') from error
     if parsed.get('convergence_info', {}).get('scf_conv', {}).get('convergence_achieved') is False:  # pw.x then writes no forces
         raise FormatError('scf_not_converged')
+    if occupied >= EMPTY:
+        raise FormatError('too_few_bands')
     trajectory = parsed.pop('trajectory', {})
     arrays = {name: np.asarray(trajectory[name][-1]) for name in ('forces', 'stress') if len(trajectory.get(name, [])) > 0}
     return read_result(_parameters(parsed, trajectory), arrays)
+
+
+def _highest_occupation(bands: str, n_spins: int) -> float:
+    """Return the largest occupation of the highest band of a spin at any k-point, between 0 and 1."""
+    values = [np.array(text.split(), dtype=float).reshape(n_spins, -1) for text in OCCUPATIONS.findall(bands)]
+    return max((float(found[:, -1].max()) for found in values), default=0.0)
 
 
 def _parameters(parsed: dict[str, Any], trajectory: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import signal
@@ -10,13 +11,14 @@ import subprocess
 import threading
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from aiida_mlip_autopipe.formats import pw_batch
+from aiida_mlip_autopipe.formats.frame_archive import FrameArchive, read_frame_archive
 
 SAFETY: Final = 1.5
 """A frame is started only when this many times its predicted duration is left."""
@@ -102,9 +104,15 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Run `pw.x` for each frame as long as there is time, and return what became of each."""
     jobs: list[dict[str, Any]] = settings['jobs']
     allocation = Allocation(deadline=time.monotonic() + float(settings['time_limit']))
-    (folder / pw_batch.RESULTS).mkdir(exist_ok=True)
-    with _ends_in_time(allocation, float(settings['time_limit'])), ThreadPoolExecutor(int(settings['concurrency'])) as pool:
-        tasks = [pool.submit(_one, job, settings['command'], folder, allocation) for job in jobs]
+    with (folder / pw_batch.INPUTS).open('rb') as handle:
+        inputs = read_frame_archive(handle)
+    with (
+        contextlib.closing(FrameArchive(folder / pw_batch.RESULTS, pw_batch.RESULT_SUFFIX)) as results,
+        _ends_in_time(allocation, float(settings['time_limit'])),
+        ThreadPoolExecutor(int(settings['concurrency'])) as pool,
+    ):
+        batch = Batch(folder, settings['command'], inputs, results, allocation)
+        tasks = [pool.submit(batch.run_one, int(job['index']), float(job['cost'])) for job in jobs]
         runs = [task.result() for task in tasks]
     return {'runs': [asdict(one) for one in runs]}
 
@@ -123,39 +131,51 @@ def _ends_in_time(allocation: Allocation, seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _one(job: dict[str, Any], command: Sequence[str], folder: Path, allocation: Allocation) -> Run:
-    """Run one frame, keep its outputs and remove its wave functions."""
-    index, cost = int(job['index']), float(job['cost'])
-    result = folder / pw_batch.result_file(index)
-    if result.exists():  # the scheduler started the job again: this run had ended by itself
-        return Run(index, pw_batch.ENDED)
-    if not allocation.has_room_for(cost):
-        return Run(index, pw_batch.NOT_STARTED)
-    scratch = folder / pw_batch.frame_folder(index)
-    start = time.monotonic()
-    try:
-        _prepare(scratch, folder, index)
-        returncode = _execute(command, scratch, index, allocation)
-        seconds = time.monotonic() - start
-        if returncode is None:
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What the runs of a job share.
+
+    :param folder: of the job.
+    :param command: of one run.
+    :param inputs: text for `pw.x` by index of the frame.
+    """
+
+    folder: Path
+    command: Sequence[str]
+    inputs: Mapping[int, bytes]
+    results: FrameArchive
+    allocation: Allocation
+
+    def run_one(self, index: int, cost: float) -> Run:
+        """Run one frame, keep its outputs and remove its wave functions."""
+        if index in self.results:  # the scheduler started the job again: this run had ended by itself
+            return Run(index, pw_batch.ENDED)
+        if not self.allocation.has_room_for(cost):
             return Run(index, pw_batch.NOT_STARTED)
-        if returncode in ASKED_TO_END or (allocation.is_over and returncode != 0):
-            return Run(index, pw_batch.OUT_OF_TIME, returncode, seconds)
-        pack(scratch, result)
-    except OSError as error:  # a full disk, a program that is not there: this frame failed, the others go on
-        return Run(index, pw_batch.FAILED, seconds=time.monotonic() - start, detail=_cause(error, command[0]))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    allocation.learn(cost, seconds)
-    return Run(index, pw_batch.ENDED, returncode, seconds)
+        scratch = self.folder / pw_batch.frame_folder(index)
+        start = time.monotonic()
+        try:
+            self._prepare(scratch, index)
+            returncode = _execute(self.command, scratch, index, self.allocation)
+            seconds = time.monotonic() - start
+            if returncode is None:
+                return Run(index, pw_batch.NOT_STARTED)
+            if returncode in ASKED_TO_END or (self.allocation.is_over and returncode != 0):
+                return Run(index, pw_batch.OUT_OF_TIME, returncode, seconds)
+            self.results.add(index, packed(scratch))
+        except OSError as error:  # a full disk, a program that is not there: this frame failed, the others go on
+            return Run(index, pw_batch.FAILED, seconds=time.monotonic() - start, detail=_cause(error, self.command[0]))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        self.allocation.learn(cost, seconds)
+        return Run(index, pw_batch.ENDED, returncode, seconds)
 
-
-def _prepare(scratch: Path, folder: Path, index: int) -> None:
-    if scratch.exists():  # of a job that the scheduler started again
-        shutil.rmtree(scratch)
-    scratch.mkdir(parents=True)
-    shutil.copyfile(folder / pw_batch.input_file(index), scratch / pw_batch.INPUT)
-    (scratch / pw_batch.PSEUDO).symlink_to(folder.resolve() / pw_batch.PSEUDO)
+    def _prepare(self, scratch: Path, index: int) -> None:
+        if scratch.exists():  # of a job that the scheduler started again
+            shutil.rmtree(scratch)
+        scratch.mkdir(parents=True)
+        (scratch / pw_batch.INPUT).write_bytes(self.inputs[index])
+        (scratch / pw_batch.PSEUDO).symlink_to(self.folder.resolve() / pw_batch.PSEUDO)
 
 
 def _execute(command: Sequence[str], scratch: Path, index: int, allocation: Allocation) -> int | None:
@@ -169,17 +189,14 @@ def _execute(command: Sequence[str], scratch: Path, index: int, allocation: Allo
         return None if process is None else process.wait()
 
 
-def pack(scratch: Path, target: Path) -> None:
-    """Write what is to be kept of a run to one compressed file, whole or not at all."""
-    partial = target.with_suffix('.part')
-    try:
-        with zipfile.ZipFile(partial, 'w', zipfile.ZIP_DEFLATED) as archive:
-            for name in pw_batch.KEPT:
-                if (scratch / name).is_file():
-                    archive.write(scratch / name, Path(name).name)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+def packed(scratch: Path) -> bytes:
+    """Return what is to be kept of a run, compressed."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name in pw_batch.KEPT:
+            if (scratch / name).is_file():
+                archive.write(scratch / name, Path(name).name)
+    return target.getvalue()
 
 
 def _signal_group(group: int, sign: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files, pw_batch
+from aiida_mlip_autopipe.formats.frame_archive import FrameArchive
 from tests.aiida_fixtures import Parsed
 
 RUNS = Path(__file__).parents[1] / 'fixtures' / 'pw'
@@ -41,14 +43,17 @@ def report_of(**by_index):
 
 
 @pytest.fixture
-def parse_job(fake_process, lda_family, pw_code):
+def parse_job(fake_process, lda_family, pw_code, tmp_path):
     """Return a function that parses a job of `n_frames` frames: the runs that left an archive, and the report or its text."""
 
-    def run(n_frames, archives, report=None, *, indices=None, other=None, **values):
+    def run(n_frames, archives, report=None, *, indices=None, other=None, cut=None, **values):
         retrieved = orm.FolderData()
-        for index, found in archives.items():
-            content = archive(found) if isinstance(found, str) else found
-            retrieved.base.repository.put_object_from_bytes(content, pw_batch.result_file(index))
+        if archives:
+            path = tmp_path / pw_batch.RESULTS
+            with closing(FrameArchive(path, pw_batch.RESULT_SUFFIX)) as results:
+                for index, found in archives.items():
+                    results.add(index, archive(found) if isinstance(found, str) else found)
+            retrieved.base.repository.put_object_from_bytes(path.read_bytes()[:cut], pw_batch.RESULTS)
         texts = dict(other or {})
         if report is not None:
             texts[files.REPORT] = report if isinstance(report, str) else json.dumps(report)
@@ -125,6 +130,11 @@ def test_without_a_readable_report_what_is_finished_is_kept(parse_job, report):
     assert parsed.outputs['report']['not_started'] == [0, 2]
     assert parsed.outputs['report']['n_failed'] == 0
     assert parsed.node.exit_status == 520
+
+
+def test_of_results_that_are_cut_the_whole_ones_are_kept(parse_job):
+    parsed = parse_job(2, {1: 'good', 0: 'good'}, cut=-6000)
+    assert (parsed.outputs['report']['labelled'], parsed.outputs['report']['not_started']) == ([1], [0])
 
 
 def test_only_the_frames_of_the_job_are_counted_under_their_indices(parse_job):

@@ -101,6 +101,33 @@ def test_a_block_that_is_missing_is_named(tag):
     assert reason_of({**files, pw_batch.XML: without}) == f'output of pw.x lacks {tag}'
 
 
+def with_highest_occupation(text, n_spins=1):
+    """The file of a run whose highest band (of the first spin) has this occupation at the last k-point."""
+    xml = files_of('good')[pw_batch.XML]
+    if n_spins == 2:
+        xml = xml.replace('<lsda>false</lsda>', '<lsda>true</lsda>')
+        xml = xml.replace('<nbnd>7</nbnd>', '<nbnd_up>4</nbnd_up><nbnd_dw>4</nbnd_dw>')
+        xml = re.sub(r'(<(?:eigenvalues|occupations)) size="7">([^<]*)', r'\1 size="8">\2 0.0 ', xml)
+    start, last, end = re.search(r'(.*<occupations[^>]*>)([^<]*)(.*)', xml, re.DOTALL).groups()
+    numbers = last.split()
+    numbers[len(numbers) // n_spins - 1] = text
+    return {**files_of('good'), pw_batch.XML: f'{start}{" ".join(numbers)}{end}'}
+
+
+@pytest.mark.parametrize('n_spins', [1, 2])
+def test_a_highest_band_that_is_not_empty_is_no_label(n_spins):
+    assert read_run(archive(with_highest_occupation('4.9e-3', n_spins)), 2).converged
+    assert reason_of(with_highest_occupation('5.1e-3', n_spins)) == 'too_few_bands'
+
+
+def test_the_bands_change_nothing_else():
+    files = files_of('good')
+    whole, _ = parse_xml(io.StringIO(files[pw_batch.XML]))
+    found = read_run(archive(files), 2)
+    np.testing.assert_array_equal(found.forces, whole['trajectory']['forces'][-1])
+    assert found.energy == whole['trajectory']['energy'][-1]
+
+
 def with_forces(text):
     files = files_of('good')
     number = re.search(r'(<forces [^>]*>\s*)(\S+)', files[pw_batch.XML])

@@ -1,8 +1,11 @@
 """What the settings do to real calculations: spin of atoms, magnetism, DFT+U, van der Waals, protocols, remedies."""
 
+import math
+
 import numpy as np
 import pytest
 from aiida import orm
+from aiida.cmdline.utils.common import get_workchain_report
 from aiida.engine import run_get_node
 from ase.build import bulk
 
@@ -11,6 +14,8 @@ from aiida_mlip_autopipe.cli.setup import ensure_family
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.formats import espresso, pw_batch
+from aiida_mlip_autopipe.formats.frame_archive import read_frame_archive
 from aiida_mlip_autopipe.science.generate.isolated import isolated_atoms
 from aiida_mlip_autopipe.science.remedies import ladder, next_remedy
 from aiida_mlip_autopipe.workflows import recover
@@ -54,10 +59,10 @@ def test_an_atom_with_an_unpaired_electron_is_spin_polarised_and_has_the_fingerp
     assert len(node.outputs.labelled.base.attributes.get('fingerprints')) == 1
     inputs = {}
     for job in (child for child in node.called if child.process_label == 'PwBatchCalculation'):
-        for name in job.base.repository.list_object_names('inputs'):
-            inputs[name] = job.base.repository.get_object_content(f'inputs/{name}')
-    assert ['nspin' in text for _, text in sorted(inputs.items())] == [True, False, False]
-    assert 'starting_magnetization(1) =   3.3333333333d-01' in inputs['00000.in']
+        with job.base.repository.open(pw_batch.INPUTS, 'rb') as handle:
+            inputs.update(read_frame_archive(handle))
+    assert [b'nspin' in text for _, text in sorted(inputs.items())] == [True, False, False]
+    assert b'starting_magnetization(1) =   3.3333333333d-01' in inputs[0]
 
 
 def test_the_spin_lowers_the_energy_of_the_aluminium_atom(label):
@@ -113,6 +118,15 @@ def test_a_protocol_gives_what_is_missing(label):
     assert node.is_finished_ok, node.exit_message
     level = level_of(node)
     assert (level['kpoints_distance'], level['degauss'], level['smearing']) == (0.3, 0.0275, 'cold')
+
+
+def test_too_few_bands_are_noticed_and_mended(label, monkeypatch):
+    expected = label([aluminium(4.03)]).outputs.labelled.frames
+    monkeypatch.setattr(espresso, 'number_of_bands', lambda n_electrons: math.ceil(n_electrons / 2))
+    node = label([aluminium(4.03)])
+    assert node.is_finished_ok, node.exit_message
+    assert 'frame 0 (too_few_bands) recovered' in get_workchain_report(node, 'REPORT')
+    assert node.outputs.labelled.frames.energy[0] == pytest.approx(expected.energy[0], abs=1e-6)
 
 
 @pytest.mark.parametrize('remedy', [remedy.name for remedy in ladder(0.7, True)])
