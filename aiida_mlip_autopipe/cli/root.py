@@ -1,4 +1,4 @@
-"""The command `mlip-auto`: validate, generate, converge, run, train, explore, evaluate, status, export, setup."""
+"""The command `mlip-auto`: validate, generate, import, converge, run, train, explore, evaluate, status, export, setup."""
 
 from __future__ import annotations
 
@@ -42,12 +42,24 @@ def validate(config: Path, offline: bool) -> None:
 @main.command()
 @CONFIG
 @click.option('--output', type=click.Path(dir_okay=False, path_type=Path), help='Write the structures to this extxyz file.')
+@click.option('--dry-run', is_flag=True, help='Shuffle the alloys in place of annealing them, and write nothing.')
 @fail_with_one_sentence
-def generate(config: Path, output: Path | None) -> None:
+def generate(config: Path, output: Path | None, dry_run: bool) -> None:
     """Make the candidate structures of CONFIG on this machine and count them. Submits nothing."""
     from aiida_mlip_autopipe.cli.commands import generate_here
 
-    generate_here(config, output)
+    generate_here(config, output, dry_run=dry_run)
+
+
+@main.command('import')
+@click.argument('path', metavar='FILE', type=click.Path(path_type=Path))
+@click.option('--theory', multiple=True, metavar='KEY=VALUE', help='Level of theory of the labels; may be repeated.')
+@fail_with_one_sentence
+def import_structures(path: Path, theory: tuple[str, ...]) -> None:
+    """Store the structures of FILE (extxyz, ase.db, VASP, pw.x, Pacemaker's pckl.gzip, CIF, …), with their labels."""
+    from aiida_mlip_autopipe.cli.importing import import_file
+
+    import_file(path, theory)
 
 
 def targets(command: Callable[..., None]) -> Callable[..., None]:

@@ -85,9 +85,10 @@ class MLIPConfig(Settings):
     @model_validator(mode='after')
     def check_lineages(self) -> Self:
         """Refuse a system whose only base structure would have to serve for training and for testing."""
-        alloys = sum(len([x for x in composition.values() if x > 0]) > 1 for composition in self.system.compositions)
-        pure = len(self.system.compositions) - alloys
+        alloys = sum(any(sum(x > 0 for x in part.values()) > 1 for part in parts) for parts in self.system.alloys)
+        pure = len(self.system.alloys) - alloys
         n_bases = (alloys * self.generate.sqs.per_composition + pure) * len(self.system.supercells)
+        n_bases += len(self.generate.files.paths) if self.generate.files else 0
         if n_bases < 2:
             raise ValueError(
                 'system: gives a single base structure, but the frozen test set needs a lineage of its own; '

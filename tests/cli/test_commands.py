@@ -20,6 +20,27 @@ def test_generate_counts_and_writes(run_cli, config_file, tmp_path, count_proces
     assert count_processes() == before
 
 
+def test_a_dry_run_tells_strategies_counts_and_sizes(run_cli, config_file, tmp_path):
+    path = tmp_path / 'frames.extxyz'
+    result = run_cli('generate', config_file(), '--dry-run', '--output', path)
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].split() == ['strategy', 'kept', 'tried', 'atoms', 'rejected']
+    rows = {line.split()[0]: line.split()[1:] for line in lines[1:]}
+    assert rows['rattle'] == ['16', '16', '8']
+    assert rows['vacancy'][2] == '7'
+    assert 'shuffled, not annealed' in lines[-1]
+    assert not path.exists()
+
+
+def test_a_budget_that_stops_early_says_why(run_cli, config_file):
+    sections = {'rattle': {'count': 0}, 'vacancy': {'count': 0}, 'budget': {'n_structures': 99}}
+    result = run_cli('generate', config_file(generate=sections))
+    assert result.exit_code == 0
+    assert 'stopped: ' in result.output
+    assert 'of 99 structures' in result.output
+
+
 def test_generate_is_the_same_again(run_cli, config_file, tmp_path):
     uids = []
     for name in ('a.extxyz', 'b.extxyz'):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
+from aiida_mlip_autopipe.science.generate.strategy import Kind
 
 CONFIG_TYPE = 'vacancy'
 
@@ -22,6 +24,8 @@ class Vacancies:
     :param n_vacancies: atoms missing in each, at least 1.
     :raises InputError: a value is out of range.
     """
+
+    KIND: ClassVar[Kind] = Kind.DRAWN
 
     count: int
     n_vacancies: int = 1

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 
+import icet
 import numpy as np
 import pytest
 from ase.neighborlist import neighbor_list
+from icet.tools import structure_generation
 
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import uid_of
-from aiida_mlip_autopipe.science.generate.bases import PROTOTYPES, parent_lattice
-from aiida_mlip_autopipe.science.generate.sqs import special_quasirandom_structures, usable_cutoffs
+from aiida_mlip_autopipe.science.generate import bases
+from aiida_mlip_autopipe.science.generate.bases import parent_lattice
+from aiida_mlip_autopipe.science.generate.sqs import SQS, cluster_vector_distance, shuffled, slot_counts, usable_cutoffs
+from aiida_mlip_autopipe.science.generate.strategy import Slot, System
 
 A = 4.05
+ELEMENTAL = ('fcc', 'bcc', 'sc', 'hcp', 'diamond')
 FIRST_SHELL = A / np.sqrt(2)
 HALF = {'Al': 0.5, 'Mg': 0.5}
 SIZES = {'Al': A, 'Mg': A}
@@ -24,9 +30,13 @@ def lattice(supercell, prototype='fcc'):
     return parent_lattice(prototype, HALF, SIZES, supercell)
 
 
-def make(parent, composition=HALF, *, count=1, steps=300, cutoffs=(6.0, 4.0), seed=1):
-    rng = np.random.default_rng(seed)
-    return list(special_quasirandom_structures(parent, composition, count=count, steps=steps, cutoffs=cutoffs, rng=rng))
+def slot_of(parent, *occupation):
+    return Slot(parent, np.zeros(len(parent), dtype=int), occupation)
+
+
+def make(parent, composition=HALF, *, count=1, steps=300, cutoffs=(6.0, 4.0), seed=1, **settings):
+    strategy = SQS(count, steps, cutoffs, **settings)
+    return list(strategy(slot_of(parent, composition), np.random.default_rng(seed)))
 
 
 def pair_correlation(atoms, cutoff=FIRST_SHELL + 0.1):
@@ -45,7 +55,7 @@ def test_composition_and_lattice_are_kept(supercell):
     assert atoms.info['config_type'] == 'sqs'
 
 
-@pytest.mark.parametrize('prototype', PROTOTYPES)
+@pytest.mark.parametrize('prototype', ELEMENTAL)
 def test_ternary_on_every_prototype(prototype):
     parent = parent_lattice(prototype, HALF, SIZES, (2, 2, 2))
     n = len(parent)
@@ -132,7 +142,85 @@ def test_settings_out_of_range(wrong):
         make(lattice((2, 2, 2)), **wrong)
 
 
-def test_missing_icet_names_the_remedy(monkeypatch):
+def test_unknown_method():
+    with pytest.raises(InputError, match="method 'mcsqs' is unknown; allowed are icet, shuffle"):
+        SQS(method='mcsqs')
+
+
+def test_without_icet_sites_are_shuffled_and_the_origin_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, 'icet', None)
-    with pytest.raises(EngineError, match=r'pip install "icet>=4.0"'):
-        make(lattice((2, 2, 2)))
+    parent = lattice((2, 2, 2))
+    first, second = make(parent, count=2)
+    told = json.loads(first.info['origin'])
+    assert told['method'] == 'shuffle'
+    assert 'pip install "icet>=4.0"' in told['because']
+    assert first.symbols.formula.count() == second.symbols.formula.count() == {'Al': 4, 'Mg': 4}
+    assert [uid_of(a) for a in make(parent, count=2)] == [uid_of(first), uid_of(second)]
+
+
+def test_the_random_solution_can_be_chosen():
+    (atoms,) = make(lattice((2, 2, 2)), method='shuffle')
+    told = json.loads(atoms.info['origin'])
+    assert (told['method'], 'because' in told) == ('shuffle', False)
+
+
+class TestSublattices:
+    OXIDE = ({'Mg': 0.5, 'Ca': 0.5}, {'O': 1.0})
+
+    def slot(self, occupation=OXIDE, supercell=(2, 2, 2), prototype='B1'):
+        elements = tuple({e for part in occupation for e in part})
+        return bases.slot_of(System(elements, prototype, (occupation,), {}, (supercell,)), occupation, supercell)
+
+    def test_each_sublattice_keeps_its_elements(self):
+        slot = self.slot()
+        atoms, other = SQS(2, 200, (5.0,))(slot, np.random.default_rng(0))
+        anions = atoms.numbers[slot.sublattices == 1]
+        assert set(anions.tolist()) == {8}
+        assert atoms.symbols.formula.count() == {'Mg': 4, 'Ca': 4, 'O': 8}
+        assert json.loads(other.info['origin'])['counts'] == [{'Mg': 4, 'Ca': 4}, {'O': 8}]
+
+    def test_two_mixed_sublattices(self):
+        occupation = ({'Mg': 0.5, 'Ca': 0.5}, {'O': 0.75, 'S': 0.25})
+        slot = self.slot(occupation)
+        (atoms,) = SQS(1, 200, (5.0,))(slot, np.random.default_rng(0))
+        assert set(atoms.numbers[slot.sublattices == 0].tolist()) == {12, 20}
+        assert atoms.symbols.formula.count() == {'Mg': 4, 'Ca': 4, 'O': 6, 'S': 2}
+
+    def test_a_misfit_names_the_sublattice_sites(self):
+        with pytest.raises(InputError, match='on 8 sites; the nearest that does is'):
+            list(SQS(1)(self.slot(({'Mg': 0.9, 'Ca': 0.1}, {'O': 1.0})), np.random.default_rng(0)))
+
+
+def reference(parent, steps, seed):
+    """Return icet's own quasirandom structure, and its cluster space."""
+    space = icet.ClusterSpace(parent, [6.0, 4.0], ['Al', 'Mg'])
+    uniform = parent.copy()
+    return space, structure_generation.generate_sqs_from_supercells(
+        space, [uniform], {'Al': 0.5, 'Mg': 0.5}, n_steps=steps, random_seed=seed
+    )
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_as_near_to_random_as_icets_own_with_the_same_steps(seed):
+    parent = lattice((4, 2, 2))
+    ours = make(parent, steps=500, seed=seed)[0]
+    told = json.loads(ours.info['origin'])
+    space, theirs = reference(parent, 500, told['seed'])
+    targets = {'A': {'Al': 0.5, 'Mg': 0.5}}
+    assert cluster_vector_distance(space, ours, targets) <= cluster_vector_distance(space, theirs, targets) + 1e-9
+
+
+def test_the_told_distance_is_that_to_the_random_alloy():
+    parent = lattice((4, 4, 2))
+    (atoms,) = make(parent, steps=2000, cutoffs=(5.0,))
+    told = json.loads(atoms.info['origin'])
+    space = icet.ClusterSpace(parent, [5.0], ['Al', 'Mg'])
+    vector = space.get_cluster_vector(atoms)  # of the random 50:50 alloy, all but the first are 0
+    assert told['distance'] == pytest.approx(np.linalg.norm(vector[1:]), abs=1e-6)
+    slot = slot_of(parent, HALF)
+    shuffles = []
+    for seed in range(20):
+        random_alloy = parent.copy()
+        random_alloy.numbers[:] = shuffled(slot, slot_counts(slot), np.random.default_rng(seed))
+        shuffles.append(np.linalg.norm(space.get_cluster_vector(random_alloy)[1:]))
+    assert told['distance'] < min(shuffles)

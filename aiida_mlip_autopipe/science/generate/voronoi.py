@@ -1,0 +1,83 @@
+"""Empty sites of a crystal: Voronoi vertices and faces, one for each set that its symmetry makes equal."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import spglib
+from ase import Atoms
+from scipy.spatial import Voronoi, cKDTree
+
+from aiida_mlip_autopipe.common.errors import EngineError
+from aiida_mlip_autopipe.common.frames import FloatArray
+
+MERGE = 0.05
+"""Å, vertices nearer than this are one site; a symmetric crystal has several on each other but for rounding."""
+
+SYMMETRY_TOLERANCE = 1e-3
+"""Å, by which positions may miss a symmetry."""
+
+
+REACH = 2
+"""Images of the cell on each side that are looked at, for cells wider than half the distance to a far neighbour."""
+
+NEAREST = 1.02
+"""Atoms up to this multiple of the shortest distance are nearest neighbours."""
+
+
+def interstitial_sites(atoms: Atoms, min_distance: float) -> FloatArray:
+    """Return the empty sites of a periodic crystal that are distinct by symmetry, widest first, Å, shape (n_sites, 3).
+
+    They are the vertices of the Voronoi cells, as far as can be from the atoms around them, and the middles of those faces
+    that do not lie between nearest neighbours: the octahedral site of bcc is such a middle. In fcc and hcp the octahedral
+    and the tetrahedral site remain, in bcc the tetrahedral and the octahedral one.
+
+    :param min_distance: Å, smallest distance of a site to an atom.
+    :raises EngineError: spglib finds no symmetry.
+    """
+    points = _image_points(atoms)
+    sites = _candidates(atoms, points)
+    gaps = np.asarray(cKDTree(points).query(sites)[0])
+    wide = gaps >= min_distance
+    order = np.argsort(-np.round(gaps[wide], 3), kind='stable')
+    scaled = np.linalg.solve(atoms.cell.array.T, sites[wide][order].T).T % 1.0
+    return np.asarray(_distinct(atoms, scaled) @ atoms.cell.array)
+
+
+def _image_points(atoms: Atoms) -> FloatArray:
+    """Return the atoms of the cell and of its images around it, those of the cell first, Å."""
+    steps = sorted(itertools.product(range(-REACH, REACH + 1), repeat=3), key=lambda step: step != (0, 0, 0))
+    return np.concatenate([atoms.positions + np.array(step) @ atoms.cell.array for step in steps])
+
+
+def _candidates(atoms: Atoms, points: FloatArray) -> FloatArray:
+    """Return vertices and middles of faces of the Voronoi cells of the atoms of the cell, Å, shape (n, 3)."""
+    diagram = Voronoi(points)
+    own = {vertex for index in range(len(atoms)) for vertex in diagram.regions[diagram.point_region[index]]} - {-1}
+    vertices = diagram.vertices[sorted(own)]
+    pairs = diagram.ridge_points[(diagram.ridge_points < len(atoms)).any(axis=1)]
+    lengths = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
+    far = lengths > NEAREST * lengths.min()
+    middles = points[pairs[far]].mean(axis=1)
+    inside = cKDTree(points).query(middles)[0] > 0.5 * lengths[far] - 1e-6  # no third atom is nearer than the two
+    return np.concatenate([vertices, middles[inside]])
+
+
+def _distinct(atoms: Atoms, scaled: FloatArray) -> FloatArray:
+    """Return the scaled sites of which no symmetry of the crystal makes an earlier one, shape (n, 3)."""
+    symmetry = spglib.get_symmetry((atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers), symprec=SYMMETRY_TOLERANCE)
+    if symmetry is None:
+        raise EngineError(f'spglib finds no symmetry of {atoms.symbols}')
+    kept: list[FloatArray] = []
+    taken = np.zeros(len(scaled), dtype=bool)
+    for index, site in enumerate(scaled):
+        if taken[index]:
+            continue
+        kept.append(site)
+        images = symmetry['rotations'] @ site + symmetry['translations']
+        for image in np.unique(np.round(images % 1.0, 5), axis=0):
+            difference = scaled - image
+            difference -= np.rint(difference)
+            taken |= np.linalg.norm(difference @ atoms.cell.array, axis=1) < MERGE
+    return np.array(kept).reshape(-1, 3)
