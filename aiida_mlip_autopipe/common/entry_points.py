@@ -7,6 +7,7 @@ from importlib import metadata
 from typing import Any
 
 from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.names import nearest_name
 
 
 def load_function(group: str, name: str) -> Callable[..., Any]:
@@ -18,7 +19,9 @@ def load_function(group: str, name: str) -> Callable[..., Any]:
     found = metadata.entry_points(group=group, name=name)
     if not found:
         known = sorted(point.name for point in metadata.entry_points(group=group))
-        raise InputError(f'{name!r} is no entry point of {group}; registered here: {", ".join(known)}')
+        near = nearest_name(name, known)
+        hint = f'did you mean {near!r}? ' if near else ''
+        raise InputError(f'{name!r} is no entry point of {group}; {hint}registered here: {", ".join(known)}')
     try:
         function: Callable[..., Any] = next(iter(found)).load()
     except (ImportError, AttributeError) as error:  # the module, or the function in it

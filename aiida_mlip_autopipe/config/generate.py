@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from aiida_mlip_autopipe.config.base import Element, Settings
+from aiida_mlip_autopipe.config.ranges import Spread
 
 LinearStrain = Annotated[float, Field(gt=-0.5, lt=0.5)]
 Component = Annotated[float, Field(gt=-1 / 3, lt=1 / 3)]
@@ -44,7 +45,7 @@ class StrainConfig(Settings):
 
     count: NonNegativeInt = Field(default=3, description='random strains for each base structure')
     max_strain: float = Field(default=0.03, gt=0, lt=1 / 3, description='largest strain component, dimensionless')
-    hydrostatic: list[LinearStrain] = Field(
+    hydrostatic: Annotated[list[LinearStrain], Spread] = Field(
         default=[-0.04, 0.04], description='linear strains applied along all axes alike, dimensionless'
     )
     of: Of = Field(default=None, description=OF)
@@ -53,9 +54,15 @@ class StrainConfig(Settings):
 class DeformConfig(Settings):
     """Strains of single directions on a grid, and general ones from a Sobol sequence."""
 
-    uniaxial: list[Component] = Field(default=[], description='strains along each of the three axes, dimensionless')
-    biaxial: list[Component] = Field(default=[], description='strains of each pair of axes alike, dimensionless')
-    shear: list[Component] = Field(default=[], description='off-diagonal components of the tensor, dimensionless')
+    uniaxial: Annotated[list[Component], Spread] = Field(
+        default=[], description='strains along each of the three axes, dimensionless'
+    )
+    biaxial: Annotated[list[Component], Spread] = Field(
+        default=[], description='strains of each pair of axes alike, dimensionless'
+    )
+    shear: Annotated[list[Component], Spread] = Field(
+        default=[], description='off-diagonal components of the tensor, dimensionless'
+    )
     general: NonNegativeInt = Field(default=0, description='strains with six components')
     max_strain: float = Field(default=0.05, gt=0, lt=1 / 3, description='largest component of the general strains, dimensionless')
     of: Of = Field(default=None, description=OF)
@@ -81,7 +88,9 @@ class EOSConfig(Settings):
 class ElasticConfig(Settings):
     """Finite strains for elastic constants, of each base structure."""
 
-    sizes: list[ElasticSize] = Field(default=[0.005, 0.01], min_length=1, description='engineering strains, dimensionless')
+    sizes: Annotated[list[ElasticSize], Spread] = Field(
+        default=[0.005, 0.01], min_length=1, description='engineering strains, dimensionless'
+    )
     of: Of = Field(default=None, description=OF)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from ase.data import atomic_numbers
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from aiida_mlip_autopipe.common.composition import SUM_TOLERANCE, whole_counts
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.prototypes import PROTOTYPES
 from aiida_mlip_autopipe.config.base import Element, Settings
+from aiida_mlip_autopipe.config.ranges import compositions_of, supercells_of, unique
 
 Composition = Annotated[dict[Element, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
 
@@ -23,6 +24,9 @@ def _known_member(name: str) -> str:
 
 
 EndMember = Annotated[str, AfterValidator(_known_member)]
+PrototypeName = Literal[
+    'fcc', 'bcc', 'sc', 'hcp', 'diamond', 'B1', 'B2', 'B3', 'B4', 'C1', 'D0_3', 'D0_19', 'D0_22', 'E2_1', 'L1_0', 'L1_2'
+]  # fmt: skip
 Supercell = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 
@@ -30,23 +34,52 @@ class TargetSystem(Settings):
     """A crystal and the compositions that it may have."""
 
     elements: list[Element] = Field(min_length=1, description='chemical symbols, in the order the potential lists them')
-    prototype: Literal['fcc', 'bcc', 'sc', 'hcp', 'diamond', 'B1', 'B2', 'B3', 'C1', 'D0_3', 'E2_1', 'L1_0', 'L1_2'] = Field(
-        description='crystal prototype of the base structures'
-    )
+    prototype: PrototypeName = Field(description='crystal prototype of the base structures')
     lattice_parameters: dict[EndMember, PositiveFloat] = Field(
         default={},
         description='Å, lattice parameter a of the prototype for each element, or end member such as Mg-O; alloys follow by '
         'Vegard, what is left out is estimated from radii',
     )
     compositions: list[Composition] = Field(
-        default=[], description='atomic fractions, each summing to one; for prototypes with one sublattice'
+        default=[],
+        description='atomic fractions, each summing to one; for prototypes with one sublattice; a range in place of fractions: '
+        '{Mg: {start: 0, stop: 0.5, step: 0.125}, Al: rest}',
     )
     occupations: list[list[Composition]] = Field(
-        default=[], description='atomic fractions on each sublattice, for prototypes with several; elements of one only'
+        default=[],
+        description='atomic fractions on each sublattice, for prototypes with several; elements of one only; ranges as above',
     )
     supercells: list[Supercell] = Field(
-        default=[(2, 2, 2)], min_length=1, description='repeats of the primitive cell along its three lattice vectors'
+        default=[(2, 2, 2)],
+        min_length=1,
+        description='repeats of the primitive cell along its three lattice vectors; a member may be a range: '
+        '{start: 2, stop: 4, step: 1}, with one number for all three vectors or a list of three',
     )
+
+    @field_validator('compositions', mode='before')
+    @classmethod
+    def spread_compositions(cls, value: Any) -> Any:
+        """Return the compositions, those of ranges one by one."""
+        given = [value] if isinstance(value, dict) else value
+        if not isinstance(given, list):
+            return value
+        return unique([found for composition in given for found in compositions_of(composition)])
+
+    @field_validator('occupations', mode='before')
+    @classmethod
+    def spread_occupations(cls, value: Any) -> Any:
+        """Return the fractions on the sublattices, those of ranges one by one."""
+        if not isinstance(value, list) or not all(isinstance(parts, list) for parts in value):
+            return value
+        every = [product(*(compositions_of(part) for part in parts)) for parts in value]
+        return unique([list(parts) for alloys in every for parts in alloys])
+
+    @field_validator('supercells', mode='before')
+    @classmethod
+    def spread_supercells(cls, value: Any) -> Any:
+        """Return the supercells, those of ranges one by one."""
+        given = [value] if isinstance(value, dict) else value
+        return [found for item in given for found in supercells_of(item)] if isinstance(given, list) else value
 
     @property
     def alloys(self) -> list[list[dict[str, float]]]:

@@ -19,6 +19,7 @@ ASE_NAMES = {
     'B1': ('rocksalt', 'NaCl'),
     'B2': ('cesiumchloride', 'CsCl'),
     'B3': ('zincblende', 'ZnS'),
+    'B4': ('wurtzite', 'ZnO'),
     'C1': ('fluorite', 'CaF2'),
 }
 
@@ -33,20 +34,37 @@ def test_elements_are_those_of_ase(prototype: str) -> None:
 @pytest.mark.parametrize('prototype', ASE_NAMES)
 def test_compounds_are_those_of_ase(prototype: str) -> None:
     name, formula = ASE_NAMES[prototype]
-    crystal, theirs = PROTOTYPES[prototype], bulk(formula, name, a=4.0)
+    crystal = PROTOTYPES[prototype]
+    theirs = bulk(formula, name, a=4.0, **({'u': 0.375} if name == 'wurtzite' else {}))
     elements = list(dict.fromkeys(theirs.get_chemical_symbols()))
     symbols = [elements[index] for index in crystal.sublattices]
     ours = Atoms(symbols, cell=4.0 * np.array(crystal.cell), scaled_positions=crystal.sites, pbc=True)
     same_shells(ours, theirs)
 
 
-@pytest.mark.parametrize(('prototype', 'group'), [('D0_3', 225), ('E2_1', 221), ('L1_0', 123), ('L1_2', 221), ('B2', 221)])
+@pytest.mark.parametrize(
+    ('prototype', 'group'),
+    [('D0_3', 225), ('D0_19', 194), ('D0_22', 139), ('E2_1', 221), ('L1_0', 123), ('L1_2', 221), ('B2', 221)],
+)
 def test_space_groups_of_the_others(prototype: str, group: int) -> None:
     crystal = PROTOTYPES[prototype]
     numbers = [index + 1 for index in crystal.sublattices]
     found = spglib.get_symmetry_dataset((crystal.cell, crystal.sites, numbers))
     assert found is not None
     assert found.number == group
+
+
+@pytest.mark.parametrize(
+    ('prototype', 'parent', 'a'), [('D0_19', 'hcp', 0.5), ('D0_22', 'fcc', 1.0), ('L1_2', 'fcc', 1.0), ('D0_3', 'bcc', 0.5)]
+)
+def test_ordered_alloys_fill_the_sites_of_their_lattice(prototype: str, parent: str, a: float) -> None:
+    ordered, plain = PROTOTYPES[prototype], PROTOTYPES[parent]
+    lattices = [
+        Atoms(['X'] * len(crystal.sites), cell=size * np.array(crystal.cell), scaled_positions=crystal.sites, pbc=True)
+        for crystal, size in ((ordered, 4.0), (plain, 4.0 * a))
+    ]
+    first, second = (np.sort(neighbor_list('d', atoms, 4.5)).reshape(len(atoms), -1, order='F') for atoms in lattices)
+    np.testing.assert_allclose(first, np.repeat(second[:1], len(first), axis=0), atol=1e-9)
 
 
 def same_shells(ours: Atoms, theirs: Atoms) -> None:

@@ -146,7 +146,8 @@ class TestCompositions:
     def test_fraction_out_of_range(self, fraction: float, bound: str) -> None:
         assert line_about({'compositions': [{'Cu': fraction}]}) == (
             f'system.compositions.0.Cu: got {fraction}; input should be {bound} '
-            '(atomic fractions, each summing to one; for prototypes with one sublattice)'
+            '(atomic fractions, each summing to one; for prototypes with one sublattice; a range in place of fractions: '
+            '{Mg: {start: 0, stop: 0.5, step: 0.125}, Al: rest})'
         )
 
     def test_unknown_element(self) -> None:
@@ -176,7 +177,7 @@ def test_supercells(supercells: list[list[int]], start: str) -> None:
 
 def test_unknown_prototype_names_those_that_are_known() -> None:
     assert line_about({'prototype': 'fc'}) == (
-        "system.prototype: got 'fc'; input should be 'fcc', 'bcc', 'sc', 'hcp', 'diamond', 'B1', 'B2', 'B3', 'C1', "
-        "'D0_3', 'E2_1', 'L1_0' or 'L1_2' "
-        '(crystal prototype of the base structures)'
+        "system.prototype: got 'fc'; input should be 'fcc', 'bcc', 'sc', 'hcp', 'diamond', 'B1', 'B2', 'B3', "
+        "'B4', 'C1', 'D0_3', 'D0_19', 'D0_22', 'E2_1', 'L1_0' or 'L1_2' "
+        "(crystal prototype of the base structures); did you mean 'fcc'?"
     )

@@ -84,13 +84,13 @@ def _cell(prototype: str, elements: Sequence[str], a: float) -> Atoms:
 
 
 def conventional_cell(prototype: str, occupation: Occupation, lattice_parameters: Mapping[str, float]) -> Slot:
-    """Return the cube of a cubic prototype, or the primitive cell of hcp: what Miller indices refer to.
+    """Return the cube of a cubic prototype, or the primitive cell of another: what Miller indices refer to.
 
     :raises InputError: the prototype is unknown, or an end member has no usable parameter.
     """
     primitive = parent_lattice(prototype, occupation, lattice_parameters, (1, 1, 1))
     crystal = CRYSTALS[prototype]
-    if prototype == 'hcp':
+    if not crystal.is_cubic:
         return Slot(primitive, np.array(crystal.sublattices), occupation)
     a = vegard_parameter(occupation, lattice_parameters, prototype)
     steps = np.array(list(itertools.product(range(-CUBIC_CELLS, CUBIC_CELLS + 1), repeat=3)))
