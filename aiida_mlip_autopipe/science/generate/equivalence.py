@@ -1,4 +1,4 @@
-"""Structures that are the same after a translation, a rotation, a mirror or a permutation of their atoms."""
+"""Whether two crystals are the same after a rigid motion or a mirror, whatever the order of the atoms and the cell chosen."""
 
 from __future__ import annotations
 
@@ -7,155 +7,185 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from ase import Atoms
-from ase.geometry import minkowski_reduce
-from matscipy.neighbours import neighbour_list
 
-from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import BoolArray, FloatArray, IntArray
+from aiida_mlip_autopipe.science.generate.enclosing import fits_in_ball, smallest_ball
+from aiida_mlip_autopipe.science.generate.environment import change, environments, reach_of
+from aiida_mlip_autopipe.science.generate.lattice import Lattice, lattice_of
+from aiida_mlip_autopipe.science.generate.neighbours import neighbours
 
-REACH = 1.9
-"""Range of the invariants in units of the cube root of the volume per atom: the second shell of a close-packed lattice."""
+SMALLEST = 1e-6
+"""Å, tolerance in place of a smaller one, for rounding."""
 
-LONGEST = 6.0
-"""Å, largest range of the invariants, for cells with vacuum."""
+_ROUNDING = 1e-9
+"""Relative error of lengths, far above that of double precision."""
 
-SLACK = 1.0
-"""By how much the invariants (means over the atoms) may differ for each Å that atoms differ by, in random directions."""
-
-BINNED = (0, 3, 6)
-"""Invariants by which structures are looked up."""
+_FIRST = 6
+"""Atoms that are laid on each other first; where they do not fit, the others are not tried."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Known:
-    uid: str
-    numbers: npt.NDArray[np.uint8]
+class Crystal:
+    """A periodic structure prepared for comparison.
+
+    :param numbers: atomic numbers, shape (n_atoms,).
+    :param positions: Å, shape (n_atoms, 3).
+    :param lattice: that of its translations.
+    :param seen: environments, see :func:`environments`.
+    :param reach: their range, Å.
+    """
+
+    numbers: IntArray
     positions: FloatArray
-    cell: FloatArray
-    pbc: BoolArray
-    invariants: FloatArray
+    lattice: Lattice
+    seen: FloatArray
+    reach: float
 
-    def atoms(self) -> Atoms:
-        return Atoms(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc)
-
-
-class SeenStructures:
-    """Structures seen so far, asked for an equivalent of a new one: cheap invariants first, exact comparison where they agree.
-
-    About 35 bytes are held for each atom.
-
-    :param tolerance: Å, largest displacement of an atom between equivalent structures, at least 0.
-    :raises InputError: the tolerance is negative.
-    """
-
-    def __init__(self, tolerance: float) -> None:
-        if not tolerance >= 0.0:
-            raise InputError(f'the tolerance of equivalent structures must be at least 0 Å, got {tolerance}')
-        self.tolerance = tolerance
-        self._width = max(SLACK * tolerance, 1e-6)
-        self._bins: dict[tuple[bytes, int, int, int], list[_Known]] = {}
-
-    def find_or_add(self, atoms: Atoms, uid: str) -> str | None:
-        """Return the uid of an equivalent structure seen before; or remember this one and return None."""
-        found = invariants(atoms)
-        formula = np.sort(atoms.numbers).tobytes()
-        i, j, k = (int(found[index] // self._width) for index in BINNED)
-        for di, dj, dk in _AROUND:
-            for other in self._bins.get((formula, i + di, j + dj, k + dk), ()):
-                close = np.abs(other.invariants - found).max() <= self._width
-                if close and equivalent(other.atoms(), atoms, self.tolerance):
-                    return other.uid
-        known = _Known(uid, atoms.numbers.astype(np.uint8), atoms.positions.copy(), atoms.cell.array.copy(), atoms.pbc, found)
-        self._bins.setdefault((formula, i, j, k), []).append(known)
-        return None
-
-
-_AROUND = tuple(itertools.product((-1, 0, 1), repeat=3))
-
-
-def invariants(atoms: Atoms) -> FloatArray:
-    """Return numbers that translation, rotation, permutation and another choice of the cell leave alone, shape (7,).
-
-    The first is the cube root of the volume per atom, Å. With w_ij = z_j (1 - d_ij / r)² and its square in turn, and n_i = Σ_j
-    w_ij, the others are the means of n_i, z_i n_i and n_i²; z is a number in 1..2 that depends on the element, r grows with
-    the volume per atom.
-    """
-    size = (abs(atoms.cell.volume) / len(atoms)) ** (1 / 3)
-    reach = min(REACH * size, LONGEST)
-    first, second, distances = neighbour_list(
-        'ijd', positions=atoms.positions, cell=atoms.cell.array, pbc=atoms.pbc, cutoff=reach
-    )
-    weight = 1.0 + (atoms.numbers * 0.6180339887498949) % 1.0
-    near = (1.0 - distances / reach) ** 2
-    found = [size]
-    for kernel in (near, near * near):
-        density = np.bincount(first, weights=kernel * weight[second], minlength=len(atoms))
-        found += [density.mean(), (density @ weight) / len(atoms), (density @ density) / len(atoms)]
-    return np.array(found)
+    @classmethod
+    def of(cls, atoms: Atoms) -> Crystal:
+        """Return a structure, periodic in all directions, prepared for comparison."""
+        reach = reach_of(atoms)
+        seen = environments(atoms.numbers, neighbours(atoms, reach), reach)
+        return cls(atoms.numbers, atoms.positions, lattice_of(atoms.cell.array), seen, reach)
 
 
 def equivalent(first: Atoms, second: Atoms, tolerance: float) -> bool:
-    """Return whether a rigid motion or a mirror takes one crystal onto the other, atom onto atom of the same element.
-
-    :param tolerance: Å, largest distance between atoms that are laid on each other; lattice vectors may differ by as much.
-    """
+    """Return whether two crystals are the same, as :func:`same_crystal` says."""
     if sorted(first.numbers) != sorted(second.numbers) or (first.pbc != second.pbc).any():
         return False
-    cell, _ = minkowski_reduce(first.cell.array)
-    slack = max(tolerance, 1e-6)
-    scaled = np.linalg.solve(cell.T, first.positions.T).T
-    heights = abs(np.linalg.det(cell)) / np.linalg.norm(np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]]), axis=1)
-    for other in _matching_cells(cell, second.cell.array, slack):
-        moved = np.linalg.solve(other.T, second.positions.T).T
-        if _same_up_to_translation(scaled, first.numbers, moved, second.numbers, (cell, heights, slack)):
+    return same_crystal(Crystal.of(first), Crystal.of(second), tolerance)
+
+
+def same_crystal(first: Crystal, second: Crystal, tolerance: float) -> bool:
+    """Return whether two crystals of the same formula are the same within t.
+
+    They are where, after some rigid motion or mirror and some choice of the lattice vectors, (1) a strain of at most t / l makes
+    the lattices equal, l being the longest vector of the reduced cells, and (2) each atom then lies within t of an atom of the
+    same element of the other. This is decided exactly where t is less than an eighth of the shortest distance between atoms
+    and between opposite faces. Cells of one crystal that differ in shape, not only in the choice of the vectors, such as repeats
+    4 x 1 x 1 and 2 x 2 x 1, have a common lattice where the translations within one of them leave it alone to within t / 2.
+
+    :param tolerance: t, Å; below :data:`SMALLEST` this in its place.
+    """
+    slack = max(tolerance, SMALLEST)
+    strain = slack / max(first.lattice.longest, second.lattice.longest)
+    bound = change(slack, max(first.lattice.longest, second.lattice.longest), max(first.reach, second.reach)) * (1.0 + _ROUNDING)
+    alike = _alike(first, second, bound)
+    if not (alike.any(axis=0).all() and alike.any(axis=1).all()):
+        return False
+    own = np.zeros((1, 3))
+    if _laid_on(first, second, alike, (own, strain, slack)):
+        return True
+    for one, other, pairs in ((first, second, alike), (second, first, alike.T)):
+        translations = _translations(one, slack / 2.0)
+        if len(translations) > 1 and _laid_on(one, other, pairs, (translations, strain, slack)):
             return True
     return False
 
 
-def _matching_cells(cell: FloatArray, lattice: FloatArray, slack: float) -> Iterator[FloatArray]:
-    """Yield the bases of `lattice` with the lengths and angles of `cell`, each a rotation or mirror that may fit."""
-    reduced, _ = minkowski_reduce(lattice)
-    steps = np.array(list(itertools.product((-2, -1, 0, 1, 2), repeat=3)))
-    vectors = steps @ reduced
+def _alike(first: Crystal, second: Crystal, bound: float) -> BoolArray:
+    """Return which atoms are of one element and in environments that may be the same, shape (n_first, n_second)."""
+    alike = first.numbers[:, None] == second.numbers[None, :]
+    rows, columns = np.nonzero(alike)
+    for start in range(first.seen.shape[1]):
+        near = np.abs(first.seen[rows, start] - second.seen[columns, start]) <= bound
+        rows, columns = rows[near], columns[near]
+    alike[:] = False
+    alike[rows, columns] = True
+    return alike
+
+
+def _laid_on(first: Crystal, second: Crystal, alike: BoolArray, search: tuple[FloatArray, float, float]) -> bool:
+    """Return whether the second crystal can be laid on the first.
+
+    :param search: translations of the first in units of its cell, shape (n, 3); largest strain, dimensionless; tolerance, Å.
+    """
+    translations, strain, slack = search
+    scaled = np.linalg.solve(second.lattice.reduced.T, second.positions.T).T
+    counts = alike.sum(axis=0)
+    order = np.argsort(counts, kind='stable')
+    anchor = order[0]
+    places = first.positions[alike[:, anchor]]
+    others, few = np.nonzero(alike[:, order[:_FIRST]])
+    few = order[few]
+    for basis in _bases(first.lattice.reduced, translations, second.lattice.reduced, strain):
+        moved = scaled @ basis
+        shifts = places - moved[anchor]
+        gaps = _wrapped(moved[few] - first.positions[others] + shifts[:, None, :], first.lattice.reduced)
+        near = (gaps * gaps).sum(axis=2) <= (2.0 * slack * (1.0 + _ROUNDING)) ** 2
+        fitting = np.all([near[:, few == atom].any(axis=1) for atom in order[:_FIRST]], axis=0)
+        if any(_all_near(first, moved + shift, alike, slack) for shift in shifts[fitting]):
+            return True
+    return False
+
+
+def _all_near(first: Crystal, moved: FloatArray, alike: BoolArray, slack: float) -> bool:
+    """Return whether after one more, small shift each moved atom lies within the tolerance of one of the first crystal.
+
+    Up to that shift, they lie within twice the tolerance, for those that the first shift laid on each other may differ.
+    """
+    gaps, lengths = _nearest(first, moved, alike)
+    return bool(lengths.max() <= 2.0 * slack * (1.0 + _ROUNDING)) and fits_in_ball(gaps, slack)
+
+
+def _nearest(first: Crystal, moved: FloatArray, alike: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Return for each moved atom the vector from the nearest atom of the first crystal that is like it, and its length, Å."""
+    others, atoms = np.nonzero(alike)
+    gaps = _wrapped(moved[atoms] - first.positions[others], first.lattice.reduced)
+    lengths = np.sqrt((gaps * gaps).sum(axis=1))
+    order = np.lexsort((lengths, atoms))
+    nearest = order[np.searchsorted(atoms[order], np.arange(len(moved)))]
+    return gaps[nearest], lengths[nearest]
+
+
+def _wrapped(vectors: FloatArray, cell: FloatArray) -> FloatArray:
+    """Return vectors less the lattice vectors that make their scaled components smallest, Å."""
+    scaled = vectors @ np.linalg.inv(cell)
+    return (scaled - np.rint(scaled)) @ cell
+
+
+def _translations(crystal: Crystal, slack: float) -> FloatArray:
+    """Return the translations that leave a crystal alone, in units of its cell, the first of them 0, shape (n, 3).
+
+    They are fractions of the number of atoms, for each moves every atom, and so their number divides that.
+    """
+    alike = _alike(crystal, crystal, 2.0 * slack * (1.0 + _ROUNDING))
+    found = [np.zeros(3)]
+    anchor = int(alike.sum(axis=0).argmin())
+    for other in np.flatnonzero(alike[:, anchor]):
+        shift = crystal.positions[other] - crystal.positions[anchor]
+        gaps, lengths = _nearest(crystal, crystal.positions + shift, alike)
+        if other == anchor or lengths.max() > 2.0 * slack * (1.0 + _ROUNDING) or not fits_in_ball(gaps, slack):
+            continue
+        scaled = np.linalg.solve(crystal.lattice.reduced.T, shift - smallest_ball(gaps)[0])
+        found.append(np.rint(scaled * len(crystal.numbers)) / len(crystal.numbers) % 1.0)
+    return np.array(found)
+
+
+def _bases(cell: FloatArray, translations: FloatArray, wanted: FloatArray, strain: float) -> Iterator[FloatArray]:
+    """Yield the vectors of a lattice that a strain, a rotation and perhaps a mirror take onto those that are wanted.
+
+    No vector of length l has a component above l / h, h being the distance between opposite faces.
+
+    :param translations: lattice points within the cell, in units of it, shape (n, 3).
+    :param wanted: rows are lattice vectors, Å.
+    """
+    strain += _ROUNDING
+    edges = np.linalg.norm(wanted, axis=1)
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)
+    most = (edges.max() * (1.0 + strain) / heights).astype(int)
+    steps = np.array(list(itertools.product(*(range(-k - 1, k + 1) for k in most))))  # one more for the translations
+    vectors = (steps[:, None, :] + translations[None, :, :]).reshape(-1, 3) @ cell
     lengths = np.linalg.norm(vectors, axis=1)
-    metric = cell @ cell.T
-    edges = np.sqrt(np.diag(metric))
-    choices = [vectors[np.abs(lengths - edge) <= slack] for edge in edges]
+    choices = [vectors[np.abs(lengths - edge) <= strain * edge] for edge in edges]
+    metric = wanted @ wanted.T
+    slack = (2.0 * strain + strain**2) * np.outer(edges, edges)
     for a in choices[0]:
-        fitting = choices[1][np.abs(choices[1] @ a - metric[0, 1]) <= slack * (edges[0] + edges[1])]
-        thirds = choices[2][np.abs(choices[2] @ a - metric[0, 2]) <= slack * (edges[0] + edges[2])]
-        for b in fitting:
-            for c in thirds[np.abs(thirds @ b - metric[1, 2]) <= slack * (edges[1] + edges[2])]:
-                yield np.array([a, b, c])
-
-
-def _same_up_to_translation(
-    scaled: FloatArray, numbers: IntArray, moved: FloatArray, others: IntArray, frame: tuple[FloatArray, FloatArray, float]
-) -> bool:
-    """Return whether a shift lays the scaled positions `moved` on `scaled`; the rarest element tells the shifts to try."""
-    kinds, counts = np.unique(numbers, return_counts=True)
-    rarest = kinds[counts.argmin()]
-    anchor = scaled[numbers == rarest][0]
-    return any(_laid_on(scaled, numbers, moved + (anchor - start), others, frame) for start in moved[others == rarest])
-
-
-def _laid_on(
-    scaled: FloatArray, numbers: IntArray, moved: FloatArray, others: IntArray, frame: tuple[FloatArray, FloatArray, float]
-) -> bool:
-    cell, heights, slack = frame
-    used = np.zeros(len(moved), dtype=bool)
-    reach = 2.0 * slack / heights  # the anchors themselves may differ by the tolerance
-    for place, number in zip(scaled, numbers, strict=True):
-        difference = moved - place
-        difference -= np.rint(difference)
-        near = (np.abs(difference) <= reach).all(axis=1) & (others == number) & ~used
-        candidates = np.flatnonzero(near)
-        if not len(candidates):
-            return False
-        distances = np.linalg.norm(difference[candidates] @ cell, axis=1)
-        if distances.min() > 2.0 * slack:
-            return False
-        used[candidates[distances.argmin()]] = True
-    return True
+        seconds = choices[1][np.abs(choices[1] @ a - metric[0, 1]) <= slack[0, 1]]
+        thirds = choices[2][np.abs(choices[2] @ a - metric[0, 2]) <= slack[0, 2]]
+        for b in seconds:
+            for c in thirds[np.abs(thirds @ b - metric[1, 2]) <= slack[1, 2]]:
+                basis = np.array([a, b, c])
+                if np.abs(np.linalg.svd(np.linalg.solve(wanted, basis), compute_uv=False) - 1.0).max() <= strain:
+                    yield basis

@@ -1,4 +1,4 @@
-"""Equivalent structures: moved, rotated, mirrored and permuted ones are found, others are not."""
+"""Equivalent crystals: disguised and disturbed within the tolerance they are the same, beyond it they are not."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from ase import Atoms
 from ase.build import bulk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
-from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.generate.equivalence import SeenStructures, equivalent, invariants
+from aiida_mlip_autopipe.science.generate.equivalence import equivalent
+from aiida_mlip_autopipe.science.generate.lattice import lattice_of
+from tests.science.generate.crystals import DISPLACEMENTS, disguised, disturbed, random_crystal, strained
 
 TOLERANCE = 0.002
+SEEDS = st.integers(0, 100_000)
+TOLERANCES = st.sampled_from([1e-4, 0.002, 0.01, 0.05])
+KINDS = st.sampled_from(sorted(DISPLACEMENTS))
+JUST = 0.999
+"""Displacement and strain just within the tolerance, in units of it."""
+
+many = settings(max_examples=100, deadline=None)
 
 
 def alloy(seed: int, rattle: float = 0.05) -> Atoms:
@@ -24,43 +31,94 @@ def alloy(seed: int, rattle: float = 0.05) -> Atoms:
     return atoms
 
 
-def moved(atoms: Atoms, seed: int) -> Atoms:
-    """Return the crystal permuted, shifted, rotated or mirrored, and in another cell."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(atoms))
-    turn = Rotation.random(random_state=seed).as_matrix() * rng.choice([-1.0, 1.0])
-    cell = np.array([[1, 0, 0], [1, 1, 0], [0, -1, 1]]) @ atoms.cell.array
-    positions = atoms.positions[order] + rng.normal(size=3) + rng.integers(-2, 3, size=(len(atoms), 3)) @ atoms.cell.array
-    return Atoms(numbers=atoms.numbers[order], positions=positions @ turn, cell=cell @ turn, pbc=True)
+@many
+@given(seed=SEEDS, kind=KINDS, tolerance=TOLERANCES)
+def test_displacements_within_the_tolerance(seed: int, kind: str, tolerance: float) -> None:
+    atoms = random_crystal(seed)
+    other = disguised(disturbed(atoms, kind, tolerance, seed), seed + 1)
+    assert equivalent(atoms, other, tolerance)
+    assert equivalent(other, atoms, tolerance)
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000))
-def test_a_moved_crystal_is_the_same(seed: int) -> None:
-    atoms = alloy(seed)
-    other = moved(atoms, seed + 1)
-    np.testing.assert_allclose(invariants(other), invariants(atoms), atol=1e-9)
-    assert equivalent(atoms, other, TOLERANCE)
-    seen = SeenStructures(TOLERANCE)
-    assert seen.find_or_add(atoms, 'first') is None
-    assert seen.find_or_add(other, 'second') == 'first'
+@many
+@given(seed=SEEDS, kind=KINDS, tolerance=TOLERANCES)
+def test_with_a_strain_within_the_tolerance(seed: int, kind: str, tolerance: float) -> None:
+    atoms = random_crystal(seed)
+    moved = disturbed(atoms, kind, JUST * tolerance, seed)
+    longest = lattice_of(atoms.cell.array).longest
+    other = disguised(strained(moved, 0.95 * tolerance / longest, seed), seed + 1)
+    assert equivalent(atoms, other, tolerance)
+    far = disguised(strained(moved, 1.1 * tolerance / longest, seed), seed + 1)
+    assert not equivalent(atoms, far, tolerance)
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000))
-def test_another_rattle_is_another_structure(seed: int) -> None:
-    seen = SeenStructures(TOLERANCE)
-    assert seen.find_or_add(alloy(seed), 'first') is None
-    assert seen.find_or_add(alloy(seed + 1), 'second') is None
-
-
-def test_displacements_within_the_tolerance_do_not_count() -> None:
-    atoms = alloy(0)
+@many
+@given(seed=SEEDS, tolerance=TOLERANCES)
+def test_one_atom_moved_beyond_the_tolerance(seed: int, tolerance: float) -> None:
+    """The others share the shift: one that is moved by more than 2 t cannot be laid on its place."""
+    atoms = random_crystal(seed)
     near, far = atoms.copy(), atoms.copy()
-    near.positions[0, 0] += 0.5 * TOLERANCE
-    far.positions[0, 0] += 10 * TOLERANCE
-    assert equivalent(atoms, near, TOLERANCE)
-    assert not equivalent(atoms, far, TOLERANCE)
+    direction = np.random.default_rng(seed).normal(size=3)
+    near.positions[0] += 2.0 * JUST * tolerance * direction / np.linalg.norm(direction)
+    far.positions[0] += 3.0 * tolerance * direction / np.linalg.norm(direction)
+    assert equivalent(atoms, disguised(near, seed), tolerance)
+    assert not equivalent(atoms, disguised(far, seed), tolerance)
+
+
+@many
+@given(seed=SEEDS, tolerance=TOLERANCES)
+def test_swapped_elements(seed: int, tolerance: float) -> None:
+    atoms = random_crystal(seed)
+    first, second = (int(np.flatnonzero(atoms.numbers == number)[0]) for number in (12, 13))
+    other = atoms.copy()
+    other.numbers[[first, second]] = other.numbers[[second, first]]
+    if len(atoms) > 3:  # three atoms of two elements may be an image of each other
+        assert not equivalent(atoms, other, tolerance)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=SEEDS)
+def test_another_rattle_is_another_structure(seed: int) -> None:
+    assert not equivalent(alloy(seed), alloy(seed + 1), 0.01)
+
+
+def helix(hand: float) -> Atoms:
+    """Return a threefold screw of atoms with one of another element on its axis: left- or right-handed."""
+    turns = hand * 2.0 * np.pi * np.arange(3) / 3.0
+    places = np.stack([1.1 * np.cos(turns), 1.1 * np.sin(turns), 2.0 * np.arange(3)], axis=1)
+    return Atoms('Se3Te', positions=[*places, [0.3, 0.9, 3.1]], cell=[7.0, 7.5, 6.0], pbc=True)
+
+
+def test_both_hands_are_the_same() -> None:
+    """A mirror leaves energies and the lengths of forces alone, so a mirror image is a repeat."""
+    mirrored = helix(1.0)
+    mirrored.positions[:, 1] *= -1.0
+    assert equivalent(helix(1.0), disguised(mirrored, 0), TOLERANCE)
+    assert not equivalent(helix(1.0), helix(-1.0), TOLERANCE)  # the Te atom is not mirrored with it
+
+
+SHAPES = [((4, 1, 1), (2, 2, 1)), ((2, 1, 4), (8, 1, 1)), ((2, 2, 2), (1, 2, 4)), ((3, 2, 1), (6, 1, 1))]
+
+
+@pytest.mark.parametrize('crystal', [bulk('Al'), bulk('W'), bulk('Mg'), bulk('NaCl', 'rocksalt', a=5.6), bulk('Si')], ids=str)
+@pytest.mark.parametrize(('one', 'other'), SHAPES)
+def test_cells_of_other_shapes(crystal: Atoms, one: tuple[int, int, int], other: tuple[int, int, int]) -> None:
+    first, second = crystal.repeat(one), disguised(crystal.repeat(other), 3)
+    assert equivalent(first, second, TOLERANCE)
+    assert equivalent(second, first, TOLERANCE)
+    shifted = disturbed(second, 'random', TOLERANCE, 1)
+    assert equivalent(first, shifted, TOLERANCE)
+    assert equivalent(shifted, first, TOLERANCE)
+    moved = second.copy()
+    moved.positions[0, 0] += 3.0 * TOLERANCE
+    assert not equivalent(first, moved, TOLERANCE)
+    assert not equivalent(moved, first, TOLERANCE)
+
+
+def test_cells_of_other_shapes_of_another_crystal() -> None:
+    fcc = bulk('Al', a=4.05).repeat((4, 1, 1))
+    bcc = bulk('Al', 'bcc', a=4.05 / 2 ** (1 / 3)).repeat((2, 2, 1))
+    assert not equivalent(fcc, bcc, 0.05)
 
 
 def test_same_pairs_but_other_order_is_found_out() -> None:
@@ -70,16 +128,21 @@ def test_same_pairs_but_other_order_is_found_out() -> None:
     assert not equivalent(first, second, TOLERANCE)
 
 
-def test_all_sites_of_one_impurity_are_alike() -> None:
-    seen = SeenStructures(TOLERANCE)
-    found = []
-    for site in range(8):
-        atoms = bulk('Al', a=4.05).repeat((2, 2, 2))
-        atoms.numbers[site] = 12
-        found.append(seen.find_or_add(atoms, str(site)))
-    assert found == [None] + ['0'] * 7
+def test_other_formula_and_other_periodicity() -> None:
+    atoms = alloy(0)
+    slab = atoms.copy()
+    slab.pbc = (True, True, False)
+    assert not equivalent(atoms, slab, TOLERANCE)
+    other = atoms.copy()
+    other.numbers[0] = 29
+    assert not equivalent(atoms, other, TOLERANCE)
 
 
-def test_negative_tolerance() -> None:
-    with pytest.raises(InputError, match='at least 0 Å, got -1'):
-        SeenStructures(-1.0)
+@pytest.mark.parametrize('cell', [[2.0, 20.0, 20.1], [2.2, 2.2, 30.0], [3.0, 9.0, 27.0]])
+def test_long_cells(cell: list[float]) -> None:
+    """Where the edges differ much, vectors as long as the longest are many multiples of the shortest."""
+    rng = np.random.default_rng(0)
+    places = np.array([[0.1, 0.2, 0.3], [0.4, 0.1, 0.75]]) + 0.02 * rng.random((2, 3))
+    atoms = Atoms('AlMg', scaled_positions=places, cell=cell, pbc=True)
+    for seed in range(5):
+        assert equivalent(atoms, disguised(disturbed(atoms, 'random', TOLERANCE, seed), seed), TOLERANCE)
