@@ -1,4 +1,4 @@
-"""What the commands generate, run and status do."""
+"""What the commands run and status do."""
 
 from __future__ import annotations
 
@@ -11,53 +11,16 @@ from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import submit
 from aiida.engine.daemon.client import get_daemon_client
 
+from aiida_mlip_autopipe.cli.generate import check_generation
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.cli.summary import round_entries, round_lines, state_lines
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.formats.extxyz import write_extxyz
-from aiida_mlip_autopipe.science.generate.checks import Tally
-from aiida_mlip_autopipe.science.generate.collect import collect
-from aiida_mlip_autopipe.science.generate.settings import structure_builder
-from aiida_mlip_autopipe.science.generate.sqs import SHUFFLE
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mlip_autopipe.workflows.checks import check_profile
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 
 POLL_SECONDS = 2.0
-
-
-def generate_here(path: Path, output: Path | None, *, dry_run: bool = False) -> None:
-    """Make the candidates of a configuration, print what became of those of each strategy, and write them where asked.
-
-    :param dry_run: shuffle the alloys in place of annealing them: the same numbers and sizes, but for repeats, in less time.
-    """
-    config = MLIPConfig.from_yaml(path)
-    settings = config.generate.model_dump()
-    if dry_run:
-        settings['sqs']['method'] = SHUFFLE
-    frames, tally = collect(structure_builder(config.system.model_dump(), settings), config.seed)
-    for line in tally_lines(tally):
-        click.echo(line)
-    click.echo(f'{"total":<16} {len(frames):>6}   from {len(set(frames.lineage.tolist()))} lineages')
-    if tally.stopped:
-        click.echo(f'stopped: {tally.stopped}', err=True)
-    if dry_run:
-        click.echo('dry run: alloys were shuffled, not annealed; nothing is written')
-    elif output is not None:
-        write_extxyz(output, frames)
-        click.echo(f'written to {output}')
-
-
-def tally_lines(tally: Tally) -> list[str]:
-    """Return the table of strategies: how many structures each made and kept, their sizes, and why the others went."""
-    lines = [f'{"strategy":<16} {"kept":>6} {"tried":>6}   atoms     rejected']
-    for name, step in tally.steps.items():
-        low, high = step.sizes
-        sizes = f'{low}' if low == high else f'{low}-{high}'
-        reasons = ', '.join(f'{count} {reason}' for reason, count in sorted(step.rejected.items()))
-        lines.append(f'{name:<16} {step.kept:>6} {step.tried:>6}   {sizes:<9} {reasons}'.rstrip())
-    return lines
 
 
 def submit_run(path: Path, *, one_shot: bool, wait: bool) -> orm.WorkChainNode:
@@ -68,6 +31,7 @@ def submit_run(path: Path, *, one_shot: bool, wait: bool) -> orm.WorkChainNode:
     config = MLIPConfig.from_yaml(path)
     load_profile()
     check_profile(config, explores=not one_shot)
+    check_generation(config)
     if not get_daemon_client().is_daemon_running:
         raise InputError('no AiiDA daemon is running, so nothing would happen: start it with `verdi daemon start 2`')
     chain = OneShotWorkChain if one_shot else ActiveLearningWorkChain

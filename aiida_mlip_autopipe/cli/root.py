@@ -26,6 +26,7 @@ def main() -> None:
 @fail_with_one_sentence
 def validate(config: Path, offline: bool) -> None:
     """Check CONFIG, and that this profile has the codes and pseudopotentials it names. Submits nothing."""
+    from aiida_mlip_autopipe.cli.generate import check_generation
     from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 
     checked = MLIPConfig.from_yaml(config)
@@ -34,6 +35,7 @@ def validate(config: Path, offline: bool) -> None:
         from aiida_mlip_autopipe.workflows.checks import check_profile, warnings_of
 
         check_profile(checked)
+    check_generation(checked, offline=offline)
     for warning in checked.explore.warnings if offline else warnings_of(checked):
         click.echo(f'warning: {warning}', err=True)
     click.echo(f'{config}: valid')
@@ -42,13 +44,14 @@ def validate(config: Path, offline: bool) -> None:
 @main.command()
 @CONFIG
 @click.option('--output', type=click.Path(dir_okay=False, path_type=Path), help='Write the structures to this extxyz file.')
-@click.option('--dry-run', is_flag=True, help='Shuffle the alloys in place of annealing them, and write nothing.')
+@click.option('--view', type=click.Path(dir_okay=False, path_type=Path), help='Write an HTML page with a picture of each kind.')
+@click.option('--dry-run', is_flag=True, help='Shuffle the alloys in place of annealing them, and write no structures.')
 @fail_with_one_sentence
-def generate(config: Path, output: Path | None, dry_run: bool) -> None:
+def generate(config: Path, output: Path | None, view: Path | None, dry_run: bool) -> None:
     """Make the candidate structures of CONFIG on this machine and count them. Submits nothing."""
-    from aiida_mlip_autopipe.cli.commands import generate_here
+    from aiida_mlip_autopipe.cli.generate import Wanted, generate_here
 
-    generate_here(config, output, dry_run=dry_run)
+    generate_here(config, Wanted(output, view, dry_run))
 
 
 @main.command('import')

@@ -1,8 +1,9 @@
-"""Structures, with labels where there are some, out of files of other programs: whatever ASE reads, and Pacemaker's data sets."""
+"""Structures, with labels where there are some, out of files: whatever ASE reads, Pacemaker's data sets, JSON of pymatgen."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 import sqlite3
 from pathlib import Path
@@ -18,6 +19,7 @@ from aiida_mlip_autopipe.common.errors import FormatError, InvalidFramesError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
+from aiida_mlip_autopipe.formats.materials_project import crystals_of
 
 PACEMAKER_SUFFIXES: Final = ('.pckl.gzip', '.pkl.gz', '.pckl.gz')
 EXTXYZ_SUFFIXES: Final = ('.extxyz', '.xyz')
@@ -64,7 +66,7 @@ def read_structures(path: Path) -> list[Atoms]:
     :raises FormatError: ASE cannot read it, or it has no structure.
     """
     try:
-        found = _read_pacemaker(path) if path.name.endswith(PACEMAKER_SUFFIXES) else read(path, index=':')
+        found = _read_pacemaker(path) if path.name.endswith(PACEMAKER_SUFFIXES) else _read_crystals(path) or read(path, index=':')
     except _READ_FAILURES as error:
         raise FormatError(f'{path}: ASE cannot read it ({type(error).__name__}: {error})') from error
     structures = list(found) if isinstance(found, list) else [found]
@@ -78,6 +80,13 @@ def _frames(path: Path) -> Frames:
         return Frames.from_atoms(read_structures(path))
     except InvalidFramesError as error:
         raise InvalidFramesError(f'{path}: {error}') from error
+
+
+def _read_crystals(path: Path) -> list[Atoms] | None:
+    """Return the crystals of a JSON file of the Materials Project, or None where it is another file."""
+    if path.suffix != '.json':
+        return None
+    return crystals_of(json.loads(path.read_text(encoding='utf-8')))
 
 
 def _read_pacemaker(path: Path) -> list[Atoms]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiida_mlip_autopipe.config.generate import GeneratorConfig
 from aiida_mlip_autopipe.config.system import TargetSystem
+from aiida_mlip_autopipe.formats.bases import located
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import checked
 from aiida_mlip_autopipe.science.generate.collect import collect, tally_report
@@ -18,7 +19,8 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the frames and return how many there are of each kind, and what each strategy's became."""
     system = checked(TargetSystem, settings['system'])
     config = checked(GeneratorConfig, settings['settings'])
-    frames, tally = collect(structure_builder(system.model_dump(), config.model_dump()), settings['seed'])
+    builder = structure_builder(system.model_dump(), located(config.model_dump(), folder))
+    frames, tally = collect(builder, settings['seed'])
     frames.save(folder / arrays_file('frames'))
     return {
         'n_frames': len(frames),

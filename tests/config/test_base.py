@@ -84,7 +84,7 @@ class TestUnknownKey:
 
     def test_nothing_near(self) -> None:
         (line,) = mistakes_in({'generate.vacancy.qqq': 1})
-        assert line == 'generate.vacancy.qqq: unknown key; allowed here: count, n_vacancies, of'
+        assert line == 'generate.vacancy.qqq: unknown key; allowed here: count, n_vacancies, concentration, of'
 
 
 class TestOneLine:

@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.science.generate.concentration import check_number, number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.strategy import Kind
 
@@ -23,6 +24,7 @@ class Antisites:
 
     :param count: number of structures for each base; none of a pure element.
     :param per_cell: atoms changed in each.
+    :param concentration: defects for each atom, in place of `per_cell`, see :func:`number_of_defects`.
     :raises InputError: a value is out of range.
     """
 
@@ -30,19 +32,22 @@ class Antisites:
 
     count: int
     per_cell: int = 1
+    concentration: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse counts below their bounds."""
-        if self.count < 0 or self.per_cell < 1:
-            raise InputError(f'antisite: count >= 0 and per_cell >= 1 are needed, got {self.count} and {self.per_cell}')
+        if self.count < 0:
+            raise InputError(f'antisite: count >= 0 is needed, got {self.count}')
+        check_number('antisite', self.per_cell, self.concentration)
 
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield structures with antisites."""
         kinds = np.unique(given.numbers)
         if len(kinds) < 2:
             return
+        changed = min(number_of_defects(len(given), self.per_cell, self.concentration), len(given))
         for _ in range(self.count):
-            sites = np.sort(rng.choice(len(given), size=min(self.per_cell, len(given)), replace=False))
+            sites = np.sort(rng.choice(len(given), size=changed, replace=False))
             numbers = given.numbers.copy()
             for site in sites:
                 numbers[site] = rng.choice(kinds[kinds != numbers[site]])

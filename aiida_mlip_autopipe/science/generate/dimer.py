@@ -17,6 +17,9 @@ from aiida_mlip_autopipe.science.generate.strategy import Kind, System
 
 CONFIG_TYPE = 'dimer'
 
+CLEARANCE = 6.0
+"""Å, at the least between a dimer and its image."""
+
 
 @dataclass(frozen=True)
 class Dimers:
@@ -24,7 +27,7 @@ class Dimers:
 
     :param count: distances for each pair, at least 2.
     :param distances: shortest and longest, dimensionless.
-    :param box: edge of the cube, Å; at least 6 Å longer than the longest dimer.
+    :param box: edge of the cube, Å; longer than the longest dimer by :data:`CLEARANCE`.
     :raises InputError: a value is out of range.
     """
 
@@ -47,12 +50,11 @@ class Dimers:
 
         :raises InputError: an element is unknown to the table of radii, or the box is too small.
         """
+        largest = 2.0 * max(covalent_radius(element) for element in given.elements)
+        if self.box < (needed := largest * self.distances[1] + CLEARANCE):
+            raise InputError(f'dimer: box must be at least {needed:.2f} Å for {", ".join(given.elements)}, got {self.box}')
         for pair in itertools.combinations_with_replacement(given.elements, 2):
             touching = covalent_radius(pair[0]) + covalent_radius(pair[1])
-            if self.box < touching * self.distances[1] + 6.0:
-                raise InputError(
-                    f'dimer: box must be at least {touching * self.distances[1] + 6.0:.2f} Å for {pair}, got {self.box}'
-                )
             for factor in np.linspace(*self.distances, self.count).tolist():
                 half = np.array([0.5 * factor * touching, 0.0, 0.0])
                 centre = np.full(3, self.box / 2)

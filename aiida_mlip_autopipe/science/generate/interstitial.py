@@ -12,9 +12,11 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.frames import FloatArray
+from aiida_mlip_autopipe.science.generate.concentration import check_number, number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.strategy import Kind
-from aiida_mlip_autopipe.science.generate.voronoi import interstitial_sites
+from aiida_mlip_autopipe.science.generate.voronoi import drawn_apart, every_interstitial_site, interstitial_sites
 
 CONFIG_TYPE = 'interstitial'
 
@@ -23,10 +25,13 @@ CONFIG_TYPE = 'interstitial'
 class Interstitials:
     """Structures with atoms at sites that are distinct by symmetry, each element of the parent, or those named, at each.
 
+    Several in one cell are drawn among all of its sites, no two of them nearer than `min_distance`.
+
     :param count: largest number of structures for each base; where there are more, they are drawn at random.
     :param elements: chemical symbols; none: those of the parent.
-    :param per_cell: atoms added in each; more than one are drawn at random.
-    :param min_distance: Å, smallest distance of a site to an atom.
+    :param per_cell: atoms added in each.
+    :param concentration: defects for each atom, in place of `per_cell`, see :func:`number_of_defects`.
+    :param min_distance: Å, smallest distance of a site to an atom, and of two filled sites.
     :raises InputError: a value is out of range.
     """
 
@@ -35,49 +40,59 @@ class Interstitials:
     count: int
     elements: tuple[str, ...] = ()
     per_cell: int = 1
+    concentration: float | None = None
     min_distance: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        if self.count < 0 or self.per_cell < 1 or not self.min_distance >= 0:
+        if self.count < 0 or not self.min_distance >= 0:
             raise InputError(
-                'interstitial: count >= 0, per_cell >= 1 and min_distance >= 0 Å are needed, '
-                f'got {self.count}, {self.per_cell} and {self.min_distance}'
+                f'interstitial: count >= 0 and min_distance >= 0 Å are needed, got {self.count} and {self.min_distance}'
             )
+        check_number('interstitial', self.per_cell, self.concentration)
         if unknown := [element for element in self.elements if element not in atomic_numbers]:
             raise InputError(f'interstitial: {unknown} are no symbols of elements')
 
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield structures with interstitials.
 
-        :raises InputError: the parent has fewer sites than `per_cell`.
+        :raises InputError: the parent has fewer sites than are to be filled.
         """
         if not self.count:
             return
-        sites = interstitial_sites(given, self.min_distance)
-        if len(sites) < self.per_cell:
-            raise InputError(
-                f'interstitial: {given.symbols} has {len(sites)} distinct sites at least {self.min_distance} Å from all atoms, '
-                f'per_cell asks for {self.per_cell}'
-            )
         numbers = [atomic_numbers[element] for element in self.elements] or np.unique(given.numbers).tolist()
-        for chosen, kinds in self._choices(len(sites), numbers, rng):
-            told = origin_text('interstitial', sites=np.round(sites[chosen], 6).tolist(), numbers=kinds)
+        wanted = number_of_defects(len(given), self.per_cell, self.concentration)
+        for sites, kinds in self._single(given, numbers, rng) if wanted == 1 else self._several(given, numbers, wanted, rng):
             yield fresh_atoms(
                 given,
                 CONFIG_TYPE,
-                told,
+                origin_text('interstitial', sites=np.round(sites, 6).tolist(), numbers=kinds),
                 numbers=np.concatenate([given.numbers, kinds]),
-                positions=np.concatenate([given.positions, sites[chosen]]),
+                positions=np.concatenate([given.positions, sites]),
             )
 
-    def _choices(self, n_sites: int, numbers: list[int], rng: np.random.Generator) -> Iterator[tuple[list[int], list[int]]]:
-        """Yield the sites to fill and what with."""
-        if self.per_cell > 1:
-            for _ in range(self.count):
-                chosen = np.sort(rng.choice(n_sites, size=self.per_cell, replace=False))
-                yield chosen.tolist(), rng.choice(numbers, size=self.per_cell).tolist()
-            return
-        every = list(itertools.product(range(n_sites), numbers))
+    def _single(self, atoms: Atoms, numbers: list[int], rng: np.random.Generator) -> Iterator[tuple[FloatArray, list[int]]]:
+        """Yield each distinct site with each element, or so many of them as are wanted."""
+        sites = interstitial_sites(atoms, self.min_distance)
+        every = list(itertools.product(range(len(sites)), numbers))
+        if not every:
+            raise self._full(atoms, 1)
         picked = sorted(rng.choice(len(every), size=self.count, replace=False)) if len(every) > self.count else range(len(every))
-        yield from (([every[index][0]], [every[index][1]]) for index in picked)
+        yield from ((sites[[every[index][0]]], [every[index][1]]) for index in picked)
+
+    def _several(
+        self, atoms: Atoms, numbers: list[int], wanted: int, rng: np.random.Generator
+    ) -> Iterator[tuple[FloatArray, list[int]]]:
+        """Yield random sites, random elements on them."""
+        sites = every_interstitial_site(atoms, self.min_distance)
+        for _ in range(self.count):
+            chosen = drawn_apart(atoms, sites, wanted, self.min_distance, rng)
+            if chosen is None:
+                raise self._full(atoms, wanted)
+            yield sites[chosen], rng.choice(numbers, size=wanted).tolist()
+
+    def _full(self, atoms: Atoms, wanted: int) -> InputError:
+        return InputError(
+            f'interstitial: {atoms.symbols} has no {wanted} site(s) at least {self.min_distance} Å from all atoms and from each '
+            'other; lower min_distance, per_cell or concentration'
+        )

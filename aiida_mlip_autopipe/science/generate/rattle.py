@@ -33,9 +33,9 @@ class Rattle:
     :param count: number of structures.
     :param stdev: standard deviation of each component of a displacement, Å.
     :param stdev_by_element: Å, in place of `stdev` for the elements that are named.
-    :param temperature: K; with it the standard deviation of each element is that of Debye's model, :func:`debye_stdev`, in
-        place of `stdev`.
-    :param debye_temperature: K.
+    :param temperature: K; with it the standard deviation of each element is that of a model, in place of `stdev`.
+    :param debye_temperature: K, of Debye's model, :func:`debye_stdev`.
+    :param einstein_temperature: K; with it the model is that of Einstein, :func:`einstein_stdev`.
     :param min_distance: Å; with it no two atoms come nearer, by drawing each displacement again that brings one so near.
     :raises InputError: a value is out of range.
     """
@@ -47,6 +47,7 @@ class Rattle:
     stdev_by_element: Mapping[str, float] = field(default_factory=dict)
     temperature: float | None = None
     debye_temperature: float = 300.0
+    einstein_temperature: float | None = None
     min_distance: float | None = None
 
     def __post_init__(self) -> None:
@@ -56,8 +57,10 @@ class Rattle:
         for stdev in (self.stdev, *self.stdev_by_element.values()):
             if not 0.0 <= stdev < np.inf:
                 raise InputError(f'rattle: stdev must be at least 0 Å, got {stdev}')
-        if self.temperature is not None and not (self.temperature >= 0 and self.debye_temperature > 0):
-            raise InputError(f'rattle: temperatures must be above 0 K, got {self.temperature} and {self.debye_temperature}')
+        if self.temperature is not None and not (self.temperature >= 0 and min(self._model.values()) > 0):
+            raise InputError(f'rattle: temperatures must be above 0 K, got {self.temperature} and {self._model}')
+        if self.temperature is None and self.einstein_temperature is not None:
+            raise InputError(f'rattle: einstein_temperature {self.einstein_temperature} K needs a temperature')
 
     def __call__(self, atoms: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield `count` rattled structures of the same cell.
@@ -86,14 +89,27 @@ class Rattle:
         for number in set(atoms.numbers.tolist()):
             plain = self.stdev
             if self.temperature is not None:
-                plain = debye_stdev(float(atomic_masses[number]), self.temperature, self.debye_temperature)
+                plain = self._thermal(float(atomic_masses[number]), self.temperature)
             by_number[number] = self.stdev_by_element.get(chemical_symbols[number], plain)
         return np.array([by_number[number] for number in atoms.numbers.tolist()])[:, None]
+
+    @property
+    def _model(self) -> dict[str, float]:
+        """The temperature of the model of vibrations, by its name, K."""
+        if self.einstein_temperature is not None:
+            return {'einstein_temperature': self.einstein_temperature}
+        return {'debye_temperature': self.debye_temperature}
+
+    def _thermal(self, mass: float, temperature: float) -> float:
+        """Return the standard deviation of an atom of a mass in u at a temperature in K, Å."""
+        if self.einstein_temperature is not None:
+            return einstein_stdev(mass, temperature, self.einstein_temperature)
+        return debye_stdev(mass, temperature, self.debye_temperature)
 
     def _origin(self) -> str:
         told: dict[str, Any] = {'stdev': self.stdev}
         if self.temperature is not None:
-            told = {'temperature': self.temperature, 'debye_temperature': self.debye_temperature}
+            told = {'temperature': self.temperature, **self._model}
         if self.stdev_by_element:
             told['stdev_by_element'] = dict(self.stdev_by_element)
         if self.min_distance is not None:
@@ -118,6 +134,20 @@ def debye_stdev(mass: float, temperature: float, debye_temperature: float) -> fl
         t = np.linspace(1e-6, min(1.0 / ratio, 50.0), 2001)
         integral = float(np.trapezoid(t / np.expm1(t), t)) * ratio**2
     return float(np.sqrt(scale * (integral + 0.25)) * METRE)
+
+
+def einstein_stdev(mass: float, temperature: float, einstein_temperature: float) -> float:
+    """Return the standard deviation of a coordinate of an independent quantum oscillator, Å.
+
+    σ² = ħ² / (2 m k θ) coth(θ / 2T); at T = 0 what is left is the zero-point motion, at high T it is ħ² T / (m k θ²).
+
+    :param mass: u.
+    :param temperature: K.
+    :param einstein_temperature: θ, K.
+    """
+    scale = _hbar**2 / (2.0 * mass * _amu * _k * einstein_temperature)
+    cotangent = 1.0 / np.tanh(einstein_temperature / (2.0 * temperature)) if temperature > 0 else 1.0
+    return float(np.sqrt(scale * cotangent) * METRE)
 
 
 def _kept_apart(

@@ -20,7 +20,10 @@ _STRAINED: Final = (BULK, 'strain', 'deform')
 
 PARENTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     'sqs': ((), ()),
+    'ordered': ((), ()),
     'files': ((), ()),
+    'cells': ((), ()),
+    'structures': ((), ()),
     'surface': ((), ()),
     'stacking_fault': ((), ()),
     'dimer': ((), ()),

@@ -41,6 +41,7 @@ class SQS:
     :param steps: Monte-Carlo steps of one run.
     :param cutoffs: Å, largest distance in a pair, a triplet, …; shortened where the cell is too small, see
         :func:`usable_cutoffs`.
+    :param random: shuffled occupations beside them, for each alloy and supercell: the random solution.
     :param method: `icet`, or `shuffle`: the random solution itself, without annealing.
     :raises InputError: a setting is out of range.
     """
@@ -51,13 +52,14 @@ class SQS:
     steps: int = 2000
     cutoffs: tuple[float, ...] = (5.0,)
     method: str = ICET
+    random: int = 0
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
-        if self.per_composition < 0 or self.steps < 1 or not self.cutoffs or min(self.cutoffs) <= 0:
+        if min(self.per_composition, self.random) < 0 or self.steps < 1 or not self.cutoffs or min(self.cutoffs) <= 0:
             raise InputError(
-                'sqs: per_composition >= 0, steps >= 1 and cutoffs > 0 Å are needed, '
-                f'got {self.per_composition}, {self.steps} and {list(self.cutoffs)}'
+                'sqs: per_composition, random >= 0, steps >= 1 and cutoffs > 0 Å are needed, '
+                f'got {self.per_composition}, {self.random}, {self.steps} and {list(self.cutoffs)}'
             )
         if self.method not in METHODS:
             raise InputError(f'sqs: method {self.method!r} is unknown; allowed are {", ".join(METHODS)}')
@@ -71,30 +73,39 @@ class SQS:
         """
         counts = slot_counts(slot)
         if all(len(part) == 1 for part in counts):
-            if self.per_composition:
+            if self.per_composition or self.random:
                 yield fresh_atoms(slot.lattice, CONFIG_TYPE, _origin(counts), numbers=shuffled(slot, counts, rng))
             return
-        seeds = rng.integers(_MAX_SEED, size=self.per_composition).tolist()
+        seeds = rng.integers(_MAX_SEED, size=self.per_composition + self.random).tolist()
         missing = _import_failure() if self.method == ICET else ''
-        yield from self._shuffled(slot, seeds, missing) if missing or self.method == SHUFFLE else self._annealed(slot, seeds)
+        if missing or self.method == SHUFFLE:
+            yield from self._shuffled(slot, seeds, {'because': missing} if missing else {})
+        else:
+            yield from self._measured(slot, seeds)
 
-    def _shuffled(self, slot: Slot, seeds: Sequence[int], missing: str) -> Iterator[Atoms]:
-        counts, why = slot_counts(slot), {'because': missing} if missing else {}
+    def _shuffled(self, slot: Slot, seeds: Sequence[int], why: Mapping[str, str]) -> Iterator[Atoms]:
+        counts = slot_counts(slot)
         for seed in seeds:
             numbers = shuffled(slot, counts, np.random.default_rng(seed))
             yield fresh_atoms(slot.lattice, CONFIG_TYPE, _origin(counts, method=SHUFFLE, seed=seed, **why), numbers=numbers)
 
-    def _annealed(self, slot: Slot, seeds: Sequence[int]) -> Iterator[Atoms]:
+    def _measured(self, slot: Slot, seeds: Sequence[int]) -> Iterator[Atoms]:
+        """Yield annealed and shuffled occupations that tell their distance from the random alloy."""
         counts = slot_counts(slot)
         shortened = usable_cutoffs(slot.lattice, self.cutoffs)
         space = _cluster_space(slot, shortened, counts)
         targets = _targets(space, counts)
-        for seed in seeds:
-            found = _anneal(space, slot, targets, self.steps, seed)
-            cutoffs = [round(c, 4) for c in shortened]
-            distance = round(cluster_vector_distance(space, found, targets), 6)
-            origin = _origin(counts, method=ICET, cutoffs=cutoffs, steps=self.steps, seed=seed, distance=distance)
-            yield fresh_atoms(slot.lattice, CONFIG_TYPE, origin, numbers=np.asarray(found.numbers))
+        for index, seed in enumerate(seeds):
+            annealed = index < self.per_composition
+            how: dict[str, Any] = {'method': ICET, 'steps': self.steps} if annealed else {'method': SHUFFLE}
+            if annealed:
+                numbers = np.asarray(_anneal(space, slot, targets, self.steps, seed).numbers)
+            else:
+                numbers = shuffled(slot, counts, np.random.default_rng(seed))
+            made = fresh_atoms(slot.lattice, CONFIG_TYPE, '', numbers=numbers)
+            how['distance'] = round(cluster_vector_distance(space, made, targets), 6)
+            origin = _origin(counts, cutoffs=[round(c, 4) for c in shortened], seed=seed, **how)
+            yield fresh_atoms(made, CONFIG_TYPE, origin)
 
 
 def slot_counts(slot: Slot) -> list[dict[str, int]]:

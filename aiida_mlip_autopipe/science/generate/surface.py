@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -35,6 +35,7 @@ class Surfaces:
 
     :param millers: Miller indices.
     :param layers: thickness in units of the period along the normal that ASE builds with.
+    :param thickness: Å; with it as many layers as are at least as thick, in place of `layers`.
     :param repeat: repeats in the plane.
     :param vacuum: Å between the slab and its image.
     :param per_alloy: slabs of each Miller index and alloy, differently shuffled.
@@ -52,12 +53,15 @@ class Surfaces:
     per_alloy: int = 1
     adatoms: int = 0
     steps: int = 0
+    thickness: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no slab."""
         for miller in self.millers:
             if len(miller) != 3 or not any(miller):
                 raise InputError(f'surface: Miller indices are three whole numbers, not all 0, got {tuple(miller)}')
+        if self.thickness is not None and not 0 < self.thickness < np.inf:
+            raise InputError(f'surface: thickness must be above 0 Å, got {self.thickness}')
         if self.layers < 1 or min(self.repeat) < 1 or not self.vacuum > 0 or min(self.per_alloy, self.adatoms, self.steps) < 0:
             raise InputError(
                 f'surface: layers, repeat >= 1, vacuum > 0 Å and counts >= 0 are needed, got {self.layers}, {self.repeat}, '
@@ -69,29 +73,36 @@ class Surfaces:
         for occupation in given.alloys:
             cell = conventional_cell(given.prototype, occupation, given.lattice_parameters)
             for miller in self.millers:
-                slot = self._slab(cell, miller)
+                layers = self._layers(cell.lattice, miller)
+                slot = self._slab(cell, miller, layers)
                 for kind, count in (('flat', self.per_alloy), ('adatom', self.adatoms), ('step', self.steps)):
                     for _ in range(count):
-                        yield self._decorated(slot, miller, kind, rng)
+                        yield self._decorated(slot, kind, {'miller': list(miller), 'layers': layers}, rng)
 
-    def _slab(self, cell: Slot, miller: Miller) -> Slot:
+    def _slab(self, cell: Slot, miller: Miller, layers: int) -> Slot:
         """Return the bare slab, its sites labelled by sublattice."""
         marked = cell.lattice.copy()
         marked.set_array(SUBLATTICE, cell.sublattices)
-        slab = surface(marked, miller, self.layers, vacuum=self.vacuum / 2, periodic=True).repeat((*self.repeat, 1))
+        slab = surface(marked, miller, layers, vacuum=self.vacuum / 2, periodic=True).repeat((*self.repeat, 1))
         labels = slab.get_array(SUBLATTICE)
         occupation = tuple(
             nearest_composition(part, max(int((labels == index).sum()), 1)) for index, part in enumerate(cell.occupation)
         )
         return Slot(slab, labels, occupation)
 
-    def _decorated(self, slot: Slot, miller: Miller, kind: str, rng: np.random.Generator) -> Atoms:
+    def _layers(self, cell: Atoms, miller: Miller) -> int:
+        if self.thickness is None:
+            return self.layers
+        period = surface(cell, miller, 1, periodic=True)
+        height = period.get_volume() / np.linalg.norm(np.cross(period.cell.array[0], period.cell.array[1]))
+        return max(1, int(np.ceil(self.thickness / height - 1e-6)))
+
+    def _decorated(self, slot: Slot, kind: str, told: dict[str, Any], rng: np.random.Generator) -> Atoms:
         numbers = _numbers(slot.sublattices, slot.occupation, slot, rng)
         atoms = fresh_atoms(slot.lattice, CONFIG_TYPE, '', numbers=numbers)
         changes = {'flat': _unchanged, 'adatom': _with_adatom, 'step': _with_step}
         columns = changes[kind](atoms, rng)
-        told = origin_text('surface', miller=list(miller), layers=self.layers, vacuum=self.vacuum, top=kind)
-        return fresh_atoms(atoms, CONFIG_TYPE, told, **columns)
+        return fresh_atoms(atoms, CONFIG_TYPE, origin_text('surface', **told, vacuum=self.vacuum, top=kind), **columns)
 
 
 def _numbers(labels: IntArray, occupation: Occupation, slot: Slot, rng: np.random.Generator) -> IntArray:

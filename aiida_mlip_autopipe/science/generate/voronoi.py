@@ -7,10 +7,11 @@ import itertools
 import numpy as np
 import spglib
 from ase import Atoms
+from ase.geometry import find_mic
 from scipy.spatial import Voronoi, cKDTree
 
 from aiida_mlip_autopipe.common.errors import EngineError
-from aiida_mlip_autopipe.common.frames import FloatArray
+from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 
 MERGE = 0.05
 """Å, vertices nearer than this are one site; a symmetric crystal has several on each other but for rounding."""
@@ -29,20 +30,61 @@ NEAREST = 1.02
 def interstitial_sites(atoms: Atoms, min_distance: float) -> FloatArray:
     """Return the empty sites of a periodic crystal that are distinct by symmetry, widest first, Å, shape (n_sites, 3).
 
+    :param min_distance: Å, smallest distance of a site to an atom.
+    :raises EngineError: spglib finds no symmetry.
+    """
+    return np.asarray(_distinct(atoms, _empty_sites(atoms, min_distance)) @ atoms.cell.array)
+
+
+def every_interstitial_site(atoms: Atoms, min_distance: float) -> FloatArray:
+    """Return all empty sites of the cell of a periodic crystal, widest first, Å, shape (n_sites, 3).
+
+    :param min_distance: Å, smallest distance of a site to an atom.
+    """
+    scaled = _empty_sites(atoms, min_distance)
+    kept: list[FloatArray] = []
+    for site in scaled:
+        if not kept or _lengths(np.array(kept) - site, atoms.cell.array).min() > MERGE:
+            kept.append(site)
+    return np.array(kept).reshape(-1, 3) @ atoms.cell.array
+
+
+def drawn_apart(atoms: Atoms, sites: FloatArray, wanted: int, distance: float, rng: np.random.Generator) -> IntArray | None:
+    """Return the indices of sites drawn at random, no two nearer than a distance, or None where so many do not fit.
+
+    They are taken in random order as they fit, so that a lattice of sites that could be filled more densely may be refused.
+
+    :param sites: Å, in the cell of `atoms`, shape (n_sites, 3).
+    :param distance: Å, between images of two sites too.
+    """
+    chosen: list[int] = []
+    for index in rng.permutation(len(sites)).tolist():
+        if not chosen or find_mic(sites[chosen] - sites[index], atoms.cell)[1].min() >= distance:
+            chosen.append(index)
+        if len(chosen) == wanted:
+            return np.array(chosen)
+    return None
+
+
+def _lengths(differences: FloatArray, cell: FloatArray) -> FloatArray:
+    """Return the lengths of scaled differences, the nearest image along each lattice vector, Å: right where they are near 0."""
+    return np.asarray(np.linalg.norm((differences - np.rint(differences)) @ cell, axis=-1))
+
+
+def _empty_sites(atoms: Atoms, min_distance: float) -> FloatArray:
+    """Return the scaled empty sites of the cell, some of them several times, widest first, shape (n, 3).
+
     They are the vertices of the Voronoi cells, as far as can be from the atoms around them, and the middles of those faces
     that do not lie between nearest neighbours: the octahedral site of bcc is such a middle. In fcc and hcp the octahedral
     and the tetrahedral site remain, in bcc the tetrahedral and the octahedral one.
 
-    :param min_distance: Å, smallest distance of a site to an atom.
-    :raises EngineError: spglib finds no symmetry.
     """
     points = _image_points(atoms)
     sites = _candidates(atoms, points)
     gaps = np.asarray(cKDTree(points).query(sites)[0])
     wide = gaps >= min_distance
     order = np.argsort(-np.round(gaps[wide], 3), kind='stable')
-    scaled = np.linalg.solve(atoms.cell.array.T, sites[wide][order].T).T % 1.0
-    return np.asarray(_distinct(atoms, scaled) @ atoms.cell.array)
+    return np.asarray(np.linalg.solve(atoms.cell.array.T, sites[wide][order].T).T % 1.0)
 
 
 def _image_points(atoms: Atoms) -> FloatArray:
@@ -77,7 +119,5 @@ def _distinct(atoms: Atoms, scaled: FloatArray) -> FloatArray:
         kept.append(site)
         images = symmetry['rotations'] @ site + symmetry['translations']
         for image in np.unique(np.round(images % 1.0, 5), axis=0):
-            difference = scaled - image
-            difference -= np.rint(difference)
-            taken |= np.linalg.norm(difference @ atoms.cell.array, axis=1) < MERGE
+            taken |= _lengths(scaled - image, atoms.cell.array) < MERGE
     return np.array(kept).reshape(-1, 3)

@@ -72,7 +72,8 @@ def test_dumped_models_are_what_it_takes() -> None:
 
 def every_section() -> dict[str, Any]:
     """Return all sections of the configuration with their defaults."""
-    needed = {'files': {'paths': ['a.cif']}}
+    crystal = {'symbols': ['Cu'], 'cell': (2 * np.eye(3)).tolist(), 'scaled_positions': [[0, 0, 0]]}
+    needed: dict[str, Any] = {'files': {'paths': ['a.cif']}, 'structures': {'nodes': [1]}, 'cells': {'cells': [crystal]}}
     return {name: needed.get(name, {}) for name in PARENTS}
 
 
