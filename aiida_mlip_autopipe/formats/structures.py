@@ -20,6 +20,7 @@ from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
 from aiida_mlip_autopipe.formats.materials_project import crystals_of
+from aiida_mlip_autopipe.formats.vasp import unconverged_steps
 
 PACEMAKER_SUFFIXES: Final = ('.pckl.gzip', '.pkl.gz', '.pckl.gz')
 EXTXYZ_SUFFIXES: Final = ('.extxyz', '.xyz')
@@ -42,7 +43,8 @@ def import_frames(path: Path, level_of_theory: dict[str, Any] | None = None) -> 
     :param path: extxyz, ase.db, VASP's OUTCAR or vasprun.xml, output of pw.x, Pacemaker's `pckl.gzip`, CIF, POSCAR, …
     :param level_of_theory: what made the labels, as one would compare it: code, functional, pseudopotentials, cutoffs. Its
         fingerprint is written to each labelled frame that has none.
-    :raises FormatError: the file cannot be read, has no structure, or has labels of which the level of theory is not known.
+    :raises FormatError: the file cannot be read, has no structure, has labels of which the level of theory is not known, or
+        VASP did not converge.
     :raises InvalidFramesError: a number is not finite.
     """
     frames = read_extxyz(path) if path.name.endswith(EXTXYZ_SUFFIXES) else _frames(path)
@@ -76,10 +78,25 @@ def read_structures(path: Path) -> list[Atoms]:
 
 
 def _frames(path: Path) -> Frames:
+    structures = read_structures(path)
+    if bad := unconverged_steps(path):
+        raise FormatError(f'{path}: {bad} ionic step(s) of VASP did not converge electronically; what they tell is no label')
+    for atoms in structures:
+        _take_free_energy(atoms)
     try:
-        return Frames.from_atoms(read_structures(path))
+        return Frames.from_atoms(structures)
     except InvalidFramesError as error:
         raise InvalidFramesError(f'{path}: {error}') from error
+
+
+def _take_free_energy(atoms: Atoms) -> None:
+    """Make the free energy the energy where a program told both: forces and stress are its derivatives.
+
+    VASP's `energy(sigma->0)`, which ASE calls the energy, is another one; pw.x tells the free energy alone.
+    """
+    results = getattr(atoms.calc, 'results', {})
+    if results.get('free_energy') is not None:
+        results['energy'] = float(results['free_energy'])
 
 
 def _read_crystals(path: Path) -> list[Atoms] | None:

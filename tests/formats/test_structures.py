@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import ase.test
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,3 +88,45 @@ def test_rubbish_is_told(tmp_path: Path, name: str) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match='ASE cannot read it'):
         read_structures(tmp_path / 'none.cif')
+
+
+VASP = Path(ase.test.__file__).parent / 'testdata' / 'vasp'
+FIXTURES = Path(__file__).parents[1] / 'fixtures'
+
+
+class TestRealOutputs:
+    """What the programs themselves wrote."""
+
+    @pytest.mark.parametrize(
+        ('path', 'formula', 'energy'),
+        [
+            (VASP / 'OUTCAR_example_1', 'Ni18', -68.22868532),  # free  energy   TOTEN
+            (VASP / 'vasprun_pstress.xml', 'C2', None),
+            (FIXTURES / 'pw' / 'good' / 'aiida.out', 'Al2', -114.99593598),  # -8.45204434 Ry, F
+        ],
+        ids=['OUTCAR', 'vasprun', 'pw'],
+    )
+    def test_energy_forces_and_stress(self, path: Path, formula: str, energy: float | None) -> None:
+        frames = import_frames(path, THEORY)
+        (atoms,) = frames
+        assert atoms.get_chemical_formula() == formula
+        assert (frames.labelled.tolist(), frames.has_stress.tolist()) == ([True], [True])
+        if energy is not None:
+            assert frames.energy[0] == pytest.approx(energy, abs=1e-6)
+        assert np.abs(frames.forces.sum(axis=0)).max() < 0.05  # no net force
+
+    def test_the_energy_of_vasp_is_that_of_which_the_forces_are_derivatives(self) -> None:
+        text = (VASP / 'vasprun_dfpt.xml').read_text(encoding='utf-8')
+        *_, told = re.findall(r'name="e_fr_energy">\s*(-?[\d.]+)', text)
+        assert import_frames(VASP / 'vasprun_dfpt.xml', THEORY).energy[0] == pytest.approx(float(told))
+
+    def test_a_data_set_of_pacemaker(self) -> None:
+        frames = import_frames(FIXTURES / 'pacemaker' / 'data' / 'alcu_emt.pckl.gzip', THEORY)
+        assert (len(frames), frames.labelled.all(), frames.elements) == (60, True, ['Al', 'Cu'])
+        table = pd.read_pickle(FIXTURES / 'pacemaker' / 'data' / 'alcu_emt.pckl.gzip', compression='gzip')
+        np.testing.assert_allclose(frames.energy, table['energy'])
+        np.testing.assert_allclose(frames.forces, np.concatenate(table['forces'].to_list()))
+
+    def test_a_run_that_crashed_has_no_labels(self) -> None:
+        with pytest.raises(FormatError, match=r'ASE cannot read it|has no structure'):
+            import_frames(FIXTURES / 'pw' / 'crashed' / 'aiida.out', THEORY)
