@@ -53,7 +53,7 @@ def uid_of(atoms: Atoms) -> str:
     periodic = np.asarray(atoms.pbc, dtype=bool)
     cell = np.rint(atoms.cell.array * scale).astype(np.int64)
     # Whole numbers: in floating point 1.3 % 1.0 is not 0.3, and the hash would change with the lattice vector.
-    places = np.rint(atoms.cell.scaled_positions(atoms.positions) * scale).astype(np.int64)
+    places = np.rint(_scaled_positions(atoms) * scale).astype(np.int64)
     numbers = atoms.numbers.astype(np.int64)
     if periodic.all():
         places %= scale
@@ -63,6 +63,13 @@ def uid_of(atoms: Atoms) -> str:
         order = np.lexsort((places[:, 2], places[:, 1], places[:, 0], numbers))
     parts = (numbers[order], places[order], cell, periodic)
     return hashlib.sha256(b''.join(part.tobytes() for part in parts)).hexdigest()[:UID_LENGTH]
+
+
+def _scaled_positions(atoms: Atoms) -> FloatArray:
+    """Return what ASE does, which first completes the vectors of a cell even where none is zero."""
+    if not atoms.cell.array.any(axis=1).all():
+        return np.asarray(atoms.cell.scaled_positions(atoms.positions))
+    return np.linalg.solve(atoms.cell.array.T, atoms.positions.T).T
 
 
 @lru_cache(maxsize=1024)

@@ -50,13 +50,15 @@ class Family:
         return self._streams[name]
 
     def add(self, name: str, verdict: Verdict) -> None:
-        """Take a structure among the possible parents, unless it is insane or there are many of its step."""
-        if verdict.atoms is None:
+        """Take a structure among the possible parents, unless it is insane or there are many of its step.
+
+        A copy is taken, for the consumer of the stream may change what it gets.
+        """
+        if verdict.atoms is None or len(self._pools.get(name, ())) >= MAX_PARENTS:
             return
+        kept = verdict.atoms.copy()
         for pool in {name, self._group if not self._pools else ''} - {''}:
-            members = self._pools.setdefault(pool, [])
-            if len(members) < MAX_PARENTS:
-                members.append(verdict.atoms)
+            self._pools.setdefault(pool, []).append(kept)
 
     def parents(self, step: Step) -> list[Atoms]:
         """Return the structures that a step may start from."""
@@ -91,8 +93,7 @@ class StructureBuilder:
         :raises EngineError: while the stream is read: an external program failed.
         """
         gate = Gate(self.checks, Tally() if tally is None else tally)
-        stream = self._stream(rng.spawn(1)[0], gate)
-        return (atoms.copy() for atoms in stream)  # the stream goes on reading its own, so a consumer may change what it gets
+        return self._stream(rng.spawn(1)[0], gate)
 
     def _stream(self, rng: np.random.Generator, gate: Gate) -> Iterator[Atoms]:
         if self.budget is not None:
@@ -109,9 +110,9 @@ class StructureBuilder:
         yield from itertools.islice(fixed, budget.n_structures)
         if next(fixed, None) is not None:
             raise InputError(f'budget.n_structures: got {budget.n_structures}; bases and fixed sets alone are more')
-        steps = {step.name: step for step in self._derived if step.strategy.KIND is Kind.DRAWN}
+        steps = {step.name: step for step in self._derived if step.strategy.KIND is Kind.DRAWN and families}
         weights = {name: budget.weights.get(name, _count(step)) for name, step in steps.items()}
-        draws = {name: partial(_draw, itertools.cycle(families), step, gate) for name, step in steps.items()} if families else {}
+        draws = {name: partial(_draw, itertools.cycle(families), step, _drawing(step), gate) for name, step in steps.items()}
         missing = budget.n_structures - gate.tally.kept
         yield from fill(missing, draws, weights)
         if gate.tally.kept < budget.n_structures:
@@ -176,12 +177,13 @@ def _made(step: Step, parents: Sequence[Atoms], rng: np.random.Generator) -> Ite
         for parent in parents:
             yield from ((child, parent) for child in step.strategy(parent, rng))
         return
-    for _ in range(_count(step)):
+    strategy = _drawing(step)
+    for _ in range(strategy.count):
         parent = parents[int(rng.integers(len(parents)))]
-        yield _drawing(step).one(parent, rng), parent
+        yield strategy.one(parent, rng), parent
 
 
-def _draw(families: Iterator[Family], step: Step, gate: Gate) -> Atoms | None:
+def _draw(families: Iterator[Family], step: Step, strategy: Drawing, gate: Gate) -> Atoms | None:
     """Return a new structure of the next family, or None where it did not pass or the family has no parents."""
     family = next(families)
     parents = family.parents(step)
@@ -189,7 +191,7 @@ def _draw(families: Iterator[Family], step: Step, gate: Gate) -> Atoms | None:
         return None
     rng = family.stream(step.name)
     parent = parents[int(rng.integers(len(parents)))]
-    verdict = gate.admit(_drawing(step).one(parent, rng), step.name, parent, has_vacuum=step.has_vacuum)
+    verdict = gate.admit(strategy.one(parent, rng), step.name, parent, has_vacuum=step.has_vacuum)
     family.add(step.name, verdict)
     return None if verdict.reason else verdict.atoms
 

@@ -12,7 +12,7 @@ from aiida_mlip_autopipe.common.frames import IntArray
 _GROWTH = 1.25
 """Factor by which a full column grows: at most a fifth of it is unused."""
 
-_RECENT = 1024
+_RECENT = 256
 """Rows of an index that are looked through one by one before they are sorted in."""
 
 
@@ -69,7 +69,7 @@ class Index:
     def within(self, low: Any, high: Any) -> IntArray:
         """Return the rows with low <= number <= high."""
         recent = self._recent.rows
-        late = np.flatnonzero((recent >= low) & (recent <= high)) + len(self._rows)
+        late = ((recent >= low) & (recent <= high)).nonzero()[0] + len(self._rows)
         if not len(self._rows):
             return late
         start, end = self._numbers.searchsorted(low), self._numbers.searchsorted(high, side='right')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -29,24 +30,28 @@ TAG: Final = 0.5
 QUANTUM: Final = 2e-4
 """Å, step to which fingerprints are rounded."""
 
-COLUMNS: Final = (0, 1, 2, 5, 8, 11)
-"""Neighbours of which the fingerprint tells."""
+COLUMNS: Final = (0, 2, 5, 11)
+"""Neighbours whose smallest, largest and some more distances the fingerprint tells."""
 
 N_RANKS: Final = 8
-"""Atoms of which the fingerprint tells."""
+"""Atoms of which it tells them."""
 
 _APART: Final = 16.0
 """Å, more than any range: keeps the elements apart when all atoms are sorted at once."""
+
+LARGEST: Final = int(np.iinfo(np.int16).max)
+"""Quanta, the most that a fingerprint can hold."""
 
 Fingerprint = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, eq=False)
 class _Kinds:
-    """What follows from the atomic numbers alone: tags Å, offsets Å, both of each atom; ranks and the offsets of those."""
+    """What follows from the atomic numbers alone: tags Å, offsets Å and weights of each atom; ranks and the offsets of those."""
 
     tags: FloatArray
     offsets: FloatArray
+    weights: FloatArray
     ranks: IntArray
     rank_offsets: FloatArray
 
@@ -88,10 +93,11 @@ def change(tolerance: float, longest: float, reach: float) -> float:
 
 
 def fingerprint(seen: FloatArray, numbers: IntArray) -> Fingerprint:
-    """Return some of the environments of a structure, those of all atoms of an element sorted, in quanta.
+    """Return numbers for a whole structure, in quanta: some of the environments, those of each element sorted, and their means.
 
-    The n-th smallest of a set of numbers changes by no more than the number that changes most, so that equivalent structures
-    differ by no more than :func:`window` in each.
+    The n-th smallest of a set of numbers changes by no more than the number that changes most, and so does a mean with weights
+    that add up to 1 at most: equivalent structures differ by no more than :func:`window` in each. Sorted ones tell displaced
+    crystals apart; the means count neighbours by element, which alloys on one perfect lattice differ in.
 
     :param seen: what :func:`environments` returns.
     """
@@ -99,22 +105,24 @@ def fingerprint(seen: FloatArray, numbers: IntArray) -> Fingerprint:
     columns = seen.T.take(COLUMNS, axis=0) + kinds.offsets
     columns.sort(axis=1)
     chosen = columns.take(kinds.ranks, axis=1) - kinds.rank_offsets
-    return np.rint(chosen.ravel() * (1.0 / QUANTUM)).astype(np.int16)
+    found = np.concatenate([chosen.ravel(), (kinds.weights @ seen).ravel()])
+    return np.rint(found * (1.0 / QUANTUM)).astype(np.int16)
 
 
 def window(bound: float) -> int:
     """Return the largest difference of fingerprints, in quanta, where environments differ by `bound`, Å, at most."""
-    return min(int(np.ceil(bound / QUANTUM)) + 1, np.iinfo(np.int16).max)  # each of the two was rounded by half a quantum
+    return min(math.ceil(bound / QUANTUM) + 1, LARGEST)  # each of the two was rounded by half a quantum
 
 
 @lru_cache(maxsize=256)
 def _kinds(numbers: bytes) -> _Kinds:
     elements, kind, counts = np.unique(np.frombuffer(numbers, dtype=np.int64), return_inverse=True, return_counts=True)
-    tags = np.linspace(0.0, TAG, len(elements))
+    places = np.linspace(0.0, 1.0, len(elements))
+    weights = np.stack([np.ones(len(kind)), places[kind]]) / len(kind)
     offsets = np.asarray(_APART * kind, dtype=np.float64)
     ends = np.cumsum(counts)
     outer = np.unique(np.concatenate([ends - counts, ends - 1]))
     inner = np.rint(np.linspace(0, len(kind) - 1, N_RANKS)).astype(np.int64)
     extra = np.setdiff1d(inner, outer)
     ranks = np.sort(np.concatenate([outer, extra[: max(N_RANKS - len(outer), 0)]])[:N_RANKS])
-    return _Kinds(tags[kind], offsets, ranks, np.sort(offsets)[ranks])
+    return _Kinds(TAG * places[kind], offsets, weights, ranks, np.sort(offsets)[ranks])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,9 @@ SMALLEST = 1e-6
 
 _ROUNDING = 1e-9
 """Relative error of lengths, far above that of double precision."""
+
+_AT_ONCE = 100_000
+"""Pairs of atoms that are laid on each other at once."""
 
 _FIRST = 6
 """Atoms that are laid on each other first; where they do not fit, the others are not tried."""
@@ -103,20 +105,21 @@ def _laid_on(first: Crystal, second: Crystal, alike: BoolArray, search: tuple[Fl
     """
     translations, strain, slack = search
     scaled = np.linalg.solve(second.lattice.reduced.T, second.positions.T).T
-    counts = alike.sum(axis=0)
-    order = np.argsort(counts, kind='stable')
-    anchor = order[0]
-    places = first.positions[alike[:, anchor]]
-    others, few = np.nonzero(alike[:, order[:_FIRST]])
-    few = order[few]
-    for basis in _bases(first.lattice.reduced, translations, second.lattice.reduced, strain):
-        moved = scaled @ basis
-        shifts = places - moved[anchor]
-        gaps = _wrapped(moved[few] - first.positions[others] + shifts[:, None, :], first.lattice.reduced)
-        near = (gaps * gaps).sum(axis=2) <= (2.0 * slack * (1.0 + _ROUNDING)) ** 2
-        fitting = np.all([near[:, few == atom].any(axis=1) for atom in order[:_FIRST]], axis=0)
-        if any(_all_near(first, moved + shift, alike, slack) for shift in shifts[fitting]):
-            return True
+    order = np.argsort(alike.sum(axis=0), kind='stable')[:_FIRST]
+    places = first.positions[alike[:, order[0]]]
+    others, few = np.nonzero(alike[:, order])
+    bases = _bases(first.lattice.reduced, translations, second.lattice.reduced, strain)
+    at_once = max(_AT_ONCE // (len(places) * len(few)), 1)
+    for start in range(0, len(bases), at_once):
+        moved = scaled[order] @ bases[start : start + at_once]
+        shifts = places[None, :, :] - moved[:, :1, :]
+        gaps = moved[:, None, few, :] + shifts[:, :, None, :] - first.positions[others]
+        gaps = _wrapped(gaps, first.lattice.reduced)
+        near = (gaps * gaps).sum(axis=3) <= (2.0 * slack * (1.0 + _ROUNDING)) ** 2
+        fitting = np.all([near[:, :, few == atom].any(axis=2) for atom in range(len(order))], axis=0)
+        for basis, place in np.argwhere(fitting):
+            if _all_near(first, scaled @ bases[start + basis] + shifts[basis, place], alike, slack):
+                return True
     return False
 
 
@@ -163,8 +166,8 @@ def _translations(crystal: Crystal, slack: float) -> FloatArray:
     return np.array(found)
 
 
-def _bases(cell: FloatArray, translations: FloatArray, wanted: FloatArray, strain: float) -> Iterator[FloatArray]:
-    """Yield the vectors of a lattice that a strain, a rotation and perhaps a mirror take onto those that are wanted.
+def _bases(cell: FloatArray, translations: FloatArray, wanted: FloatArray, strain: float) -> FloatArray:
+    """Return the bases in a lattice that a strain, a rotation and perhaps a mirror take onto the wanted one, shape (n, 3, 3).
 
     No vector of length l has a component above l / h, h being the distance between opposite faces.
 
@@ -178,14 +181,14 @@ def _bases(cell: FloatArray, translations: FloatArray, wanted: FloatArray, strai
     steps = np.array(list(itertools.product(*(range(-k - 1, k + 1) for k in most))))  # one more for the translations
     vectors = (steps[:, None, :] + translations[None, :, :]).reshape(-1, 3) @ cell
     lengths = np.linalg.norm(vectors, axis=1)
-    choices = [vectors[np.abs(lengths - edge) <= strain * edge] for edge in edges]
+    first, second, third = (vectors[np.abs(lengths - edge) <= strain * edge] for edge in edges)
     metric = wanted @ wanted.T
     slack = (2.0 * strain + strain**2) * np.outer(edges, edges)
-    for a in choices[0]:
-        seconds = choices[1][np.abs(choices[1] @ a - metric[0, 1]) <= slack[0, 1]]
-        thirds = choices[2][np.abs(choices[2] @ a - metric[0, 2]) <= slack[0, 2]]
-        for b in seconds:
-            for c in thirds[np.abs(thirds @ b - metric[1, 2]) <= slack[1, 2]]:
-                basis = np.array([a, b, c])
-                if np.abs(np.linalg.svd(np.linalg.solve(wanted, basis), compute_uv=False) - 1.0).max() <= strain:
-                    yield basis
+    i, j = np.nonzero(np.abs(first @ second.T - metric[0, 1]) <= slack[0, 1])
+    fitting = (np.abs(first @ third.T - metric[0, 2]) <= slack[0, 2])[i] & (
+        np.abs(second @ third.T - metric[1, 2]) <= slack[1, 2]
+    )[j]
+    pair, k = np.nonzero(fitting)
+    bases = np.stack([first[i[pair]], second[j[pair]], third[k]], axis=1)
+    stretches = np.linalg.svd(np.linalg.solve(wanted, bases), compute_uv=False)
+    return bases[(np.abs(stretches - 1.0) <= strain).all(axis=1)]

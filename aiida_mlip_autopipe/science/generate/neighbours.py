@@ -73,7 +73,7 @@ class NeighbourSearch:
 
         :param parent: the structure that this one was made from, which must not change any more.
         """
-        if parent is None or len(parent) != len(atoms) or not np.array_equal(parent.cell.array, atoms.cell.array):
+        if parent is None or len(parent) != len(atoms) or parent.cell.array.tobytes() != atoms.cell.array.tobytes():
             return neighbours(atoms, reach)
         moved = atoms.positions.T - parent.positions.T
         lengths = np.sqrt((moved * moved).sum(axis=0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,8 +80,8 @@ class Rattle:
         displacements = rng.normal(scale=widths, size=(len(atoms), 3))
         if self.min_distance is not None:
             displacements = _kept_apart(atoms, displacements, widths, self.min_distance, rng)
-        positions = atoms.positions + displacements - displacements.mean(axis=0)
-        return fresh_atoms(atoms, CONFIG_TYPE, self._origin(), positions=positions)
+        positions = atoms.positions + displacements - displacements.sum(axis=0) / len(atoms)
+        return fresh_atoms(atoms, CONFIG_TYPE, self._origin, positions=positions)
 
     def _widths(self, atoms: Atoms) -> float | FloatArray:
         if self.temperature is None and not self.stdev_by_element:
@@ -106,6 +107,7 @@ class Rattle:
             return einstein_stdev(mass, temperature, self.einstein_temperature)
         return debye_stdev(mass, temperature, self.debye_temperature)
 
+    @cached_property
     def _origin(self) -> str:
         told: dict[str, Any] = {'stdev': self.stdev}
         if self.temperature is not None:
@@ -117,6 +119,7 @@ class Rattle:
         return origin_text('rattle', **told)
 
 
+@lru_cache(maxsize=256)
 def debye_stdev(mass: float, temperature: float, debye_temperature: float) -> float:
     """Return the standard deviation of a coordinate of an atom in a Debye solid, Å.
 

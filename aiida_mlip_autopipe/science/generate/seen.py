@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -13,10 +12,21 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import IntArray
 from aiida_mlip_autopipe.science.generate.columns import Column, Index
-from aiida_mlip_autopipe.science.generate.environment import Fingerprint, change, environments, fingerprint, reach_of, window
+from aiida_mlip_autopipe.science.generate.environment import (
+    LARGEST,
+    LONGEST,
+    Fingerprint,
+    change,
+    environments,
+    fingerprint,
+    reach_of,
+    window,
+)
 from aiida_mlip_autopipe.science.generate.equivalence import SMALLEST, Crystal, same_crystal
 from aiida_mlip_autopipe.science.generate.lattice import lattice_of
 from aiida_mlip_autopipe.science.generate.neighbours import Neighbours, neighbours
+
+_SHIFT: Final = LARGEST + 1
 
 IN_MEMORY: Final = 2**20
 """Bytes of structures that are held before they go to a temporary file."""
@@ -28,12 +38,15 @@ class Spool:
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # closed with the object, see below
         self._end = 0
+        self._is_at_end = True
         weakref.finalize(self, self._file.close)
 
     def append(self, atoms: Atoms) -> int:
         """Store a structure and return where."""
         place = self._end
-        self._file.seek(place)
+        if not self._is_at_end:
+            self._file.seek(place)  # writes what is waiting, which takes longer than all else here
+            self._is_at_end = True
         self._end += self._file.write(
             b''.join((atoms.numbers.astype(np.uint8).tobytes(), atoms.cell.array.tobytes(), atoms.positions.tobytes()))
         )
@@ -42,38 +55,45 @@ class Spool:
     def read(self, place: int, n_atoms: int) -> Atoms:
         """Return the structure of `n_atoms` atoms that was stored at a place, periodic in all directions."""
         self._file.seek(place)
+        self._is_at_end = False
         numbers = np.frombuffer(self._file.read(n_atoms), dtype=np.uint8)
         rows = np.frombuffer(self._file.read((3 + n_atoms) * 3 * 8)).reshape(-1, 3)
         return Atoms(numbers=numbers.astype(np.int64), cell=rows[:3], positions=rows[3:], pbc=True)
 
 
-@dataclass(eq=False)
 class _Formula:
-    """The structures with the same atoms.
+    """The structures with the same atoms: fingerprints, uids as numbers, and places in the spool, one row each.
 
-    :param fingerprints: one row each; `index`: of the first number in them.
-    :param uids: 16 hexadecimal digits as a number; `places`: in the spool.
+    The index holds the first two numbers a and b of the fingerprints as ⌊a / w⌋ 2¹⁵ + b, so that those near to both lie in few
+    short stretches.
+
+    :param width: numbers in a fingerprint.
+    :param bin_width: w, quanta.
     """
 
-    width: int
-    fingerprints: Column = field(init=False)
-    index: Index = field(default_factory=lambda: Index(np.int16))
-    uids: Column = field(default_factory=lambda: Column(np.uint64))
-    places: Column = field(default_factory=lambda: Column(np.int64))
+    def __init__(self, width: int, bin_width: int) -> None:
+        self._bin_width = bin_width
+        self._fingerprints = Column(np.int16, width)
+        self._index = Index(np.int32)
+        self.uids = Column(np.uint64)
+        self.places = Column(np.int64)
 
-    def __post_init__(self) -> None:
-        self.fingerprints = Column(np.int16, self.width)
+    def append(self, found: Fingerprint, uid: str, place: int) -> None:
+        """Add a structure."""
+        self._fingerprints.append(found)
+        self._index.append(int(found[0]) // self._bin_width * _SHIFT + int(found[1]))
+        self.uids.append(np.uint64(int(uid, 16)))
+        self.places.append(place)
 
     def near(self, found: Fingerprint, wide: int) -> IntArray:
         """Return the rows whose fingerprints differ by no more than `wide` in each number."""
-        first = int(found[0])
-        rows = self.index.within(max(first - wide, 0), min(first + wide, np.iinfo(np.int16).max))
-        known = self.fingerprints.rows
-        for column in range(1, self.width):
-            if len(rows) < 64:
-                break
-            rows = rows[np.abs(known[rows, column] - found[column]) <= wide]
-        return rows[(np.abs(known[rows] - found) <= wide).all(axis=1)] if len(rows) else rows
+        first, second = int(found[0]), int(found[1])
+        low, high = max(second - wide, 0), min(second + wide, LARGEST)
+        bins = range(max(first - wide, 0) // self._bin_width, min(first + wide, LARGEST) // self._bin_width + 1)
+        rows = np.concatenate([self._index.within(number * _SHIFT + low, number * _SHIFT + high) for number in bins])
+        if not len(rows):
+            return rows
+        return rows[(np.abs(self._fingerprints.rows[rows] - found) <= wide).all(axis=1)]
 
 
 class SeenStructures:
@@ -92,6 +112,7 @@ class SeenStructures:
             raise InputError(f'the tolerance of equivalent structures must be at least 0 Å, got {tolerance}')
         self.tolerance = max(tolerance, SMALLEST)
         self.n_compared = 0
+        self._bin_width = 2 * window(change(self.tolerance, LONGEST, LONGEST))
         self._formulas: dict[bytes, _Formula] = {}
         self._spool = Spool()
 
@@ -115,13 +136,10 @@ class SeenStructures:
                 other = self._spool.read(int(formula.places.rows[row]), len(atoms))
                 if same_crystal(Crystal.of(other), crystal, self.tolerance):
                     return f'{int(formula.uids.rows[row]):016x}'
-        formula.fingerprints.append(own)
-        formula.index.append(own[0])
-        formula.uids.append(np.uint64(int(uid, 16)))
-        formula.places.append(self._spool.append(atoms))
+        formula.append(own, uid, self._spool.append(atoms))
         return None
 
     def _of(self, key: bytes, width: int) -> _Formula:
         if key not in self._formulas:
-            self._formulas[key] = _Formula(width)
+            self._formulas[key] = _Formula(width, self._bin_width)
         return self._formulas[key]
