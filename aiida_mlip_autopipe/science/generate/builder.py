@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Final, cast
 from zlib import crc32
 
 import numpy as np
@@ -112,14 +112,11 @@ class StructureBuilder:
             raise InputError(f'budget.n_structures: got {budget.n_structures}; bases and fixed sets alone are more')
         steps = {step.name: step for step in self._derived if step.strategy.KIND is Kind.DRAWN and families}
         weights = {name: budget.weights.get(name, _count(step)) for name, step in steps.items()}
-        draws = {name: partial(_draw, itertools.cycle(families), step, _drawing(step), gate) for name, step in steps.items()}
+        draws = {name: partial(_draw, families, itertools.cycle(families), step, gate) for name, step in steps.items()}
         missing = budget.n_structures - gate.tally.kept
         yield from fill(missing, draws, weights)
         if gate.tally.kept < budget.n_structures:
-            gate.tally.stopped = (
-                f'{gate.tally.kept} of {budget.n_structures} structures: no strategy that draws at random has anything new '
-                f'within {PATIENCE} trials'
-            )
+            gate.tally.stopped = _what_stopped(gate.tally, budget.n_structures, list(steps))
 
     def _fixed(self, families: list[Family], rng: np.random.Generator, gate: Gate) -> Iterator[Atoms]:
         """Yield the bases and the set that each fixed step makes of them, and remember the families."""
@@ -183,23 +180,35 @@ def _made(step: Step, parents: Sequence[Atoms], rng: np.random.Generator) -> Ite
         yield strategy.one(parent, rng), parent
 
 
-def _draw(families: Iterator[Family], step: Step, strategy: Drawing, gate: Gate) -> Atoms | None:
-    """Return a new structure of the next family, or None where it did not pass or the family has no parents."""
-    family = next(families)
-    parents = family.parents(step)
-    if not parents:
+def _draw(families: Sequence[Family], turns: Iterator[Family], step: Step, gate: Gate) -> Atoms | None:
+    """Return a new structure of the next family that has parents, or None where it did not pass or no family has any."""
+    for _ in families:
+        family = next(turns)
+        if parents := family.parents(step):
+            break
+    else:
         return None
     rng = family.stream(step.name)
     parent = parents[int(rng.integers(len(parents)))]
-    verdict = gate.admit(strategy.one(parent, rng), step.name, parent, has_vacuum=step.has_vacuum)
+    verdict = gate.admit(_drawing(step).one(parent, rng), step.name, parent, has_vacuum=step.has_vacuum)
     family.add(step.name, verdict)
     return None if verdict.reason else verdict.atoms
 
 
+def _what_stopped(tally: Tally, wanted: int, drawn: list[str]) -> str:
+    """Return a sentence on strategies that draw at random and were given up, with the commonest reason of each."""
+    told = f'{tally.kept} of {wanted} structures: no strategy that draws at random'
+    if not drawn:
+        return f'{told} is in the plan'
+    reasons = [f'{name}: {next(iter(tally.of(name).rejected.most_common(1)), ("no parents", 0))[0]}' for name in drawn]
+    return f'{told} has anything new within {PATIENCE} trials ({", ".join(reasons)})'
+
+
 def _drawing(step: Step) -> Drawing:
-    if not isinstance(step.strategy, Drawing):
-        raise InputError(f'{step.name}: {type(step.strategy).__name__} is of the kind drawn, but has no count and no one()')
-    return step.strategy
+    strategy = step.strategy
+    if not (hasattr(strategy, 'count') and hasattr(strategy, 'one')):  # isinstance of a protocol takes as long as a search
+        raise InputError(f'{step.name}: {type(strategy).__name__} is of the kind drawn, but has no count and no one()')
+    return cast('Drawing', strategy)
 
 
 def _count(step: Step) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames, uid_of
+from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
 from aiida_mlip_autopipe.science.generate.sqs import SQS
@@ -122,8 +124,32 @@ def test_consumer_may_draw_and_change(structures):
         uids.append(atoms.info['uid'])
         rng.normal(size=7)
         atoms.positions += 1.0
+        atoms.numbers[:] = 1
+        atoms.cell[:] *= 2.0
         atoms.info.clear()
     assert uids == [a.info['uid'] for a in structures]
+
+
+@pytest.mark.parametrize('budget', [None, Budget(60)])
+def test_nothing_is_shared_between_structures(budget):
+    made = build(dataclasses.replace(BUILDER, budget=budget))
+    arrays = [(a.positions, a.numbers, a.cell.array, a.pbc) for a in made]
+    for one, other in itertools.combinations(arrays, 2):
+        assert not any(np.shares_memory(first, second) for first, second in zip(one, other, strict=True))
+    assert len({id(a.info) for a in made}) == len(made)
+
+
+def test_memory_is_flat():
+    """What a stream of 2,000 holds more than one of 1,000 is what it remembers of each to find repeats."""
+    steps = (Step('sqs', SQS(1, method='shuffle')), Step('rattle', Rattle(1, 0.1)))
+    system = dataclasses.replace(SYSTEM, alloys=SYSTEM.alloys[1:], supercells=((4, 4, 4),))
+    peaks = []
+    for count in (100, 1000, 2000):  # the first loads what is loaded once
+        tracemalloc.start()
+        assert sum(1 for _ in StructureBuilder(system, steps, budget=Budget(count)).build(np.random.default_rng(0))) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (peaks[2] - peaks[1]) / 1000 < 200
 
 
 def test_streams_do_not_share_state(structures):

@@ -67,6 +67,21 @@ def test_one_atom_moved_beyond_the_tolerance(seed: int, tolerance: float) -> Non
 
 @many
 @given(seed=SEEDS, tolerance=TOLERANCES)
+def test_two_atoms_moved_apart_beyond_the_tolerance(seed: int, tolerance: float) -> None:
+    """Each is within twice the tolerance of its place wherever the others are laid, but no shift brings both within it."""
+    atoms = random_crystal(seed)
+    direction = np.random.default_rng(seed).normal(size=3)
+    direction *= tolerance / np.linalg.norm(direction)
+    near, far = atoms.copy(), atoms.copy()
+    for other, size in ((near, JUST), (far, 1.05)):
+        other.positions[0] += size * direction
+        other.positions[-1] -= size * direction
+    assert equivalent(atoms, disguised(near, seed), tolerance)
+    assert not equivalent(atoms, disguised(far, seed), tolerance)
+
+
+@many
+@given(seed=SEEDS, tolerance=TOLERANCES)
 def test_swapped_elements(seed: int, tolerance: float) -> None:
     atoms = random_crystal(seed)
     first, second = (int(np.flatnonzero(atoms.numbers == number)[0]) for number in (12, 13))
