@@ -19,9 +19,8 @@ MERGE = 0.05
 SYMMETRY_TOLERANCE = 1e-3
 """Å, by which positions may miss a symmetry."""
 
-
-REACH = 2
-"""Images of the cell on each side that are looked at, for cells wider than half the distance to a far neighbour."""
+FIRST_REACH = 2.5
+"""Distance up to which images of the atoms are looked at first, in units of the cube root of the volume per atom."""
 
 NEAREST = 1.02
 """Atoms up to this multiple of the shortest distance are nearest neighbours."""
@@ -77,33 +76,52 @@ def _empty_sites(atoms: Atoms, min_distance: float) -> FloatArray:
     They are the vertices of the Voronoi cells, as far as can be from the atoms around them, and the middles of those faces
     that do not lie between nearest neighbours: the octahedral site of bcc is such a middle. In fcc and hcp the octahedral
     and the tetrahedral site remain, in bcc the tetrahedral and the octahedral one.
-
     """
-    points = _image_points(atoms)
-    sites = _candidates(atoms, points)
+    points, diagram, vertices = _diagram(atoms)
+    sites = np.concatenate([vertices, _middles(points, diagram, len(atoms))])
     gaps = np.asarray(cKDTree(points).query(sites)[0])
     wide = gaps >= min_distance
     order = np.argsort(-np.round(gaps[wide], 3), kind='stable')
     return np.asarray(np.linalg.solve(atoms.cell.array.T, sites[wide][order].T).T % 1.0)
 
 
-def _image_points(atoms: Atoms) -> FloatArray:
-    """Return the atoms of the cell and of its images around it, those of the cell first, Å."""
-    steps = sorted(itertools.product(range(-REACH, REACH + 1), repeat=3), key=lambda step: step != (0, 0, 0))
-    return np.concatenate([atoms.positions + np.array(step) @ atoms.cell.array for step in steps])
+def _diagram(atoms: Atoms) -> tuple[FloatArray, Voronoi, FloatArray]:
+    """Return atoms and images, those of the cell first, their Voronoi diagram, and the vertices around those of the cell, Å.
+
+    A vertex is as far from the atoms around it as its gap R, so that no atom farther than 2 R from the cell has a say. Images
+    are taken up to a reach that turns out to be as long.
+    """
+    reach = FIRST_REACH * (atoms.cell.volume / len(atoms)) ** (1 / 3)
+    while True:
+        points = _image_points(atoms, reach)
+        diagram = Voronoi(points)
+        own = {vertex for index in range(len(atoms)) for vertex in diagram.regions[diagram.point_region[index]]}
+        vertices = diagram.vertices[sorted(own - {-1})]
+        if -1 not in own and 2.0 * np.max(cKDTree(points).query(vertices)[0]) <= reach:
+            return points, diagram, vertices
+        reach *= 1.5
 
 
-def _candidates(atoms: Atoms, points: FloatArray) -> FloatArray:
-    """Return vertices and middles of faces of the Voronoi cells of the atoms of the cell, Å, shape (n, 3)."""
-    diagram = Voronoi(points)
-    own = {vertex for index in range(len(atoms)) for vertex in diagram.regions[diagram.point_region[index]]} - {-1}
-    vertices = diagram.vertices[sorted(own)]
-    pairs = diagram.ridge_points[(diagram.ridge_points < len(atoms)).any(axis=1)]
+def _image_points(atoms: Atoms, reach: float) -> FloatArray:
+    """Return the atoms of the cell, then their images up to a distance from its faces, Å."""
+    cell = atoms.cell.array
+    heights = abs(np.linalg.det(cell)) / np.linalg.norm(np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]]), axis=1)
+    margins = reach / heights
+    ranges = (range(-number, number + 1) for number in np.ceil(margins).astype(int).tolist())
+    steps = np.array(sorted(itertools.product(*ranges), key=lambda step: step != (0, 0, 0)))
+    scaled = (atoms.get_scaled_positions(wrap=True)[None] + steps[:, None]).reshape(-1, 3)
+    near = ((scaled > -margins) & (scaled < 1.0 + margins)).all(axis=1)
+    return np.asarray(scaled[near] @ cell)
+
+
+def _middles(points: FloatArray, diagram: Voronoi, n_atoms: int) -> FloatArray:
+    """Return the middles of the faces between far neighbours that no third atom is nearer to, Å, shape (n, 3)."""
+    pairs = diagram.ridge_points[(diagram.ridge_points < n_atoms).any(axis=1)]
     lengths = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
     far = lengths > NEAREST * lengths.min()
     middles = points[pairs[far]].mean(axis=1)
-    inside = cKDTree(points).query(middles)[0] > 0.5 * lengths[far] - 1e-6  # no third atom is nearer than the two
-    return np.concatenate([vertices, middles[inside]])
+    alone = cKDTree(points).query(middles)[0] > 0.5 * lengths[far] - 1e-6
+    return np.asarray(middles[alone])
 
 
 def _distinct(atoms: Atoms, scaled: FloatArray) -> FloatArray:
