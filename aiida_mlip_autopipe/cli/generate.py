@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from aiida_mlip_autopipe.science.generate.checks import Tally
 from aiida_mlip_autopipe.science.generate.collect import collect
 from aiida_mlip_autopipe.science.generate.preflight import problems_of
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
-from aiida_mlip_autopipe.science.generate.sqs import ICET, SHUFFLE
+from aiida_mlip_autopipe.science.generate.sqs import CONFIG_TYPE, SHUFFLE, told_distances
 
 SHUFFLED = 'dry run: alloys were shuffled, not annealed'
 
@@ -97,9 +96,7 @@ def tally_lines(tally: Tally) -> list[str]:
 
 def quasirandom_line(frames: Frames) -> str:
     """Return how far the cluster vectors of the annealed structures are from that of the random alloy, or ''."""
-    bases = np.flatnonzero(frames.config_type == 'sqs')
-    origins = [json.loads(str(frames.origin[index])) for index in bases]
-    distances = sorted(told['distance'] for told in origins if told.get('method') == ICET)
+    distances = told_distances(frames.origin[frames.config_type == CONFIG_TYPE].tolist())
     if not distances:
         return ''
     middle = distances[len(distances) // 2]

@@ -13,6 +13,7 @@ from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import checked
 from aiida_mlip_autopipe.science.generate.collect import collect, tally_report
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
+from aiida_mlip_autopipe.science.generate.sqs import CONFIG_TYPE, told_distances
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -26,6 +27,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         'n_frames': len(frames),
         'n_lineages': len(set(frames.lineage.tolist())),
         'by_config_type': dict(Counter(frames.config_type.tolist())),
+        'quasirandom_distances': told_distances(frames.origin[frames.config_type == CONFIG_TYPE].tolist()),
         'by_strategy': tally_report(tally),
         'stopped': tally.stopped,
     }

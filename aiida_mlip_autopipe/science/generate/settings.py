@@ -10,7 +10,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.checks import Checks
-from aiida_mlip_autopipe.science.generate.strategy import BULK, GROUP, Step, System
+from aiida_mlip_autopipe.science.generate.strategy import BULK, GROUP, Kind, Step, System
 from aiida_mlip_autopipe.science.select.sanity import SanityLimits
 
 PREFIX: Final = 'mlip_autopipe.'
@@ -93,6 +93,8 @@ def _step(name: str, entry_point: str, settings: dict[str, Any]) -> Step:
         strategy = factory(**{key: _frozen(value) for key, value in settings.items()})
     except TypeError as error:  # a keyword that it does not have
         raise InputError(f'{name}: {entry_point} does not take these settings: {error}') from error
+    if not isinstance(kind := getattr(strategy, 'KIND', None), Kind):
+        raise InputError(f'{name}: {entry_point} must have a KIND, a member of {Kind.__module__}.Kind; got {kind!r}')
     return Step(
         name=name,
         strategy=strategy,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -134,6 +135,15 @@ def cluster_vector_distance(space: Any, atoms: Atoms, targets: Mapping[str, Mapp
     from icet.tools.structure_generation import _get_sqs_cluster_vector  # noqa: PLC0415  # icet has no public way to ask
 
     return float(np.linalg.norm(space.get_cluster_vector(atoms) - _get_sqs_cluster_vector(space, dict(targets))))
+
+
+def told_distances(origins: Iterable[str]) -> list[float]:
+    """Return the distances from the random alloy that the origins of annealed structures tell, smallest first.
+
+    :param origins: as of :func:`origin_text`, of any strategy.
+    """
+    told = [json.loads(origin) for origin in origins if origin]
+    return sorted(float(parameters['distance']) for parameters in told if parameters.get('method') == ICET)
 
 
 def usable_cutoffs(parent: Atoms, cutoffs: Sequence[float]) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,24 @@ SECTIONS: dict[str, Any] = {
     'rattle': {'count': 6, 'stdev': 0.05},
     'vacancy': {'count': 7, 'n_vacancies': 2},
 }
+
+
+THEIRS = """
+from aiida_mlip_autopipe.science.generate.strategy import Kind
+
+
+class Twice:
+    KIND = Kind.FIXED
+
+    def __init__(self, axis):
+        self.repeats = [2 if index == axis else 1 for index in range(3)]
+
+    def __call__(self, given, rng):
+        double = given.repeat(self.repeats)
+        double.info = {'config_type': 'twice', 'origin': '{}'}
+        double.positions[0] += rng.normal(size=3) * 0.1
+        yield double
+"""
 
 
 def settings_of(**sections: Any) -> dict[str, Any]:
@@ -95,6 +114,25 @@ def test_strategy_of_another_package() -> None:
     extra = {'strategy': 'mlip_autopipe.eos', 'settings': {'count': 3, 'volumes': [0.9, 1.1]}, 'of': ['sqs']}
     (*_, last) = structure_builder(SYSTEM, settings_of(extra=[extra])).steps
     assert (last.name, last.of, last.strategy) == ('mlip_autopipe.eos', ('sqs',), EquationOfState(3, (0.9, 1.1)))
+
+
+def test_another_package_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'their_package.py').write_text(THEIRS, encoding='utf-8')
+    record = tmp_path / 'their_package-1.0.dist-info'
+    record.mkdir()
+    (record / 'METADATA').write_text('Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n', encoding='utf-8')
+    (record / 'entry_points.txt').write_text(f'[{GROUP}]\ntheirs.twice = their_package:Twice\n', encoding='utf-8')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    builder = structure_builder(SYSTEM, settings_of(extra=[{'strategy': 'theirs.twice', 'settings': {'axis': 1}}]))
+    made = [atoms for atoms in builder.build(np.random.default_rng(0)) if atoms.info['config_type'] == 'twice']
+    assert made
+    assert {len(atoms) for atoms in made} == {8}
+
+
+def test_a_strategy_of_no_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EquationOfState, 'KIND', 'fixed')
+    with pytest.raises(InputError, match=r"eos must have a KIND, a member of .*strategy.Kind; got 'fixed'"):
+        structure_builder(SYSTEM, settings_of(eos={}))
 
 
 @pytest.mark.parametrize(

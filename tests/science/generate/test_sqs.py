@@ -16,7 +16,14 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import uid_of
 from aiida_mlip_autopipe.science.generate import bases
 from aiida_mlip_autopipe.science.generate.bases import parent_lattice
-from aiida_mlip_autopipe.science.generate.sqs import SQS, cluster_vector_distance, shuffled, slot_counts, usable_cutoffs
+from aiida_mlip_autopipe.science.generate.sqs import (
+    SQS,
+    cluster_vector_distance,
+    shuffled,
+    slot_counts,
+    told_distances,
+    usable_cutoffs,
+)
 from aiida_mlip_autopipe.science.generate.strategy import Slot, System
 
 A = 4.05
@@ -224,3 +231,27 @@ def test_the_told_distance_is_that_to_the_random_alloy():
         random_alloy.numbers[:] = shuffled(slot, slot_counts(slot), np.random.default_rng(seed))
         shuffles.append(np.linalg.norm(space.get_cluster_vector(random_alloy)[1:]))
     assert told['distance'] < min(shuffles)
+
+
+class TestRandomLimit:
+    def test_beside_the_annealed_ones_which_stay_as_they_are(self):
+        parent = lattice((4, 2, 2))
+        alone, both = make(parent, count=3), make(parent, count=3, random=2)
+        told = [json.loads(atoms.info['origin']) for atoms in both]
+        assert [one['method'] for one in told] == ['icet'] * 3 + ['shuffle'] * 2
+        assert [uid_of(atoms) for atoms in both[:3]] == [uid_of(atoms) for atoms in alone]
+        assert all(atoms.symbols.formula.count() == {'Al': 8, 'Mg': 8} for atoms in both)
+
+    def test_it_is_farther_from_the_endless_random_alloy(self):
+        structures = make(lattice((4, 4, 2)), count=3, random=8, steps=2000)
+        told = [json.loads(atoms.info['origin']) for atoms in structures]
+        annealed = [one['distance'] for one in told if one['method'] == 'icet']
+        assert max(annealed) < np.median([one['distance'] for one in told if one['method'] == 'shuffle'])
+        assert told_distances([atoms.info['origin'] for atoms in structures]) == sorted(annealed)
+
+    def test_alone(self):
+        assert [json.loads(a.info['origin'])['method'] for a in make(lattice((2, 2, 2)), count=0, random=2)] == ['shuffle'] * 2
+
+    def test_a_negative_number(self):
+        with pytest.raises(InputError, match='random >= 0'):
+            SQS(random=-1)

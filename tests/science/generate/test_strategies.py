@@ -23,7 +23,7 @@ from aiida_mlip_autopipe.science.generate.frenkel import FrenkelPairs
 from aiida_mlip_autopipe.science.generate.interstitial import Interstitials
 from aiida_mlip_autopipe.science.generate.phonon import Phonons
 from aiida_mlip_autopipe.science.generate.radii import estimated_parameter
-from aiida_mlip_autopipe.science.generate.rattle import Rattle, debye_stdev
+from aiida_mlip_autopipe.science.generate.rattle import Rattle, debye_stdev, einstein_stdev
 from aiida_mlip_autopipe.science.generate.stacking_fault import StackingFaults
 from aiida_mlip_autopipe.science.generate.strategy import System
 from aiida_mlip_autopipe.science.generate.surface import Surfaces
@@ -144,6 +144,24 @@ def test_slabs() -> None:
         Surfaces(((0, 0, 0),))
 
 
+def test_a_slab_as_thick_as_asked_for() -> None:
+    thin, thick = (made(Surfaces(((1, 0, 0),), thickness=thickness), PURE)[0] for thickness in (3.0, 9.0))
+    assert [told(atoms)['layers'] for atoms in (thin, thick)] == [1, 3]  # periods of 4.05 Å
+    assert thick.cell[2, 2] - thin.cell[2, 2] == pytest.approx(2 * 4.05)
+    with pytest.raises(InputError, match='thickness must be above 0 Å, got 0'):
+        Surfaces(thickness=0.0)
+
+
+def test_a_grid_has_all_combinations() -> None:
+    atoms = cell_of_alloy()
+    structures = made(Deform(grid={'xy': (-0.01, 0.01), 'xx': (0.0, 0.02, 0.04)}), atoms)
+    found = [strain_of(atoms, structure)[[0, 5]].round(9).tolist() for structure in structures]
+    assert sorted(found) == [[x, s] for x in (0.0, 0.02, 0.04) for s in (-0.01, 0.01)]
+    assert len(made(Deform(grid={'xx': (0.0, 0.01), 'yz': (0.0,)}), atoms)) == 1  # not the cell as it is
+    with pytest.raises(InputError, match=r"grid has \['zx'\]; the components are xx, yy"):
+        Deform(grid={'zx': (0.1,)})
+
+
 def layers_above(atoms: Atoms) -> list[int]:
     """Return the number of neighbours of each atom at the distance of nearest neighbours."""
     first = neighbor_list('i', atoms, 1.02 * 4.05 / np.sqrt(2))
@@ -160,6 +178,19 @@ def test_the_full_slide_is_the_intrinsic_fault() -> None:
     assert full.get_volume() == pytest.approx(6 * 4.05**3 / 4)
     with pytest.raises(InputError, match='got 8; fcc needs a multiple of 3'):
         made(StackingFaults(layers=8), PURE)
+
+
+@pytest.mark.parametrize('layers', [4, 6])
+def test_the_full_slide_of_hcp_is_close_packed_too(layers: int) -> None:
+    a = 4.05 / np.sqrt(2)
+    system = System(('Mg',), 'hcp', (({'Mg': 1.0},),), {'Mg': a}, ((2, 2, 2),))
+    half, full = made(StackingFaults(2, layers=layers), system)
+    assert layers_above(full) == [12] * layers  # the intrinsic fault I2: ABAB|CACA
+    assert min(layers_above(half)) < 12
+    straight = np.isclose(neighbor_list('d', full, 4.9), a * np.sqrt(8 / 3), atol=0.02).sum() / layers
+    assert straight < 2  # in hcp each atom has two neighbours straight above and below, at a c/a
+    with pytest.raises(InputError, match='got 5; hcp needs a multiple of 2'):
+        made(StackingFaults(layers=5), system)
 
 
 def test_dimers_of_all_pairs() -> None:
@@ -216,6 +247,22 @@ class TestRattle:
         # B = 8 π² σ² = 0.55 Å² at 295 K for θ = 315 K (International Tables C: 0.54 to 0.57)
         assert 8 * np.pi**2 * debye_stdev(63.55, 295.0, 315.0) ** 2 == pytest.approx(0.55, abs=0.03)
         assert debye_stdev(63.55, 0.0, 315.0) > 0
+
+    def test_einstein_amplitude_in_its_limits(self) -> None:
+        # classical: σ² = k T / (m ω²); zero-point: σ² = ħ / (2 m ω), with ω = k θ / ħ; copper, θ = 240 K
+        hbar, k, mass = 1.054571817e-34, 1.380649e-23, 63.55 * 1.66053907e-27
+        omega = k * 240.0 / hbar
+        assert einstein_stdev(63.55, 2400.0, 240.0) ** 2 == pytest.approx(k * 2400.0 / (mass * omega**2) * 1e20, rel=1e-3)
+        assert einstein_stdev(63.55, 0.0, 240.0) ** 2 == pytest.approx(hbar / (2 * mass * omega) * 1e20, rel=1e-6)
+        assert einstein_stdev(63.55, 1e-3, 240.0) == pytest.approx(einstein_stdev(63.55, 0.0, 240.0))
+
+    def test_the_models_agree_when_hot(self) -> None:
+        # σ² = 3 ħ² T / (m k θ_D²) and ħ² T / (m k θ_E²): equal for θ_E = θ_D / √3
+        assert einstein_stdev(63.55, 3000.0, 315.0 / np.sqrt(3)) == pytest.approx(debye_stdev(63.55, 3000.0, 315.0), rel=2e-3)
+
+    def test_einstein_needs_a_temperature(self) -> None:
+        with pytest.raises(InputError, match=r'einstein_temperature 200\.0 K needs a temperature'):
+            Rattle(1, 0.1, einstein_temperature=200.0)
 
     def test_no_pair_below_the_limit(self) -> None:
         atoms = bulk('Al', a=4.05).repeat((3, 3, 3))
