@@ -82,14 +82,16 @@ def environments(numbers: IntArray, found: Neighbours, reach: float) -> FloatArr
 def change(tolerance: float, longest: float, reach: float) -> float:
     """Return by how much equivalent structures may differ in an environment, Å.
 
-    Where atoms are displaced by t at most after a strain of at most ε = t / l, |Δd| <= 2 t + ε r for every pair that is nearer
-    than r in one of the structures, and |Δr| <= ε r.
+    Where a strain of at most ε = t / l makes the lattices equal and atoms are displaced by t at most after it, |Δd| <= 2 t + ε r
+    for every pair that is nearer than r, the larger of both ranges, in one of the structures; and the ranges differ by no more
+    than ε r. The range of the other structure is no larger than that of this one over 1 - ε.
 
     :param tolerance: t, Å.
     :param longest: l, the longest lattice vector of the reduced cell, Å.
-    :param reach: r, Å.
+    :param reach: range of this structure, Å.
     """
-    return 2.0 * tolerance + tolerance / longest * reach
+    strain = tolerance / longest
+    return 2.0 * tolerance + strain * reach / max(1.0 - strain, 1e-9)
 
 
 def fingerprint(seen: FloatArray, numbers: IntArray) -> Fingerprint:

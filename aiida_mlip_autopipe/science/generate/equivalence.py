@@ -118,28 +118,44 @@ def _laid_on(first: Crystal, second: Crystal, alike: BoolArray, search: tuple[Fl
         near = (gaps * gaps).sum(axis=3) <= (2.0 * slack * (1.0 + _ROUNDING)) ** 2
         fitting = np.all([near[:, :, few == atom].any(axis=2) for atom in range(len(order))], axis=0)
         for basis, place in np.argwhere(fitting):
-            if _all_near(first, scaled @ bases[start + basis] + shifts[basis, place], alike, slack):
+            laid = _nearest(first, scaled @ bases[start + basis] + shifts[basis, place], alike)
+            if laid.within(slack) and (len(translations) > 1 or laid.is_one_to_one):
                 return True
     return False
 
 
-def _all_near(first: Crystal, moved: FloatArray, alike: BoolArray, slack: float) -> bool:
-    """Return whether after one more, small shift each moved atom lies within the tolerance of one of the first crystal.
+@dataclass(frozen=True, eq=False)
+class _Laid:
+    """Atoms laid on a crystal.
 
-    Up to that shift, they lie within twice the tolerance, for those that the first shift laid on each other may differ.
+    :param others: of each, the nearest atom of the crystal that is like it.
+    :param gaps: vectors from those, Å, shape (n_atoms, 3).
     """
-    gaps, lengths = _nearest(first, moved, alike)
-    return bool(lengths.max() <= 2.0 * slack * (1.0 + _ROUNDING)) and fits_in_ball(gaps, slack)
+
+    others: IntArray
+    gaps: FloatArray
+
+    @property
+    def is_one_to_one(self) -> bool:
+        """Whether no two atoms share one of the crystal's."""
+        return len(np.unique(self.others)) == len(self.others)
+
+    def within(self, slack: float) -> bool:
+        """Return whether one more, small shift brings each within `slack`, Å, of its place.
+
+        Before it they are within twice that, for those that the first shift laid on each other may differ themselves.
+        """
+        longest = float(np.sqrt((self.gaps * self.gaps).sum(axis=1).max()))
+        return longest <= 2.0 * slack * (1.0 + _ROUNDING) and fits_in_ball(self.gaps, slack)
 
 
-def _nearest(first: Crystal, moved: FloatArray, alike: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Return for each moved atom the vector from the nearest atom of the first crystal that is like it, and its length, Å."""
+def _nearest(first: Crystal, moved: FloatArray, alike: BoolArray) -> _Laid:
+    """Return the moved atoms, each laid on the nearest of the first crystal that is like it."""
     others, atoms = np.nonzero(alike)
     gaps = _wrapped(moved[atoms] - first.positions[others], first.lattice.reduced)
-    lengths = np.sqrt((gaps * gaps).sum(axis=1))
-    order = np.lexsort((lengths, atoms))
+    order = np.lexsort(((gaps * gaps).sum(axis=1), atoms))
     nearest = order[np.searchsorted(atoms[order], np.arange(len(moved)))]
-    return gaps[nearest], lengths[nearest]
+    return _Laid(others[nearest], gaps[nearest])
 
 
 def _wrapped(vectors: FloatArray, cell: FloatArray) -> FloatArray:
@@ -158,10 +174,10 @@ def _translations(crystal: Crystal, slack: float) -> FloatArray:
     anchor = int(alike.sum(axis=0).argmin())
     for other in np.flatnonzero(alike[:, anchor]):
         shift = crystal.positions[other] - crystal.positions[anchor]
-        gaps, lengths = _nearest(crystal, crystal.positions + shift, alike)
-        if other == anchor or lengths.max() > 2.0 * slack * (1.0 + _ROUNDING) or not fits_in_ball(gaps, slack):
+        laid = _nearest(crystal, crystal.positions + shift, alike)
+        if other == anchor or not laid.within(slack):
             continue
-        scaled = np.linalg.solve(crystal.lattice.reduced.T, shift - smallest_ball(gaps)[0])
+        scaled = np.linalg.solve(crystal.lattice.reduced.T, shift - smallest_ball(laid.gaps)[0])
         found.append(np.rint(scaled * len(crystal.numbers)) / len(crystal.numbers) % 1.0)
     return np.array(found)
 

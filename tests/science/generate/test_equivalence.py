@@ -130,6 +130,22 @@ def test_cells_of_other_shapes(crystal: Atoms, one: tuple[int, int, int], other:
     assert not equivalent(moved, first, TOLERANCE)
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, shapes=st.sampled_from(SHAPES), tolerance=st.sampled_from([0.002, 0.01]))
+def test_cells_of_other_shapes_without_symmetry(
+    seed: int, shapes: tuple[tuple[int, int, int], tuple[int, int, int]], tolerance: float
+) -> None:
+    crystal = random_crystal(seed)
+    first, second = (disguised(crystal.repeat(shape), seed + number) for number, shape in enumerate(shapes))
+    assert equivalent(first, second, tolerance)
+    shifted = disturbed(second, 'random', tolerance, seed)
+    assert equivalent(first, shifted, tolerance)
+    assert equivalent(shifted, first, tolerance)
+    far = second.copy()
+    far.positions[0, 1] += 3.0 * tolerance
+    assert not equivalent(first, far, tolerance)
+
+
 def test_cells_of_other_shapes_of_another_crystal() -> None:
     fcc = bulk('Al', a=4.05).repeat((4, 1, 1))
     bcc = bulk('Al', 'bcc', a=4.05 / 2 ** (1 / 3)).repeat((2, 2, 1))
