@@ -40,6 +40,10 @@ class SQSConfig(Settings):
         default=[5.0], min_length=1, description='Å, cluster radii: pairs first, then triplets, …'
     )
     method: Literal['icet', 'shuffle'] = Field(default='icet', description='shuffle: the random solution, without annealing')
+    optimality_weight: NonNegativeFloat = Field(
+        default=1.0,
+        description='1/Å, what icet gives for exact matches of the first shells; 0 is often nearer to random in small cells',
+    )
     random: NonNegativeInt = Field(
         default=0, description='random solutions beside the quasirandom ones, for each composition and supercell'
     )

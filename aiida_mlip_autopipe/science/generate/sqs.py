@@ -25,6 +25,9 @@ CONFIG_TYPE = 'sqs'
 ICET, SHUFFLE = 'icet', 'shuffle'
 METHODS = (ICET, SHUFFLE)
 
+ICETS_WEIGHT = 1.0
+"""Default of icet."""
+
 _SHELL_MARGIN = 0.01
 """Å between a cutoff and the distance it must lie below or above; shells of a lattice are farther apart."""
 
@@ -43,6 +46,8 @@ class SQS:
     :param cutoffs: Å, largest distance in a pair, a triplet, …; shortened where the cell is too small, see
         :func:`usable_cutoffs`.
     :param random: shuffled occupations beside them, for each alloy and supercell: the random solution.
+    :param optimality_weight: what icet gives, in 1/Å of the radius, for clusters that all match exactly, beside the sum of the
+        differences of the correlations; in small cells that can bring order in the next shell, and 0 a smaller distance.
     :param method: `icet`, or `shuffle`: the random solution itself, without annealing.
     :raises InputError: a setting is out of range.
     """
@@ -54,6 +59,7 @@ class SQS:
     cutoffs: tuple[float, ...] = (5.0,)
     method: str = ICET
     random: int = 0
+    optimality_weight: float = ICETS_WEIGHT
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
@@ -62,6 +68,8 @@ class SQS:
                 'sqs: per_composition, random >= 0, steps >= 1 and cutoffs > 0 Å are needed, '
                 f'got {self.per_composition}, {self.random}, {self.steps} and {list(self.cutoffs)}'
             )
+        if not 0.0 <= self.optimality_weight < np.inf:
+            raise InputError(f'sqs: optimality_weight must be at least 0, got {self.optimality_weight}')
         if self.method not in METHODS:
             raise InputError(f'sqs: method {self.method!r} is unknown; allowed are {", ".join(METHODS)}')
 
@@ -98,15 +106,34 @@ class SQS:
         targets = _targets(space, counts)
         for index, seed in enumerate(seeds):
             annealed = index < self.per_composition
-            how: dict[str, Any] = {'method': ICET, 'steps': self.steps} if annealed else {'method': SHUFFLE}
+            how: dict[str, Any] = {'method': ICET, 'steps': self.steps, **self._weight} if annealed else {'method': SHUFFLE}
             if annealed:
-                numbers = np.asarray(_anneal(space, slot, targets, self.steps, seed).numbers)
+                numbers = self._anneal(space, slot, targets, seed)
             else:
                 numbers = shuffled(slot, counts, np.random.default_rng(seed))
             made = fresh_atoms(slot.lattice, CONFIG_TYPE, '', numbers=numbers)
             how['distance'] = round(cluster_vector_distance(space, made, targets), 6)
             origin = _origin(counts, cutoffs=[round(c, 4) for c in shortened], seed=seed, **how)
             yield fresh_atoms(made, CONFIG_TYPE, origin)
+
+    @property
+    def _weight(self) -> dict[str, float]:
+        """What is told of the weight: nothing where it is icet's."""
+        return {} if self.optimality_weight == ICETS_WEIGHT else {'optimality_weight': self.optimality_weight}
+
+    def _anneal(self, space: Any, slot: Slot, targets: Mapping[str, Mapping[str, float]], seed: int) -> IntArray:
+        """Return the atomic numbers that a run of icet finds, shape (n_sites,)."""
+        from icet.tools.structure_generation import generate_sqs_from_supercells  # noqa: PLC0415  # seconds to import
+
+        options = {'n_steps': self.steps, 'random_seed': seed, 'optimality_weight': self.optimality_weight}
+        try:
+            with _python_random_kept():
+                found = generate_sqs_from_supercells(space, [_sites(slot)], dict(targets), **options)
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(f'icet failed on {dict(targets)} with seed {seed}: {error}') from error
+        if not np.allclose(found.positions, slot.lattice.positions, atol=1e-6):
+            raise EngineError(f'icet moved the sites of the lattice of {len(slot.lattice)} sites')
+        return np.asarray(found.numbers)
 
 
 def slot_counts(slot: Slot) -> list[dict[str, int]]:
@@ -204,19 +231,6 @@ def _targets(space: Any, counts: Sequence[Mapping[str, int]]) -> dict[str, dict[
         if len(sublattice.chemical_symbols) > 1
     }
     return {letter: {e: n / sum(part.values()) for e, n in part.items()} for letter, part in letters.items()}
-
-
-def _anneal(space: Any, slot: Slot, targets: Mapping[str, Mapping[str, float]], steps: int, seed: int) -> Atoms:
-    from icet.tools.structure_generation import generate_sqs_from_supercells  # noqa: PLC0415  # the same
-
-    try:
-        with _python_random_kept():
-            found = generate_sqs_from_supercells(space, [_sites(slot)], dict(targets), n_steps=steps, random_seed=seed)
-    except (ValueError, RuntimeError) as error:
-        raise EngineError(f'icet failed on {dict(targets)} with seed {seed}: {error}') from error
-    if not np.allclose(found.positions, slot.lattice.positions, atol=1e-6):
-        raise EngineError(f'icet moved the sites of the lattice of {len(slot.lattice)} sites')
-    return found
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import sys
@@ -255,3 +256,30 @@ class TestRandomLimit:
     def test_a_negative_number(self):
         with pytest.raises(InputError, match='random >= 0'):
             SQS(random=-1)
+
+
+class TestOptimalityWeight:
+    """With icet's weight an exact first shell may be paid with order in the second; on 8 sites all answers can be counted."""
+
+    def distances(self, weight):
+        structures = make(lattice((2, 2, 2)), count=3, cutoffs=(5.0,), optimality_weight=weight)
+        return [json.loads(atoms.info['origin'])['distance'] for atoms in structures]
+
+    def test_without_weight_the_nearest_of_all_is_found(self):
+        parent = lattice((2, 2, 2))
+        space = icet.ClusterSpace(parent, [5.0], ['Al', 'Mg'])
+        every = []
+        for chosen in itertools.combinations(range(8), 4):
+            atoms = parent.copy()
+            atoms.numbers = np.where(np.isin(range(8), chosen), 12, 13)
+            every.append(cluster_vector_distance(space, atoms, {'A': HALF}))
+        assert self.distances(0.0) == pytest.approx([min(every)] * 3, abs=1e-6)
+        assert max(self.distances(1.0)) > min(every) + 0.1
+
+    def test_it_is_told_where_it_is_not_that_of_icet(self):
+        told = [json.loads(make(lattice((2, 2, 2)), optimality_weight=w)[0].info['origin']) for w in (0.0, 1.0)]
+        assert [one.get('optimality_weight') for one in told] == [0.0, None]
+
+    def test_a_negative_one(self):
+        with pytest.raises(InputError, match='optimality_weight must be at least 0, got -1'):
+            SQS(optimality_weight=-1.0)
