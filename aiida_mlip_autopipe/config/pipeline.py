@@ -83,6 +83,13 @@ class MLIPConfig(Settings):
         return self
 
     @model_validator(mode='after')
+    def check_elements(self) -> Self:
+        """Refuse elements that no structure can have; those of bases from elsewhere are seen when they are read."""
+        if self.system.unused and not self.generate.n_other_bases:
+            raise ValueError(f'system.elements lists {self.system.unused}, which no composition contains')
+        return self
+
+    @model_validator(mode='after')
     def check_lineages(self) -> Self:
         """Refuse a system whose only base structure would have to serve for training and for testing."""
         alloys = sum(any(sum(x > 0 for x in part.values()) > 1 for part in parts) for parts in self.system.alloys)

@@ -86,6 +86,12 @@ class TargetSystem(Settings):
         """The fractions on each sublattice, one list for each alloy."""
         return [list(parts) for parts in self.occupations] or [[composition] for composition in self.compositions]
 
+    @property
+    def unused(self) -> list[str]:
+        """Elements that are listed, but in no alloy."""
+        used = {element for parts in self.alloys for part in parts for element, x in part.items() if x > 0}
+        return sorted(set(self.elements) - used)
+
     @model_validator(mode='after')
     def check_sublattices(self) -> Self:
         """Refuse fractions that do not fit the sublattices of the prototype."""
@@ -103,7 +109,7 @@ class TargetSystem(Settings):
 
     @model_validator(mode='after')
     def check_elements(self) -> Self:
-        """Refuse elements that are listed twice, used but not listed, or listed but not used, and unknown end members."""
+        """Refuse elements that are listed twice, or used but not listed, and unknown end members."""
         field = 'occupations' if self.occupations else 'compositions'
         if len(set(self.elements)) != len(self.elements):
             raise ValueError(f'elements lists a symbol twice: {self.elements}')
@@ -111,9 +117,8 @@ class TargetSystem(Settings):
         listed = set(self.elements)
         if used - listed:
             raise ValueError(f'{field} uses {sorted(used - listed)}, which elements {self.elements} does not list')
-        if listed - used:
-            raise ValueError(f'elements lists {sorted(listed - used)}, which no composition contains')
         members = {'-'.join(m) for parts in self.alloys for m in product(*({e for e, x in p.items() if x > 0} for p in parts))}
+        members |= listed if PROTOTYPES[self.prototype].n_sublattices == 1 else set()  # bases from elsewhere may have them
         if unknown := sorted(set(self.lattice_parameters) - members):
             raise ValueError(f'lattice_parameters names {unknown}; the end members of this system are {sorted(members)}')
         return self

@@ -160,6 +160,13 @@ class TestValidate:
         write(path.parent / 'a.cif', bulk('Ag'))
         assert "a.cif, structure 0: has ['Ag'], which elements ['Cu', 'Au'] does not list" in self.said(run_cli, path)
 
+    def test_a_run_is_not_submitted(self, run_cli, config_file, worker_code, count_processes):
+        before = count_processes()
+        result = run_cli('run', config_file(generate={'files': {'paths': ['none.cif']}}))
+        assert result.exit_code == 1
+        assert 'none.cif: ASE cannot read it' in result.output
+        assert count_processes() == before
+
     def test_paths_are_relative_to_the_configuration(self, run_cli, config_file, tmp_path):
         path = config_file(generate={'files': {'paths': ['a.cif']}})
         write(path.parent / 'a.cif', bulk('Cu', cubic=True))

@@ -91,6 +91,12 @@ class TestElements:
     def test_listed_but_not_used(self) -> None:
         assert line_about({'compositions': [{'Cu': 1.0}]}) == "system.elements lists ['Au'], which no composition contains"
 
+    def test_not_used_but_in_structures_from_elsewhere(self) -> None:
+        changes = {'system.compositions': [{'Cu': 1.0}], 'system.lattice_parameters': {'Cu': 3.6}}
+        assert 'no composition contains' in mistakes_in(changes)[0]
+        system = config_with({**changes, 'generate.files': {'paths': ['gold.cif']}}).system
+        assert system.unused == ['Au']
+
     def test_fraction_zero_is_no_use(self) -> None:
         assert 'no composition contains' in line_about({'compositions': [{'Cu': 1.0, 'Au': 0.0}]})
 
