@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.frames import IntArray
 from aiida_mlip_autopipe.science.generate.concentration import check_number, number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.strategy import Kind
@@ -22,7 +23,7 @@ class Swaps:
     """Pairs of atoms of different elements that change places: the composition stays.
 
     :param count: number of structures for each base; none of a pure element.
-    :param per_cell: pairs swapped in each.
+    :param per_cell: pairs swapped in each, no atom twice; fewer where the cell has not so many.
     :param concentration: defects for each atom, in place of `per_cell`, see :func:`number_of_defects`.
     :raises InputError: a value is out of range.
     """
@@ -45,10 +46,20 @@ class Swaps:
             return
         swapped = number_of_defects(len(given), self.per_cell, self.concentration)
         for _ in range(self.count):
-            numbers, pairs = given.numbers.copy(), []
-            for _ in range(swapped):
-                first = int(rng.integers(len(numbers)))
-                second = int(rng.choice(np.flatnonzero(numbers != numbers[first])))
+            pairs = _separate_pairs(given.numbers, swapped, rng)
+            numbers = given.numbers.copy()
+            for first, second in pairs:
                 numbers[[first, second]] = numbers[[second, first]]
-                pairs.append([first, second])
             yield fresh_atoms(given, CONFIG_TYPE, origin_text('swap', pairs=pairs), numbers=numbers)
+
+
+def _separate_pairs(numbers: IntArray, wanted: int, rng: np.random.Generator) -> list[list[int]]:
+    """Return pairs of atoms of different elements, no atom in two of them, as many as wanted or as there are."""
+    free = np.ones(len(numbers), dtype=bool)
+    pairs: list[list[int]] = []
+    while len(pairs) < wanted and len(np.unique(numbers[free])) > 1:
+        first = int(rng.choice(np.flatnonzero(free)))
+        second = int(rng.choice(np.flatnonzero(free & (numbers != numbers[first]))))
+        free[[first, second]] = False
+        pairs.append([first, second])
+    return pairs
