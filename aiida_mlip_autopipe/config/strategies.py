@@ -108,8 +108,8 @@ class FilesConfig(Settings):
 
     paths: list[str] = Field(
         min_length=1,
-        description='files that ASE reads (CIF, POSCAR, extxyz, …), or JSON of the Materials Project; read at submission, and '
-        'inputs of the job from then on',
+        description='files that ASE reads (CIF, POSCAR, extxyz, …), or JSON of the Materials Project, relative to the '
+        'configuration; what they hold becomes an input of the job',
     )
     supercells: list[Repeats] = Field(default=[(1, 1, 1)], min_length=1, description='repeats of each structure')
 
