@@ -12,7 +12,6 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from aiida_mlip_autopipe.common.errors import InputError, InvalidFramesError
-from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.science.generate.columns import Column, Index
 from aiida_mlip_autopipe.science.generate.environment import reach_of
 from aiida_mlip_autopipe.science.generate.neighbours import Neighbours, NeighbourSearch
@@ -178,13 +177,9 @@ def _number(uid: str) -> np.uint64:
 
 
 def _size_reason(atoms: Atoms, max_atoms: int) -> str:
-    if not (_is_finite(atoms.positions) and _is_finite(atoms.cell.array)):
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
         return NOT_FINITE
     return TOO_MANY_ATOMS if len(atoms) > max_atoms else ''
-
-
-def _is_finite(values: FloatArray) -> bool:
-    return math.isfinite(values.sum()) or bool(np.isfinite(values).all())  # a finite sum has finite terms
 
 
 @lru_cache(maxsize=1024)
