@@ -1,43 +1,26 @@
-"""What the commands generate, run and status do."""
+"""What the commands run and status do."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from pathlib import Path
 
 import click
-import numpy as np
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import submit
 from aiida.engine.daemon.client import get_daemon_client
 
+from aiida_mlip_autopipe.cli.generate import check_generation
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.cli.summary import round_entries, round_lines, state_lines
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.formats.extxyz import write_extxyz
-from aiida_mlip_autopipe.science.generate.settings import structure_builder
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mlip_autopipe.workflows.checks import check_profile
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 
 POLL_SECONDS = 2.0
-
-
-def generate_here(path: Path, output: Path | None) -> None:
-    """Make the candidates of a configuration, print how many there are, and write them where asked."""
-    config = MLIPConfig.from_yaml(path)
-    builder = structure_builder(config.system.model_dump(), config.generate.model_dump())
-    frames = Frames.from_atoms(builder.build(np.random.default_rng(config.seed)))
-    for name, count in sorted(Counter(frames.config_type.tolist()).items()):
-        click.echo(f'{name:<12} {count:>6}')
-    click.echo(f'{"total":<12} {len(frames):>6}   from {len(set(frames.lineage.tolist()))} lineages')
-    if output is not None:
-        write_extxyz(output, frames)
-        click.echo(f'written to {output}')
 
 
 def submit_run(path: Path, *, one_shot: bool, wait: bool) -> orm.WorkChainNode:
@@ -48,6 +31,7 @@ def submit_run(path: Path, *, one_shot: bool, wait: bool) -> orm.WorkChainNode:
     config = MLIPConfig.from_yaml(path)
     load_profile()
     check_profile(config, explores=not one_shot)
+    check_generation(config)
     if not get_daemon_client().is_daemon_running:
         raise InputError('no AiiDA daemon is running, so nothing would happen: start it with `verdi daemon start 2`')
     chain = OneShotWorkChain if one_shot else ActiveLearningWorkChain

@@ -1,4 +1,4 @@
-"""The command `mlip-auto`: validate, generate, converge, run, train, explore, evaluate, status, export, setup."""
+"""The command `mlip-auto`: validate, generate, import, converge, run, train, explore, evaluate, status, export, setup."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def main() -> None:
 @fail_with_one_sentence
 def validate(config: Path, offline: bool) -> None:
     """Check CONFIG, and that this profile has the codes and pseudopotentials it names. Submits nothing."""
+    from aiida_mlip_autopipe.cli.generate import check_generation
     from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 
     checked = MLIPConfig.from_yaml(config)
@@ -34,6 +35,7 @@ def validate(config: Path, offline: bool) -> None:
         from aiida_mlip_autopipe.workflows.checks import check_profile, warnings_of
 
         check_profile(checked)
+    check_generation(checked, offline=offline)
     for warning in checked.explore.warnings if offline else warnings_of(checked):
         click.echo(f'warning: {warning}', err=True)
     click.echo(f'{config}: valid')
@@ -42,12 +44,25 @@ def validate(config: Path, offline: bool) -> None:
 @main.command()
 @CONFIG
 @click.option('--output', type=click.Path(dir_okay=False, path_type=Path), help='Write the structures to this extxyz file.')
+@click.option('--view', type=click.Path(dir_okay=False, path_type=Path), help='Write an HTML page with a picture of each kind.')
+@click.option('--dry-run', is_flag=True, help='Shuffle the alloys in place of annealing them, and write no structures.')
 @fail_with_one_sentence
-def generate(config: Path, output: Path | None) -> None:
+def generate(config: Path, output: Path | None, view: Path | None, dry_run: bool) -> None:
     """Make the candidate structures of CONFIG on this machine and count them. Submits nothing."""
-    from aiida_mlip_autopipe.cli.commands import generate_here
+    from aiida_mlip_autopipe.cli.generate import Wanted, generate_here
 
-    generate_here(config, output)
+    generate_here(config, Wanted(output, view, dry_run))
+
+
+@main.command('import')
+@click.argument('path', metavar='FILE', type=click.Path(path_type=Path))
+@click.option('--theory', multiple=True, metavar='KEY=VALUE', help='Level of theory of the labels; may be repeated.')
+@fail_with_one_sentence
+def import_structures(path: Path, theory: tuple[str, ...]) -> None:
+    """Store the structures of FILE (extxyz, ase.db, VASP, pw.x, Pacemaker's pckl.gzip, CIF, …), with their labels."""
+    from aiida_mlip_autopipe.cli.importing import import_file
+
+    import_file(path, theory)
 
 
 def targets(command: Callable[..., None]) -> Callable[..., None]:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,25 +47,37 @@ def uid_of(atoms: Atoms) -> str:
     :raises InvalidFramesError: the lattice vectors are linearly dependent; vectors that are zero, as those of a molecule, do
         not count.
     """
-    _require_independent_vectors(atoms)
+    if not _has_independent_vectors(atoms.cell.array.tobytes()):
+        raise InvalidFramesError(f'{atoms.symbols}: the lattice vectors {atoms.cell.tolist()} Å are linearly dependent')
     scale = 10**UID_DECIMALS
     periodic = np.asarray(atoms.pbc, dtype=bool)
     cell = np.rint(atoms.cell.array * scale).astype(np.int64)
     # Whole numbers: in floating point 1.3 % 1.0 is not 0.3, and the hash would change with the lattice vector.
-    places = np.rint(atoms.cell.scaled_positions(atoms.positions) * scale).astype(np.int64)
-    places[:, periodic] %= scale
-    order = np.lexsort((places[:, 2], places[:, 1], places[:, 0], atoms.numbers))
-    digest = hashlib.sha256()
-    for part in (atoms.numbers[order].astype(np.int64), places[order], cell, periodic):
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()[:UID_LENGTH]
+    places = np.rint(_scaled_positions(atoms) * scale).astype(np.int64)
+    numbers = atoms.numbers.astype(np.int64)
+    if periodic.all():
+        places %= scale
+        order = np.argsort(((numbers * scale + places[:, 0]) * scale + places[:, 1]) * scale + places[:, 2])  # below 2⁶³
+    else:
+        places[:, periodic] %= scale
+        order = np.lexsort((places[:, 2], places[:, 1], places[:, 0], numbers))
+    parts = (numbers[order], places[order], cell, periodic)
+    return hashlib.sha256(b''.join(part.tobytes() for part in parts)).hexdigest()[:UID_LENGTH]
 
 
-def _require_independent_vectors(atoms: Atoms) -> None:
-    lengths = np.linalg.norm(atoms.cell.array, axis=1)
-    vectors = atoms.cell.array[lengths > 0] / lengths[lengths > 0, None]
-    if np.linalg.det(vectors @ vectors.T) < FLAT_CELL**2:  # Gram determinant: the square of the volume
-        raise InvalidFramesError(f'{atoms.symbols}: the lattice vectors {atoms.cell.tolist()} Å are linearly dependent')
+def _scaled_positions(atoms: Atoms) -> FloatArray:
+    """Return what ASE does, which first completes the vectors of a cell even where none is zero."""
+    if not atoms.cell.array.any(axis=1).all():
+        return np.asarray(atoms.cell.scaled_positions(atoms.positions))
+    return np.linalg.solve(atoms.cell.array.T, atoms.positions.T).T
+
+
+@lru_cache(maxsize=1024)
+def _has_independent_vectors(cell: bytes) -> bool:
+    rows = np.frombuffer(cell).reshape(3, 3)
+    lengths = np.linalg.norm(rows, axis=1)
+    vectors = rows[lengths > 0] / lengths[lengths > 0, None]
+    return not np.linalg.det(vectors @ vectors.T) < FLAT_CELL**2  # Gram determinant: the square of the volume
 
 
 @dataclass(frozen=True, eq=False)

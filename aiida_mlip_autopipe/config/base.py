@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import types
 import typing
@@ -11,6 +10,8 @@ from typing import Annotated, Any
 
 from ase.data import atomic_numbers
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+
+from aiida_mlip_autopipe.common.names import nearest_name
 
 EXTERNAL_TAG = 'external'
 """Name that pydantic gives to the member of a union which is none of the package's own."""
@@ -82,9 +83,19 @@ def _explain_one(mistake: dict[str, Any], model: type[BaseModel]) -> str:
 def _unknown_key(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
     place = mistake['loc']
     allowed = list(dict.fromkeys(name for owner in _models_at(model, place[:-1]) for name in owner.model_fields))
-    near = difflib.get_close_matches(str(place[-1]), allowed, n=1)
-    hint = f'did you mean {near[0]!r}? ' if near else ''
-    return f'{field}: unknown key; {hint}allowed here: {", ".join(allowed)}'
+    return f'{field}: unknown key; {_hint(place[-1], allowed)}allowed here: {", ".join(allowed)}'
+
+
+def _hint(value: Any, allowed: Iterable[str]) -> str:
+    """Return the question whether the nearest of the allowed names was meant, or ''."""
+    near = nearest_name(str(value), allowed)
+    return f'did you mean {near!r}? ' if near else ''
+
+
+def _unknown_name(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
+    allowed = re.findall(r"'([^']*)'", str(mistake['ctx']['expected']))
+    hint = _hint(mistake['input'], allowed).strip()
+    return f'{_wrong_value(field, mistake, model)}{"; " if hint else ""}{hint}'
 
 
 def _missing_key(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
@@ -112,6 +123,7 @@ def _wrong_value(field: str, mistake: dict[str, Any], model: type[BaseModel]) ->
 
 _EXPLANATIONS = {
     'extra_forbidden': _unknown_key,
+    'literal_error': _unknown_name,
     'missing': _missing_key,
     'model_type': _no_mapping,
     'union_tag_invalid': _unknown_labeller,

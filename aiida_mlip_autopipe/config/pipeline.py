@@ -83,11 +83,19 @@ class MLIPConfig(Settings):
         return self
 
     @model_validator(mode='after')
+    def check_elements(self) -> Self:
+        """Refuse elements that no structure can have; those of bases from elsewhere are seen when they are read."""
+        if self.system.unused and not self.generate.n_other_bases:
+            raise ValueError(f'system.elements lists {self.system.unused}, which no composition contains')
+        return self
+
+    @model_validator(mode='after')
     def check_lineages(self) -> Self:
         """Refuse a system whose only base structure would have to serve for training and for testing."""
-        alloys = sum(len([x for x in composition.values() if x > 0]) > 1 for composition in self.system.compositions)
-        pure = len(self.system.compositions) - alloys
-        n_bases = (alloys * self.generate.sqs.per_composition + pure) * len(self.system.supercells)
+        alloys = sum(any(sum(x > 0 for x in part.values()) > 1 for part in parts) for parts in self.system.alloys)
+        pure = len(self.system.alloys) - alloys
+        n_bases = (alloys * (self.generate.sqs.per_composition + self.generate.sqs.random) + pure) * len(self.system.supercells)
+        n_bases += self.generate.n_other_bases
         if n_bases < 2:
             raise ValueError(
                 'system: gives a single base structure, but the frozen test set needs a lineage of its own; '
@@ -100,7 +108,7 @@ class MLIPConfig(Settings):
         """Refuse to take all atoms out of the smallest cell."""
         n_sites = min(SITES_PER_CELL[self.system.prototype] * i * j * k for i, j, k in self.system.supercells)
         vacancy = self.generate.vacancy
-        if vacancy.count and vacancy.n_vacancies >= n_sites:
+        if vacancy.count and vacancy.concentration is None and vacancy.n_vacancies >= n_sites:
             raise ValueError(
                 f'generate.vacancy.n_vacancies: got {vacancy.n_vacancies}; must be less than {n_sites}, '
                 'the atoms of the smallest cell'
@@ -133,16 +141,29 @@ class MLIPConfig(Settings):
     def from_yaml(cls, path: Path) -> Self:
         """Return the configuration of a YAML file.
 
+        Paths of structures are relative to the folder of the file.
+
         :raises InputError: the file is missing, empty, not YAML, gives a key twice, or holds a mistake.
         """
         values = read_yaml(path)
         if values is None:
             raise InputError(f'{path}: the file is empty; it must hold at least the keys system and label')
         try:
-            return cls.from_mapping(values)
+            return cls.from_mapping(_with_whole_paths(values, path.parent))
         except InputError as error:
             raise InputError('\n'.join(f'{path}: {line}' for line in str(error).splitlines())) from error
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the configuration as plain values that :meth:`from_mapping` reads."""
         return self.model_dump(mode='json')
+
+
+def _with_whole_paths(values: Any, folder: Path) -> Any:
+    """Return the values of a file, the paths of structures as seen from anywhere."""
+    generate = values.get('generate') if isinstance(values, dict) else None
+    files = generate.get('files') if isinstance(generate, dict) else None
+    paths = files.get('paths') if isinstance(files, dict) else None
+    if not isinstance(generate, dict) or not isinstance(files, dict) or not isinstance(paths, list):
+        return values  # whatever is wrong is told when it is checked
+    whole = [str((folder / text).resolve()) if isinstance(text, str) else text for text in paths]
+    return {**values, 'generate': {**generate, 'files': {**files, 'paths': whole}}}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.entry_points import load_function
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.base import explain
 from aiida_mlip_autopipe.formats.files import arrays_file
+
+__all__ = ['checked', 'load_function', 'read_frames']
 
 Model = TypeVar('Model', bound=BaseModel)
 
@@ -42,20 +43,3 @@ def read_frames(folder: Path, port: str) -> Frames:
         return Frames.load(path)
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f'{path.name}: cannot be read: {error}') from error
-
-
-def load_function(group: str, name: str) -> Callable[..., Any]:
-    """Return the function that a package registered.
-
-    :raises InputError: nothing is registered under that name.
-    :raises EngineError: what is registered cannot be imported here.
-    """
-    found = metadata.entry_points(group=group, name=name)
-    if not found:
-        known = sorted(point.name for point in metadata.entry_points(group=group))
-        raise InputError(f'{name!r} is no entry point of {group}; registered here: {", ".join(known)}')
-    try:
-        function: Callable[..., Any] = next(iter(found)).load()
-    except (ImportError, AttributeError) as error:  # the module, or the function in it
-        raise EngineError(f'{name} of {group} cannot be imported on this machine: {error}') from error
-    return function

@@ -7,6 +7,7 @@ from typing import Any
 from aiida import orm
 from aiida.engine import ExitCode, ToContext, WorkChain
 
+from aiida_mlip_autopipe.calculations.bases import bases_of
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.frames_functions import add_isolated_atoms, merge_frames, split_frames, take_frames
 from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
@@ -99,6 +100,7 @@ class StagesWorkChain(WorkChain):
             system=orm.Dict(self.ctx.config['system']),
             settings=orm.Dict(self.ctx.config['generate']),
             seed=self._seed(),
+            bases=bases_of(self.ctx.config['generate']),
             metadata=self._metadata('generate'),
         )
         return ToContext(generate=child)

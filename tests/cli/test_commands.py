@@ -5,27 +5,6 @@ from aiida.engine import ProcessState
 from aiida_mlip_autopipe.cli import commands
 from aiida_mlip_autopipe.cli.commands import failure_of, load_run
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.formats.extxyz import read_extxyz
-
-
-def test_generate_counts_and_writes(run_cli, config_file, tmp_path, count_processes):
-    before, path = count_processes(), tmp_path / 'frames.extxyz'
-    result = run_cli('generate', config_file(), '--output', path)
-    assert result.exit_code == 0
-    frames = read_extxyz(path)
-    total = next(line for line in result.output.splitlines() if line.startswith('total'))
-    assert total.split()[1] == str(len(frames))
-    assert f'from {len(set(frames.lineage.tolist()))} lineages' in total
-    assert result.output.endswith(f'written to {path}\n')
-    assert count_processes() == before
-
-
-def test_generate_is_the_same_again(run_cli, config_file, tmp_path):
-    uids = []
-    for name in ('a.extxyz', 'b.extxyz'):
-        run_cli('generate', config_file(), '--output', tmp_path / name)
-        uids.append(read_extxyz(tmp_path / name).uid.tolist())
-    assert uids[0] == uids[1]
 
 
 @pytest.fixture

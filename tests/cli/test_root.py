@@ -7,6 +7,7 @@ from aiida_mlip_autopipe.cli.root import main
 COMMANDS = (
     'validate',
     'generate',
+    'import',
     'converge',
     'converge-report',
     'run',

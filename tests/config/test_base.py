@@ -84,7 +84,7 @@ class TestUnknownKey:
 
     def test_nothing_near(self) -> None:
         (line,) = mistakes_in({'generate.vacancy.qqq': 1})
-        assert line == 'generate.vacancy.qqq: unknown key; allowed here: count, n_vacancies'
+        assert line == 'generate.vacancy.qqq: unknown key; allowed here: count, n_vacancies, concentration, of'
 
 
 class TestOneLine:
@@ -112,8 +112,9 @@ class TestOneLine:
 
     def test_key_of_a_mapping(self) -> None:
         assert mistakes_in({'system.lattice_parameters': {'Cu': 3.6, 'Qq': 4.0}}) == [
-            "system.lattice_parameters.Qq: got 'Qq'; not the symbol of a chemical element "
-            '(Å, lattice parameter a of the prototype for each element; alloys follow by Vegard)'
+            "system.lattice_parameters.Qq: got 'Qq'; not the symbol of a chemical element, or several joined by - (Å, lattice "
+            'parameter a of the prototype for each element, or end member such as Mg-O; alloys follow by Vegard, what is left '
+            'out is estimated from radii)'
         ]
 
     def test_key_and_value_of_a_mapping_are_two_mistakes(self) -> None:

@@ -52,6 +52,36 @@ def test_member_of_a_list(place: str, value: list[float], line: str) -> None:
     assert mistakes_in({f'generate.{place}': value})[0].startswith(line)
 
 
+@pytest.mark.parametrize(
+    ('section', 'line'),
+    [
+        (
+            {'ordered': {'prototypes': ['fcc']}},
+            "generate.ordered.prototypes: got ['fcc']; ['fcc'] have no two sublattices; allowed are B1",
+        ),
+        ({'ordered': {'prototypes': ['L12']}}, "generate.ordered.prototypes.0: got 'L12'; input should be 'fcc', 'bcc'"),
+        ({'rattle': {'einstein_temperature': 200}}, 'generate.rattle.temperature must be given with einstein_temperature, in K'),
+        ({'deform': {'grid': {'zx': [0.1]}}}, "generate.deform.grid.zx: got 'zx'; input should be 'xx', 'yy'"),
+        (
+            {'vacancy': {'concentration': 1}},
+            'generate.vacancy.concentration: got 1; input should be less than 1 (defects for each atom',
+        ),
+        ({'surface': {'thickness': 0}}, 'generate.surface.thickness: got 0; input should be greater than 0 (Å'),
+        ({'structures': {'nodes': []}}, 'generate.structures.nodes: got []; list should have at least 1 item'),
+        ({'eos': {'volumes': [1.2, 0.8]}}, 'generate.eos.volumes must grow, got [1.2, 0.8]'),
+    ],
+)
+def test_sections_that_contradict_themselves(section: dict[str, Any], line: str) -> None:
+    assert mistakes_in({'generate': section})[0].startswith(line)
+
+
+def test_every_section_may_be_there_with_its_defaults() -> None:
+    sections = ('ordered', 'deform', 'eos', 'elastic', 'phonon', 'divacancy', 'interstitial', 'antisite', 'swap', 'frenkel')
+    others = ('surface', 'stacking_fault', 'dimer', 'isolated_atom', 'amorphous')
+    config = config_with({'generate': {name: {} for name in (*sections, *others)}}).generate
+    assert all(getattr(config, name) is not None for name in (*sections, *others))
+
+
 def test_extremes_are_accepted_by_the_strategies() -> None:
     # A bug that was: max_strain 0.4 passed the configuration and failed in the job.
     extreme = {'strain': {'max_strain': 0.333, 'hydrostatic': [-0.499, 0.499]}, 'rattle': {'stdev': 1.0}}

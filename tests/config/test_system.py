@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import pytest
+from pydantic import ValidationError
 
-from aiida_mlip_autopipe.common.prototypes import SITES_PER_CELL
+from aiida_mlip_autopipe.common.prototypes import PROTOTYPES, SITES_PER_CELL
 from aiida_mlip_autopipe.config.system import TargetSystem
 from tests.config.settings import VALID, config_with, mistakes_in
 
@@ -28,7 +29,48 @@ def test_prototypes_are_those_that_have_sites() -> None:
 
 @pytest.mark.parametrize('prototype', SITES_PER_CELL)
 def test_every_prototype_is_accepted(prototype: str) -> None:
-    assert config_with({'system.prototype': prototype}).system.prototype == prototype
+    n_sublattices = PROTOTYPES[prototype].n_sublattices
+    elements = ['Mg', 'Ca', 'O', 'Ti'][: n_sublattices + 1]
+    parts = [{'Mg': 0.5, 'Ca': 0.5}, *({element: 1.0} for element in elements[2:])]
+    fractions = {'occupations': [parts]} if n_sublattices > 1 else {'compositions': parts}
+    system = TargetSystem.model_validate({'elements': elements, 'prototype': prototype, **fractions})
+    assert len(system.alloys[0]) == n_sublattices
+
+
+class TestSublattices:
+    OXIDE: ClassVar[dict[str, Any]] = {
+        'elements': ['Mg', 'Ca', 'O'],
+        'prototype': 'B1',
+        'lattice_parameters': {'Mg-O': 4.21, 'Ca-O': 4.81},
+        'occupations': [[{'Mg': 0.5, 'Ca': 0.5}, {'O': 1.0}]],
+    }
+
+    def mistake(self, **changes: Any) -> str:
+        with pytest.raises(ValidationError) as caught:
+            TargetSystem.model_validate({**self.OXIDE, **changes})
+        return str(caught.value)
+
+    def test_an_oxide(self) -> None:
+        assert TargetSystem.model_validate(self.OXIDE).alloys == [[{'Mg': 0.5, 'Ca': 0.5}, {'O': 1.0}]]
+
+    def test_too_few(self) -> None:
+        assert 'B1 has 2 sublattices, got the fractions of 1' in self.mistake(occupations=[[{'Mg': 1.0}]])
+
+    def test_compositions_are_for_one_sublattice(self) -> None:
+        said = self.mistake(compositions=[{'Mg': 1.0}], occupations=[])
+        assert 'occupations must be given, and not compositions: B1 has 2 sublattice(s)' in said
+
+    def test_an_element_on_two(self) -> None:
+        said = self.mistake(occupations=[[{'Mg': 0.5, 'Ca': 0.5}, {'O': 0.5, 'Mg': 0.5}]])
+        assert 'an element must be on one sublattice only' in said
+
+    def test_misfit_on_one_of_them(self) -> None:
+        said = self.mistake(occupations=[[{'Mg': 0.9, 'Ca': 0.1}, {'O': 1.0}]])
+        assert "on 8 sites; the nearest that does is {'Mg': 0.875, 'Ca': 0.125}" in said
+
+    def test_unknown_end_member(self) -> None:
+        said = self.mistake(lattice_parameters={'Mg': 4.2})
+        assert "names ['Mg']; the end members of this system are ['Ca-O', 'Mg-O']" in said
 
 
 class TestElements:
@@ -49,23 +91,30 @@ class TestElements:
     def test_listed_but_not_used(self) -> None:
         assert line_about({'compositions': [{'Cu': 1.0}]}) == "system.elements lists ['Au'], which no composition contains"
 
+    def test_not_used_but_in_structures_from_elsewhere(self) -> None:
+        changes = {'system.compositions': [{'Cu': 1.0}], 'system.lattice_parameters': {'Cu': 3.6}}
+        assert 'no composition contains' in mistakes_in(changes)[0]
+        system = config_with({**changes, 'generate.files': {'paths': ['gold.cif']}}).system
+        assert system.unused == ['Au']
+
     def test_fraction_zero_is_no_use(self) -> None:
         assert 'no composition contains' in line_about({'compositions': [{'Cu': 1.0, 'Au': 0.0}]})
 
 
 class TestLatticeParameters:
-    def test_one_missing(self) -> None:
-        assert line_about({'lattice_parameters': {'Cu': 3.6}}) == (
-            "system.lattice_parameters must be given for ['Au', 'Cu'], got ['Cu']"
-        )
+    def test_one_missing_is_estimated(self) -> None:
+        assert config_with({'system.lattice_parameters': {'Cu': 3.6}}).system.lattice_parameters == {'Cu': 3.6}
 
     def test_one_too_many(self) -> None:
-        assert "got ['Ag', 'Au', 'Cu']" in line_about({'lattice_parameters': {'Cu': 3.6, 'Au': 4.0, 'Ag': 4.0}})
+        assert "names ['Ag']; the end members of this system are ['Au', 'Cu']" in line_about(
+            {'lattice_parameters': {'Cu': 3.6, 'Au': 4.0, 'Ag': 4.0}}
+        )
 
     def test_negative(self) -> None:
         assert line_about({'lattice_parameters': {'Cu': -3.6, 'Au': 4.0}}) == (
-            'system.lattice_parameters.Cu: got -3.6; input should be greater than 0 '
-            '(Å, lattice parameter a of the prototype for each element; alloys follow by Vegard)'
+            'system.lattice_parameters.Cu: got -3.6; input should be greater than 0 (Å, lattice parameter '
+            'a of the prototype for each element, or end member such as Mg-O; alloys follow by Vegard, what is left out is '
+            'estimated from radii)'
         )
 
 
@@ -102,15 +151,21 @@ class TestCompositions:
     @pytest.mark.parametrize(('fraction', 'bound'), [(1.5, 'less than or equal to 1'), (-0.5, 'greater than or equal to 0')])
     def test_fraction_out_of_range(self, fraction: float, bound: str) -> None:
         assert line_about({'compositions': [{'Cu': fraction}]}) == (
-            f'system.compositions.0.Cu: got {fraction}; input should be {bound} (atomic fractions, each summing to one)'
+            f'system.compositions.0.Cu: got {fraction}; input should be {bound} '
+            '(atomic fractions, each summing to one; for prototypes with one sublattice; a range in place of fractions: '
+            '{Mg: {start: 0, stop: 0.5, step: 0.125}, Al: rest})'
         )
 
     def test_unknown_element(self) -> None:
         assert line_about({'compositions': [{'Qq': 1.0}]}).startswith("system.compositions.0.Qq: got 'Qq'; not the symbol")
 
-    @pytest.mark.parametrize(('value', 'place'), [([], 'compositions'), ([{}], 'compositions.0')])
-    def test_empty(self, value: list[Any], place: str) -> None:
-        assert line_about({'compositions': value}).startswith(f'system.{place}: got ')
+    def test_none(self) -> None:
+        assert line_about({'compositions': []}) == (
+            'system.compositions must be given, and not occupations: fcc has 1 sublattice(s)'
+        )
+
+    def test_empty(self) -> None:
+        assert line_about({'compositions': [{}]}).startswith('system.compositions.0: got ')
 
 
 @pytest.mark.parametrize(
@@ -128,6 +183,7 @@ def test_supercells(supercells: list[list[int]], start: str) -> None:
 
 def test_unknown_prototype_names_those_that_are_known() -> None:
     assert line_about({'prototype': 'fc'}) == (
-        "system.prototype: got 'fc'; input should be 'fcc', 'bcc', 'sc', 'hcp' or 'diamond' "
-        '(crystal prototype of the base structures)'
+        "system.prototype: got 'fc'; input should be 'fcc', 'bcc', 'sc', 'hcp', 'diamond', 'B1', 'B2', 'B3', "
+        "'B4', 'C1', 'D0_3', 'D0_19', 'D0_22', 'E2_1', 'L1_0' or 'L1_2' "
+        "(crystal prototype of the base structures); did you mean 'fcc'?"
     )

@@ -21,11 +21,18 @@ def pure(seed: int) -> dict[str, object]:
 
 def test_report_and_frames_agree(generated: Outcome) -> None:
     frames = generated.frames('frames')
-    assert generated.report == {
+    steps = generated.report['by_strategy']
+    rest = {name: value for name, value in generated.report.items() if name != 'by_strategy'}
+    (distance,) = rest.pop('quasirandom_distances')  # of the one alloy among them
+    assert distance >= 0
+    assert rest == {
         'n_frames': len(frames),
         'n_lineages': 3,
         'by_config_type': {'sqs': 3, 'strain': 12, 'rattle': 9},
+        'stopped': '',
     }
+    assert steps['strain'] == {'tried': 12, 'kept': 12, 'rejected': {}, 'n_atoms': [4, 4]}
+    assert {name: step['kept'] for name, step in steps.items()} == rest['by_config_type']
     assert Counter(frames.config_type.tolist()) == generated.report['by_config_type']
 
 
@@ -54,7 +61,10 @@ def test_same_seed_same_file(stage: Stage) -> None:
         ({'system': {**SYSTEM, 'prototype': 'fc'}}, "prototype: got 'fc'; input should be 'fcc'"),
         ({'system': {**SYSTEM, 'supercells': [[3, 1, 1]]}}, 'does not give whole numbers of atoms on 3 sites'),
         ({'settings': {'rattle': {'stdev': -1}}}, 'rattle.stdev: got -1; input should be greater than 0 (Å'),
-        ({'settings': {'rattel': {}}}, "rattel: unknown key; did you mean 'rattle'? allowed here: sqs, strain, rattle, vacancy"),
+        (
+            {'settings': {'rattel': {}}},
+            "rattel: unknown key; did you mean 'rattle'? allowed here: sqs, strain, rattle, vacancy, ordered, files, ",
+        ),
         ({'settings': {'vacancy': {'n_vacancies': 4}}}, '4 of 4 atoms cannot be removed'),
     ],
 )

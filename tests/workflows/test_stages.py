@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from aiida import orm
 from aiida.plugins import CalculationFactory
+from ase.build import bulk
+from ase.io import write
 
 from aiida_mlip_autopipe.cli.setup import ensure_code
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
@@ -207,3 +209,13 @@ def test_a_config_with_a_mistake_is_refused(walk, children, config):
 def test_a_code_that_does_not_exist_is_refused(walk, children, config):
     with pytest.raises(ValueError, match=r"worker\.code: got 'nowhere@localhost'; no such code in this profile"):
         walk(OneShotWorkChain, children, config=config(worker={'code': 'nowhere@localhost'}))
+
+
+def test_nodes_and_files_of_the_configuration_become_inputs_of_the_generation(one_shot, tmp_path):
+    node = orm.StructureData(ase=bulk('Cu', a=3.6)).store()
+    path = tmp_path / 'gold.cif'
+    write(path, bulk('Au', a=4.1))
+    found = one_shot(generate={'structures': {'nodes': [node.pk]}, 'files': {'paths': [str(path)]}}, loop=BUDGET)
+    (inputs,) = inputs_of(found, 'GenerateCalculation')
+    assert inputs['bases']['structures_000'].uuid == node.uuid
+    assert inputs['bases']['files_000'].get_content() == path.read_text(encoding='utf-8')

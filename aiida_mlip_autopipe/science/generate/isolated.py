@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -11,6 +13,26 @@ from ase.data import atomic_numbers
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text, with_lineage
+from aiida_mlip_autopipe.science.generate.strategy import Kind, System
+
+
+@dataclass(frozen=True)
+class IsolatedAtoms:
+    """One atom of each element of the system.
+
+    :param box: edge of the cube, Å.
+    """
+
+    KIND: ClassVar[Kind] = Kind.FREE
+
+    box: float = 15.0
+
+    def __call__(self, given: System, rng: np.random.Generator) -> Iterator[Atoms]:
+        """Yield one atom of each element.
+
+        :raises InputError: the box has no size.
+        """
+        yield from isolated_atoms(given.elements, self.box)
 
 
 def isolated_atoms(elements: Sequence[str], box: float) -> list[Atoms]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 from ase.geometry import minkowski_reduce
 
 from aiida_mlip_autopipe.common.composition import whole_counts
 from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.frames import IntArray
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
+from aiida_mlip_autopipe.science.generate.strategy import Kind, Slot
 
 CONFIG_TYPE = 'sqs'
+
+ICET, SHUFFLE = 'icet', 'shuffle'
+METHODS = (ICET, SHUFFLE)
+
+ICETS_WEIGHT = 1.0
+"""Default of icet."""
 
 _SHELL_MARGIN = 0.01
 """Å between a cutoff and the distance it must lie below or above; shells of a lattice are farther apart."""
@@ -23,42 +34,143 @@ _SHELL_MARGIN = 0.01
 _MAX_SEED = 2**31 - 1
 
 
-def special_quasirandom_structures(
-    parent: Atoms,
-    composition: Mapping[str, float],
-    *,
-    count: int,
-    steps: int,
-    cutoffs: Sequence[float],
-    rng: np.random.Generator,
-) -> Iterator[Atoms]:
-    """Yield occupations of the sites of `parent`, each from its own annealing run of icet.
+@dataclass(frozen=True)
+class SQS:
+    """Quasirandom occupations of a lattice, each from its own annealing run of icet, or shuffled ones where icet is missing.
 
-    A pure element is yielded once, whatever `count` is. In a small cell two runs can find the same structure.
+    A lattice whose sublattices have one element each is yielded once, whatever `per_composition` is. In a small cell two runs
+    can find the same structure.
 
-    :param parent: the lattice; its cell is kept, its elements are not read.
-    :param composition: fraction of each element; must give whole numbers of atoms.
-    :param count: number of structures.
+    :param per_composition: number of structures of each alloy and supercell.
     :param steps: Monte-Carlo steps of one run.
     :param cutoffs: Å, largest distance in a pair, a triplet, …; shortened where the cell is too small, see
         :func:`usable_cutoffs`.
-    :raises InputError: the composition does not fit the cell, or a setting is out of range.
-    :raises EngineError: icet is missing or failed.
+    :param random: shuffled occupations beside them, for each alloy and supercell: the random solution.
+    :param optimality_weight: what icet gives, in 1/Å of the radius, for clusters that all match exactly, beside the sum of the
+        differences of the correlations; in small cells that can bring order in the next shell, and 0 a smaller distance.
+    :param method: `icet`, or `shuffle`: the random solution itself, without annealing.
+    :raises InputError: a setting is out of range.
     """
-    counts = whole_counts(composition, len(parent))
-    if count < 0 or steps < 1 or not cutoffs or min(cutoffs) <= 0:
-        raise InputError(f'count >= 0, steps >= 1 and cutoffs > 0 Å are needed, got {count}, {steps} and {list(cutoffs)}')
-    if len(counts) == 1:
-        if count:
-            numbers = Atoms(list(counts)).numbers.repeat(len(parent))
-            yield fresh_atoms(parent, CONFIG_TYPE, _origin(counts), numbers=numbers)
-        return
-    shortened = usable_cutoffs(parent, cutoffs)
-    space = _cluster_space(parent, shortened, sorted(counts))
-    for seed in rng.integers(_MAX_SEED, size=count).tolist():
-        numbers = _anneal(space, parent, counts, steps, seed)
-        origin = _origin(counts, cutoffs=[round(c, 4) for c in shortened], steps=steps, seed=seed)
-        yield fresh_atoms(parent, CONFIG_TYPE, origin, numbers=numbers)
+
+    KIND: ClassVar[Kind] = Kind.LATTICE
+
+    per_composition: int = 2
+    steps: int = 2000
+    cutoffs: tuple[float, ...] = (5.0,)
+    method: str = ICET
+    random: int = 0
+    optimality_weight: float = ICETS_WEIGHT
+
+    def __post_init__(self) -> None:
+        """Refuse settings out of range."""
+        if min(self.per_composition, self.random) < 0 or self.steps < 1 or not self.cutoffs or min(self.cutoffs) <= 0:
+            raise InputError(
+                'sqs: per_composition, random >= 0, steps >= 1 and cutoffs > 0 Å are needed, '
+                f'got {self.per_composition}, {self.random}, {self.steps} and {list(self.cutoffs)}'
+            )
+        if not 0.0 <= self.optimality_weight < np.inf:
+            raise InputError(f'sqs: optimality_weight must be at least 0, got {self.optimality_weight}')
+        if self.method not in METHODS:
+            raise InputError(f'sqs: method {self.method!r} is unknown; allowed are {", ".join(METHODS)}')
+
+    def __call__(self, slot: Slot, rng: np.random.Generator) -> Iterator[Atoms]:
+        """Yield occupations of the sites of a slot.
+
+        :param slot: the lattice, whose cell is kept; its fractions must give whole numbers of atoms on each sublattice.
+        :raises InputError: the fractions do not fit the cell.
+        :raises EngineError: icet failed.
+        """
+        counts = slot_counts(slot)
+        if all(len(part) == 1 for part in counts):
+            if self.per_composition or self.random:
+                yield fresh_atoms(slot.lattice, CONFIG_TYPE, _origin(counts), numbers=shuffled(slot, counts, rng))
+            return
+        seeds = rng.integers(_MAX_SEED, size=self.per_composition + self.random).tolist()
+        missing = _import_failure() if self.method == ICET else ''
+        if missing or self.method == SHUFFLE:
+            yield from self._shuffled(slot, seeds, {'because': missing} if missing else {})
+        else:
+            yield from self._measured(slot, seeds)
+
+    def _shuffled(self, slot: Slot, seeds: Sequence[int], why: Mapping[str, str]) -> Iterator[Atoms]:
+        counts = slot_counts(slot)
+        for seed in seeds:
+            numbers = shuffled(slot, counts, np.random.default_rng(seed))
+            yield fresh_atoms(slot.lattice, CONFIG_TYPE, _origin(counts, method=SHUFFLE, seed=seed, **why), numbers=numbers)
+
+    def _measured(self, slot: Slot, seeds: Sequence[int]) -> Iterator[Atoms]:
+        """Yield annealed and shuffled occupations that tell their distance from the random alloy."""
+        counts = slot_counts(slot)
+        shortened = usable_cutoffs(slot.lattice, self.cutoffs)
+        space = _cluster_space(slot, shortened, counts)
+        targets = _targets(space, counts)
+        for index, seed in enumerate(seeds):
+            annealed = index < self.per_composition
+            how: dict[str, Any] = {'method': ICET, 'steps': self.steps, **self._weight} if annealed else {'method': SHUFFLE}
+            if annealed:
+                numbers = self._anneal(space, slot, targets, seed)
+            else:
+                numbers = shuffled(slot, counts, np.random.default_rng(seed))
+            made = fresh_atoms(slot.lattice, CONFIG_TYPE, '', numbers=numbers)
+            how['distance'] = round(cluster_vector_distance(space, made, targets), 6)
+            origin = _origin(counts, cutoffs=[round(c, 4) for c in shortened], seed=seed, **how)
+            yield fresh_atoms(made, CONFIG_TYPE, origin)
+
+    @property
+    def _weight(self) -> dict[str, float]:
+        """What is told of the weight: nothing where it is icet's."""
+        return {} if self.optimality_weight == ICETS_WEIGHT else {'optimality_weight': self.optimality_weight}
+
+    def _anneal(self, space: Any, slot: Slot, targets: Mapping[str, Mapping[str, float]], seed: int) -> IntArray:
+        """Return the atomic numbers that a run of icet finds, shape (n_sites,)."""
+        from icet.tools.structure_generation import generate_sqs_from_supercells  # noqa: PLC0415  # seconds to import
+
+        options = {'n_steps': self.steps, 'random_seed': seed, 'optimality_weight': self.optimality_weight}
+        try:
+            with _python_random_kept():
+                found = generate_sqs_from_supercells(space, [_sites(slot)], dict(targets), **options)
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(f'icet failed on {dict(targets)} with seed {seed}: {error}') from error
+        if not np.allclose(found.positions, slot.lattice.positions, atol=1e-6):
+            raise EngineError(f'icet moved the sites of the lattice of {len(slot.lattice)} sites')
+        return np.asarray(found.numbers)
+
+
+def slot_counts(slot: Slot) -> list[dict[str, int]]:
+    """Return the number of atoms of each element on each sublattice.
+
+    :raises InputError: the fractions do not give whole numbers; the text proposes those that do.
+    """
+    return [whole_counts(part, int((slot.sublattices == index).sum())) for index, part in enumerate(slot.occupation)]
+
+
+def shuffled(slot: Slot, counts: Sequence[Mapping[str, int]], rng: np.random.Generator) -> IntArray:
+    """Return atomic numbers of the sites of a slot, each sublattice at random, shape (n_sites,)."""
+    numbers = np.zeros(len(slot.lattice), dtype=np.int64)
+    for index, part in enumerate(counts):
+        elements = [atomic_numbers[element] for element, count in part.items() for _ in range(count)]
+        numbers[slot.sublattices == index] = rng.permutation(elements) if len(part) > 1 else elements
+    return numbers
+
+
+def cluster_vector_distance(space: Any, atoms: Atoms, targets: Mapping[str, Mapping[str, float]]) -> float:
+    """Return the Euclidean distance of a cluster vector from that of the endless random alloy, dimensionless.
+
+    :param space: icet's cluster space.
+    :param targets: fractions of the elements on each of icet's sublattices.
+    """
+    from icet.tools.structure_generation import _get_sqs_cluster_vector  # noqa: PLC0415  # icet has no public way to ask
+
+    return float(np.linalg.norm(space.get_cluster_vector(atoms) - _get_sqs_cluster_vector(space, dict(targets))))
+
+
+def told_distances(origins: Iterable[str]) -> list[float]:
+    """Return the distances from the random alloy that the origins of annealed structures tell, smallest first.
+
+    :param origins: as of :func:`origin_text`, of any strategy.
+    """
+    told = [json.loads(origin) for origin in origins if origin]
+    return sorted(float(parameters['distance']) for parameters in told if parameters.get('method') == ICET)
 
 
 def usable_cutoffs(parent: Atoms, cutoffs: Sequence[float]) -> list[float]:
@@ -86,31 +198,39 @@ def _shortest_distance(atoms: Atoms, self_image: float) -> float:
     return min(self_image, float(distances[np.triu_indices(len(atoms), k=1)].min()))
 
 
-def _cluster_space(parent: Atoms, cutoffs: list[float], elements: list[str]) -> Any:
+def _import_failure() -> str:
+    """Return why icet cannot be used here, or ''."""
     try:
-        from icet import ClusterSpace  # noqa: PLC0415  # icet takes seconds to import
+        import icet  # noqa: F401, PLC0415  # icet takes seconds to import
     except ImportError as error:
-        raise EngineError(f'icet cannot be imported ({error}); install it with: pip install "icet>=4.0"') from error
-    uniform = Atoms(numbers=np.ones(len(parent), dtype=int), positions=parent.positions, cell=parent.cell, pbc=True)
+        return f'icet cannot be imported ({error}); install it with: pip install "icet>=4.0"'
+    return ''
+
+
+def _sites(slot: Slot) -> Atoms:
+    numbers = np.ones(len(slot.lattice), dtype=int)
+    return Atoms(numbers=numbers, positions=slot.lattice.positions, cell=slot.lattice.cell, pbc=True)
+
+
+def _cluster_space(slot: Slot, cutoffs: list[float], counts: Sequence[Mapping[str, int]]) -> Any:
+    from icet import ClusterSpace  # noqa: PLC0415  # the same
+
+    allowed: Any = [sorted(counts[index]) for index in slot.sublattices]
     try:
-        return ClusterSpace(uniform, cutoffs, elements)
+        return ClusterSpace(_sites(slot), cutoffs, allowed if len(counts) > 1 else allowed[0])
     except (ValueError, RuntimeError) as error:
-        raise EngineError(f'icet refused a lattice of {len(parent)} sites with cutoffs {cutoffs} Å: {error}') from error
+        raise EngineError(f'icet refused a lattice of {len(allowed)} sites with cutoffs {cutoffs} Å: {error}') from error
 
 
-def _anneal(space: Any, parent: Atoms, counts: Mapping[str, int], steps: int, seed: int) -> np.ndarray[Any, Any]:
-    from icet.tools.structure_generation import generate_sqs_from_supercells  # noqa: PLC0415  # the same
-
-    uniform = Atoms(numbers=np.ones(len(parent), dtype=int), positions=parent.positions, cell=parent.cell, pbc=True)
-    target = {element: number / len(parent) for element, number in counts.items()}
-    try:
-        with _python_random_kept():
-            found = generate_sqs_from_supercells(space, [uniform], target, n_steps=steps, random_seed=seed)
-    except (ValueError, RuntimeError) as error:
-        raise EngineError(f'icet failed on {dict(counts)} with seed {seed}: {error}') from error
-    if not np.allclose(found.positions, parent.positions, atol=1e-6):
-        raise EngineError(f'icet moved the sites of the lattice of {len(parent)} sites')
-    return np.asarray(found.numbers)
+def _targets(space: Any, counts: Sequence[Mapping[str, int]]) -> dict[str, dict[str, float]]:
+    """Return the fractions on the sublattices that vary, by icet's letters for them."""
+    by_elements = {tuple(sorted(part)): part for part in counts}
+    letters = {
+        sublattice.symbol: by_elements[tuple(sorted(sublattice.chemical_symbols))]
+        for sublattice in space.get_sublattices(space.primitive_structure)
+        if len(sublattice.chemical_symbols) > 1
+    }
+    return {letter: {e: n / sum(part.values()) for e, n in part.items()} for letter, part in letters.items()}
 
 
 @contextmanager
@@ -123,5 +243,6 @@ def _python_random_kept() -> Iterator[None]:
         random.setstate(state)
 
 
-def _origin(counts: Mapping[str, int], **parameters: Any) -> str:
-    return origin_text('sqs', counts=dict(counts), **parameters)
+def _origin(counts: Sequence[Mapping[str, int]], **parameters: Any) -> str:
+    told = dict(counts[0]) if len(counts) == 1 else [dict(part) for part in counts]
+    return origin_text('sqs', counts=told, **parameters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -11,8 +12,11 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
+from aiida_mlip_autopipe.science.generate.strategy import Kind
 
 CONFIG_TYPE = 'strain'
+
+VOIGT = ('xx', 'yy', 'zz', 'yz', 'xz', 'xy')
 
 _LARGEST_STRAIN = 1.0 / 3.0
 """Below it I + ε is positive definite whatever the components are: 1 - m > 2m (Gershgorin)."""
@@ -28,6 +32,8 @@ class Strain:
     :param hydrostatic: linear strains h applied as ε = h I after the random ones, each above -1.
     :raises InputError: a value is out of range.
     """
+
+    KIND: ClassVar[Kind] = Kind.FIXED
 
     count: int
     max_strain: float
@@ -51,22 +57,29 @@ class Strain:
         for _ in range(self.count):
             yield self.one(atoms, rng)
         for linear in self.hydrostatic:
-            yield _strained(atoms, np.array([linear] * 3 + [0.0] * 3), 'hydrostatic')
+            yield strained(atoms, np.array([linear] * 3 + [0.0] * 3), 'hydrostatic')
 
     def one(self, atoms: Atoms, rng: np.random.Generator) -> Atoms:
         """Return one randomly strained structure."""
-        return _strained(atoms, rng.uniform(-self.max_strain, self.max_strain, size=6), 'random')
+        return strained(atoms, rng.uniform(-self.max_strain, self.max_strain, size=6), 'random')
 
 
-def _strained(atoms: Atoms, components: FloatArray, kind: str) -> Atoms:
+def strained(atoms: Atoms, components: FloatArray, kind: str, config_type: str = CONFIG_TYPE) -> Atoms:
+    """Return a homogeneously strained structure, r → r (I + ε); scaled positions are kept.
+
+    :param components: of ε in Voigt order (xx, yy, zz, yz, xz, xy), off-diagonal ones those of the tensor, shape (6,).
+    :param kind: of the strain, for the origin.
+    :raises InputError: the strain would turn the cell inside out.
+    """
     xx, yy, zz, yz, xz, xy = components
     deformation = np.eye(3) + np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    names = ('xx', 'yy', 'zz', 'yz', 'xz', 'xy')
-    values = {name: round(float(value), 10) for name, value in zip(names, components, strict=True)}
+    if not np.linalg.eigvalsh(deformation).min() > 0:
+        raise InputError(f'strain: {kind} {np.round(components, 6).tolist()} turns the cell inside out; I + ε must stay positive')
+    values = {name: round(float(value), 10) for name, value in zip(VOIGT, components, strict=True)}
     return fresh_atoms(
         atoms,
-        CONFIG_TYPE,
-        origin_text('strain', kind=kind, components=values),
+        config_type,
+        origin_text(config_type, kind=kind, components=values),
         cell=atoms.cell.array @ deformation,
         positions=atoms.positions @ deformation,
     )

@@ -12,6 +12,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.origin import with_lineage
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
+from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strain import Strain
 
 N_DISTORTED = 2
@@ -32,16 +33,28 @@ def study_structures(builder: StructureBuilder, count: int, rng: np.random.Gener
     """
     if count <= N_DISTORTED:
         raise InputError(f'a convergence study needs more than {N_DISTORTED} structures, got {count}')
-    smallest = min(builder.supercells, key=math.prod)
-    plain = dataclasses.replace(builder, supercells=(smallest,), sqs_per_composition=1, strain=None, rattle=None, vacancies=None)
     base_rng, strain_rng, rattle_rng = rng.spawn(3)
-    bases = _spread(list(plain.build(base_rng)), count - N_DISTORTED)
+    bases = _spread(list(_plain(builder).build(base_rng)), count - N_DISTORTED)
+    if not bases:
+        raise InputError('a convergence study needs a base structure, and the section sqs of the generator gives none')
     most_mixed = max(bases, key=_mixing)
-    strain = builder.strain.max_strain if builder.strain else 0.0
-    rattle = builder.rattle.stdev if builder.rattle else 0.0
-    strained = Strain(1, strain or DEFAULT_STRAIN).one(most_mixed, strain_rng)
-    rattled = Rattle(1, rattle or DEFAULT_RATTLE).one(_with_inner_freedom(most_mixed), rattle_rng)
+    strategies = [step.strategy for step in builder.steps]
+    strain = next((s for s in strategies if isinstance(s, Strain) and s.max_strain), Strain(1, DEFAULT_STRAIN))
+    rattle = next((s for s in strategies if isinstance(s, Rattle) and s.stdev), Rattle(1, DEFAULT_RATTLE))
+    strained = strain.one(most_mixed, strain_rng)
+    rattled = rattle.one(_with_inner_freedom(most_mixed), rattle_rng)
     return [*bases, with_lineage(strained, most_mixed), with_lineage(rattled, most_mixed)]
+
+
+def _plain(builder: StructureBuilder) -> StructureBuilder:
+    """Return a builder of one quasirandom cell for each composition, on the smallest supercell."""
+    system = dataclasses.replace(builder.system, supercells=(min(builder.system.supercells, key=math.prod),))
+    steps = [
+        dataclasses.replace(step, strategy=dataclasses.replace(step.strategy, per_composition=1))
+        for step in builder.steps
+        if isinstance(step.strategy, SQS)
+    ]
+    return dataclasses.replace(builder, system=system, steps=tuple(steps), budget=None)
 
 
 def _spread(bases: list[Atoms], count: int) -> list[Atoms]:

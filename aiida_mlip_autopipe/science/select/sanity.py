@@ -10,7 +10,7 @@ import numpy as np
 from ase.data import covalent_radii
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.frames import FloatArray, Frames
+from aiida_mlip_autopipe.common.frames import BoolArray, FloatArray, Frames, IntArray
 
 NOT_PERIODIC = 'not_periodic'
 FLAT_CELL = 'flat_cell'
@@ -75,7 +75,20 @@ def sanity_reasons(
 
 def _reason(frames: Frames, index: int, limits: SanityLimits) -> str:
     cell, rows = frames.cells[index], frames.rows(index)
-    if not frames.pbc[index].all():
+    if reason := cell_reason(frames.numbers[rows], cell, frames.pbc[index], limits):
+        return reason
+    reach = limits.min_bond_fraction * covalent_radii[frames.numbers[rows]]
+    return SHORT_BOND if _has_short_bond(frames.positions[rows], cell, _heights(cell), reach) else ''
+
+
+def cell_reason(numbers: IntArray, cell: FloatArray, pbc: BoolArray, limits: SanityLimits) -> str:
+    """Return the first of `SANITY_REASONS` before :data:`SHORT_BOND` that speaks against a structure, or ''.
+
+    :param numbers: atomic numbers.
+    :param cell: rows are lattice vectors, Å, shape (3, 3).
+    :param pbc: periodic directions, shape (3,).
+    """
+    if not pbc.all():
         return NOT_PERIODIC
     heights = _heights(cell)
     lengths = np.linalg.norm(cell, axis=1)
@@ -83,13 +96,11 @@ def _reason(frames: Frames, index: int, limits: SanityLimits) -> str:
         return FLAT_CELL
     if _skew(cell, lengths) > limits.max_skew:
         return SKEWED_CELL
-    radii = covalent_radii[frames.numbers[rows]]
-    if limits.volume_per_atom is not None:
-        filling = abs(np.linalg.det(cell)) / (4.0 / 3.0 * math.pi * (radii**3).sum())
-        low, high = limits.volume_per_atom
-        if not low <= filling <= high:
-            return SMALL_VOLUME if filling < low else LARGE_VOLUME
-    return SHORT_BOND if _has_short_bond(frames.positions[rows], cell, heights, limits.min_bond_fraction * radii) else ''
+    if limits.volume_per_atom is None:
+        return ''
+    filling = abs(np.linalg.det(cell)) / (4.0 / 3.0 * math.pi * (covalent_radii[numbers] ** 3).sum())
+    low, high = limits.volume_per_atom
+    return '' if low <= filling <= high else (SMALL_VOLUME if filling < low else LARGE_VOLUME)
 
 
 def _heights(cell: FloatArray) -> FloatArray:

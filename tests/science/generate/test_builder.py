@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -11,24 +12,41 @@ import pytest
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames, uid_of
+from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
+from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strain import Strain
+from aiida_mlip_autopipe.science.generate.strategy import BULK, Step, System
 from aiida_mlip_autopipe.science.generate.vacancy import Vacancies
 
-BUILDER = StructureBuilder(
+SYSTEM = System(
+    elements=('Al', 'Mg'),
     prototype='fcc',
-    compositions=({'Al': 1.0}, {'Al': 0.5, 'Mg': 0.5}),
+    alloys=(({'Al': 1.0},), ({'Al': 0.5, 'Mg': 0.5},)),
     lattice_parameters={'Al': 4.05, 'Mg': 4.5},
     supercells=((2, 2, 2),),
-    sqs_per_composition=2,
-    sqs_steps=100,
-    sqs_cutoffs=(5.0,),
-    strain=Strain(2, 0.05, (0.02,)),
-    rattle=Rattle(4, 0.1),
-    vacancies=Vacancies(2),
 )
-PURE = dataclasses.replace(BUILDER, compositions=({'Al': 1.0},))
+STRAINED = (BULK, 'strain')
+STEPS = {
+    'sqs': Step('sqs', SQS(2, 100, (5.0,))),
+    'strain': Step('strain', Strain(2, 0.05, (0.02,))),
+    'rattle': Step('rattle', Rattle(4, 0.1), STRAINED),
+    'vacancy': Step('vacancy', Vacancies(2), ('rattle',), STRAINED),
+}
+BUILDER = StructureBuilder(SYSTEM, tuple(STEPS.values()))
+ALUMINIUM = dataclasses.replace(SYSTEM, elements=('Al',), alloys=(({'Al': 1.0},),))
+PURE = StructureBuilder(ALUMINIUM, BUILDER.steps)
+
+
+def with_steps(builder, *names, **changed):
+    """Return the builder with the steps that are named, some of them with another strategy."""
+    steps = (dataclasses.replace(STEPS[name], strategy=changed.get(name, STEPS[name].strategy)) for name in names)
+    return dataclasses.replace(builder, steps=tuple(steps))
+
+
+def with_system(builder, **changes):
+    return dataclasses.replace(builder, system=dataclasses.replace(builder.system, **changes))
 
 
 def build(builder=BUILDER, seed=0):
@@ -74,7 +92,7 @@ def test_family_tree(structures):
 
 
 def test_rattled_come_from_bases_and_strained():
-    many = dataclasses.replace(PURE, rattle=Rattle(40, 0.1), vacancies=None)
+    many = with_steps(PURE, 'sqs', 'strain', 'rattle', rattle=Rattle(40, 0.1))
     structures = build(many)
     kinds = {a.info['uid']: a.info['config_type'] for a in structures}
     parents = Counter(kinds[a.info['parent']] for a in structures if a.info['config_type'] == 'rattle')
@@ -82,13 +100,13 @@ def test_rattled_come_from_bases_and_strained():
 
 
 def test_vacancies_without_rattle():
-    structures = build(dataclasses.replace(PURE, rattle=None))
+    structures = build(with_steps(PURE, 'sqs', 'strain', 'vacancy'))
     kinds = {a.info['uid']: a.info['config_type'] for a in structures}
     assert {kinds[a.info['parent']] for a in structures if a.info['config_type'] == 'vacancy'} <= {'sqs', 'strain'}
 
 
 def test_bases_only():
-    assert [a.info['config_type'] for a in build(dataclasses.replace(PURE, strain=None, rattle=None, vacancies=None))] == ['sqs']
+    assert [a.info['config_type'] for a in build(with_steps(PURE, 'sqs'))] == ['sqs']
 
 
 def test_same_seed_same_stream(structures):
@@ -106,8 +124,32 @@ def test_consumer_may_draw_and_change(structures):
         uids.append(atoms.info['uid'])
         rng.normal(size=7)
         atoms.positions += 1.0
+        atoms.numbers[:] = 1
+        atoms.cell[:] *= 2.0
         atoms.info.clear()
     assert uids == [a.info['uid'] for a in structures]
+
+
+@pytest.mark.parametrize('budget', [None, Budget(60)])
+def test_nothing_is_shared_between_structures(budget):
+    made = build(dataclasses.replace(BUILDER, budget=budget))
+    arrays = [(a.positions, a.numbers, a.cell.array, a.pbc) for a in made]
+    for one, other in itertools.combinations(arrays, 2):
+        assert not any(np.shares_memory(first, second) for first, second in zip(one, other, strict=True))
+    assert len({id(a.info) for a in made}) == len(made)
+
+
+def test_memory_is_flat():
+    """What a stream of 2,000 holds more than one of 1,000 is what it remembers of each to find repeats."""
+    steps = (Step('sqs', SQS(1, method='shuffle')), Step('rattle', Rattle(1, 0.1)))
+    system = dataclasses.replace(SYSTEM, alloys=SYSTEM.alloys[1:], supercells=((4, 4, 4),))
+    peaks = []
+    for count in (100, 1000, 2000):  # the first loads what is loaded once
+        tracemalloc.start()
+        assert sum(1 for _ in StructureBuilder(system, steps, budget=Budget(count)).build(np.random.default_rng(0))) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (peaks[2] - peaks[1]) / 1000 < 200
 
 
 def test_streams_do_not_share_state(structures):
@@ -118,13 +160,13 @@ def test_streams_do_not_share_state(structures):
 
 
 def test_distortions_leave_the_bases_alone():
-    bare = dataclasses.replace(BUILDER, strain=None, rattle=Rattle(1, 0.2), vacancies=None)
+    bare = with_steps(BUILDER, 'sqs', 'rattle', rattle=Rattle(1, 0.2))
     bases = [[a.info['uid'] for a in build(b) if a.info['config_type'] == 'sqs'] for b in (BUILDER, bare)]
     assert bases[0] == bases[1]
 
 
 def test_stream_is_lazy():
-    impossible_later = dataclasses.replace(PURE, compositions=({'Al': 1.0}, {'Al': 0.9, 'Mg': 0.1}))
+    impossible_later = with_system(PURE, alloys=(({'Al': 1.0},), ({'Al': 0.9, 'Mg': 0.1},)))
     stream = impossible_later.build(np.random.default_rng(0))
     assert len(list(itertools.islice(stream, 3))) == 3
     with pytest.raises(InputError, match='whole numbers of atoms on 8 sites'):
@@ -132,18 +174,18 @@ def test_stream_is_lazy():
 
 
 def test_repeated_composition_does_not_repeat_the_base():
-    twice = dataclasses.replace(PURE, compositions=({'Al': 1.0}, {'Al': 1.0}), strain=None, rattle=None, vacancies=None)
+    twice = with_steps(with_system(PURE, alloys=(({'Al': 1.0},), ({'Al': 1.0},))), 'sqs')
     assert len(build(twice)) == 1
 
 
 def test_all_supercells():
-    structures = build(dataclasses.replace(PURE, supercells=((1, 1, 2), (2, 2, 2)), strain=None, rattle=None, vacancies=None))
+    structures = build(with_steps(with_system(PURE, supercells=((1, 1, 2), (2, 2, 2))), 'sqs'))
     assert [len(a) for a in structures] == [2, 8]
 
 
 def test_single_site_cannot_have_a_vacancy():
     with pytest.raises(InputError, match='1 of 1 atoms'):
-        build(dataclasses.replace(PURE, supercells=((1, 1, 1),)))
+        build(with_system(PURE, supercells=((1, 1, 1),)))
 
 
 def test_frames_keep_the_metadata(structures):

@@ -7,11 +7,13 @@ import json
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
+from ase.neighborlist import neighbor_list
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import uid_of
 from aiida_mlip_autopipe.science.generate.bases import parent_lattice
-from aiida_mlip_autopipe.science.generate.rattle import Rattle
+from aiida_mlip_autopipe.science.generate.rattle import Rattle, debye_stdev, einstein_stdev
 
 
 def lattice(supercell=(2, 2, 2)) -> Atoms:
@@ -74,3 +76,45 @@ def test_displacements_follow_a_translation():
 def test_out_of_range(arguments, text):
     with pytest.raises(InputError, match=text):
         Rattle(*arguments)
+
+
+class TestWidths:
+    """Widths by element and by temperature, and a minimum distance."""
+
+    def test_each_element_has_its_own_width(self) -> None:
+        atoms = bulk('Al', a=4.05).repeat((10, 10, 10))
+        atoms.numbers[::2] = 12
+        (rattled,) = Rattle(1, 0.1, stdev_by_element={'Mg': 0.02})(atoms, np.random.default_rng(0))
+        moved = rattled.positions - atoms.positions
+        assert moved[atoms.numbers == 13].std() == pytest.approx(0.1, rel=0.05)
+        assert moved[atoms.numbers == 12].std() == pytest.approx(0.02, rel=0.05)
+
+    def test_debye_amplitude_of_copper(self) -> None:
+        # B = 8 π² σ² = 0.55 Å² at 295 K for θ = 315 K (International Tables C: 0.54 to 0.57)
+        assert 8 * np.pi**2 * debye_stdev(63.55, 295.0, 315.0) ** 2 == pytest.approx(0.55, abs=0.03)
+        assert debye_stdev(63.55, 0.0, 315.0) > 0
+
+    def test_einstein_amplitude_in_its_limits(self) -> None:
+        # classical: σ² = k T / (m ω²); zero-point: σ² = ħ / (2 m ω), with ω = k θ / ħ; copper, θ = 240 K
+        hbar, k, mass = 1.054571817e-34, 1.380649e-23, 63.55 * 1.66053907e-27
+        omega = k * 240.0 / hbar
+        assert einstein_stdev(63.55, 2400.0, 240.0) ** 2 == pytest.approx(k * 2400.0 / (mass * omega**2) * 1e20, rel=1e-3)
+        assert einstein_stdev(63.55, 0.0, 240.0) ** 2 == pytest.approx(hbar / (2 * mass * omega) * 1e20, rel=1e-6)
+        assert einstein_stdev(63.55, 1e-3, 240.0) == pytest.approx(einstein_stdev(63.55, 0.0, 240.0))
+
+    def test_the_models_agree_when_hot(self) -> None:
+        # σ² = 3 ħ² T / (m k θ_D²) and ħ² T / (m k θ_E²): equal for θ_E = θ_D / √3
+        assert einstein_stdev(63.55, 3000.0, 315.0 / np.sqrt(3)) == pytest.approx(debye_stdev(63.55, 3000.0, 315.0), rel=2e-3)
+
+    def test_einstein_needs_a_temperature(self) -> None:
+        with pytest.raises(InputError, match=r'einstein_temperature 200\.0 K needs a temperature'):
+            Rattle(1, 0.1, einstein_temperature=200.0)
+
+    def test_no_pair_below_the_limit(self) -> None:
+        atoms = bulk('Al', a=4.05).repeat((3, 3, 3))
+        for rattled in Rattle(3, 0.25, min_distance=2.3)(atoms, np.random.default_rng(0)):
+            assert neighbor_list('d', rattled, 3.0).min() >= 2.3
+
+    def test_a_limit_that_cannot_be_met(self) -> None:
+        with pytest.raises(InputError, match=r'do not keep the atoms of .* 2\.86 Å apart'):
+            Rattle(1, 0.4, min_distance=2.86).one(bulk('Al', a=4.05).repeat((3, 3, 3)), np.random.default_rng(0))

@@ -11,19 +11,22 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
+from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strain import Strain
+from aiida_mlip_autopipe.science.generate.strategy import Step, System
 from aiida_mlip_autopipe.science.generate.study import study_structures
+from aiida_mlip_autopipe.science.generate.vacancy import Vacancies
 
-BUILDER = StructureBuilder(
+SYSTEM = System(
+    elements=('Al', 'Mg'),
     prototype='fcc',
-    compositions=({'Al': 1.0}, {'Al': 0.75, 'Mg': 0.25}, {'Al': 0.5, 'Mg': 0.5}, {'Mg': 1.0}),
+    alloys=(({'Al': 1.0},), ({'Al': 0.75, 'Mg': 0.25},), ({'Al': 0.5, 'Mg': 0.5},), ({'Mg': 1.0},)),
     lattice_parameters={'Al': 4.05, 'Mg': 4.5},
     supercells=((2, 2, 2), (2, 1, 2)),
-    sqs_per_composition=3,
-    sqs_steps=20,
-    sqs_cutoffs=(4.0,),
-    strain=Strain(5, 0.05, (0.02,)),
-    rattle=Rattle(4, 0.07),
+)
+SQS_STEP = Step('sqs', SQS(3, 20, (4.0,)))
+BUILDER = StructureBuilder(
+    SYSTEM, (SQS_STEP, Step('strain', Strain(5, 0.05, (0.02,))), Step('rattle', Rattle(4, 0.07)), Step('vacancy', Vacancies(2)))
 )
 
 
@@ -65,15 +68,15 @@ def test_the_cap_keeps_both_ends_of_the_compositions() -> None:
 
 
 def test_a_single_atom_is_doubled_before_it_is_rattled() -> None:
-    builder = dataclasses.replace(BUILDER, compositions=({'Al': 1.0},), supercells=((1, 1, 1),))
-    found = study(builder)
+    system = dataclasses.replace(SYSTEM, alloys=(({'Al': 1.0},),), supercells=((1, 1, 1),))
+    found = study(dataclasses.replace(BUILDER, system=system))
     assert [len(atoms) for atoms in found] == [1, 1, 2]
     assert len({atoms.info['uid'] for atoms in found}) == 3
 
 
 def test_without_distortions_in_the_generator_there_are_two_all_the_same() -> None:
-    builder = dataclasses.replace(BUILDER, strain=None, rattle=Rattle(0, 0.0))
-    base, strained, rattled = study(dataclasses.replace(builder, compositions=({'Al': 0.5, 'Mg': 0.5},)))
+    system = dataclasses.replace(SYSTEM, alloys=(({'Al': 0.5, 'Mg': 0.5},),))
+    base, strained, rattled = study(StructureBuilder(system, (SQS_STEP, Step('rattle', Rattle(0, 0.0)))))
     assert np.abs(strained.cell.array - base.cell.array).max() > 0
     assert np.abs(rattled.positions - base.positions).max() > 0
 
@@ -81,3 +84,8 @@ def test_without_distortions_in_the_generator_there_are_two_all_the_same() -> No
 def test_no_room_for_a_base() -> None:
     with pytest.raises(InputError, match='more than 2 structures, got 2'):
         study(count=2)
+
+
+def test_no_base_at_all() -> None:
+    with pytest.raises(InputError, match='needs a base structure'):
+        study(dataclasses.replace(BUILDER, steps=BUILDER.steps[1:]))
