@@ -9,7 +9,7 @@ from aiida import orm
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 
 ROUND_ENTRY = 'summarize_round'
-FUNNEL = ('generated', 'sane', 'unique', 'selected')
+FUNNEL = ('generated', 'sane', 'unique', 'inside', 'selected')
 
 
 def round_entries(node: orm.WorkChainNode) -> list[dict[str, Any]]:
@@ -31,7 +31,8 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
             f'{explore["n_candidates"]} candidates, highest grade {_number(explore["gamma_max"], ".3g")}'
         )
     if entry['funnel']:
-        lines.append('  select    ' + ' -> '.join(f'{entry["funnel"][stage]} {stage}' for stage in FUNNEL))
+        stages = [stage for stage in FUNNEL if stage in entry['funnel']]  # runs of older versions have fewer
+        lines.append('  select    ' + ' -> '.join(f'{entry["funnel"][stage]} {stage}' for stage in stages))
     reasons = ', '.join(f'{count} {reason}' for reason, count in entry['failures_by_reason'].items())
     lines.append(
         f'  label     {entry["labels_bought"]} bought, {entry["labels_failed"]} failed{": " + reasons if reasons else ""}'

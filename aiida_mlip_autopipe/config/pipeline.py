@@ -138,6 +138,7 @@ class MLIPConfig(Settings):
         values = read_yaml(path)
         if values is None:
             raise InputError(f'{path}: the file is empty; it must hold at least the keys system and label')
+        values = _with_model_path(values, path.parent)
         try:
             return cls.from_mapping(values)
         except InputError as error:
@@ -146,3 +147,14 @@ class MLIPConfig(Settings):
     def to_mapping(self) -> dict[str, Any]:
         """Return the configuration as plain values that :meth:`from_mapping` reads."""
         return self.model_dump(mode='json')
+
+
+def _with_model_path(values: Any, folder: Path) -> Any:
+    """Return the values with the full path of the model of the surrogate, where it is a file beside the configuration."""
+    select = values.get('select') if isinstance(values, dict) else None
+    if not isinstance(select, dict):
+        return values
+    model = select.get('model')
+    if not isinstance(model, str) or not (folder / model).is_file():
+        return values
+    return {**values, 'select': {**select, 'model': str((folder / model).resolve())}}

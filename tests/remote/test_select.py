@@ -36,7 +36,7 @@ def selected(generated: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Ou
 
     folder = tmp_path_factory.mktemp('select') / 'job'
     frames = pool(generated)
-    return run_in(folder, 'select', request(), frames=frames, known=frames.take([0]))
+    return run_in(folder, 'surrogate', request(), frames=frames, known=frames.take([0]))
 
 
 @pytest.mark.lammps
@@ -65,42 +65,42 @@ class TestFunnel:
         assert report['counts']['selected'] == report['budget'] == BUDGET
         assert report['n_known'] == 1
         assert report['lineages_selected'] == len(set(frames.lineage[arrays['indices']].tolist()))
-        assert report['by_config_type']['squeezed'] == {'generated': 1, 'sane': 0, 'unique': 0, 'selected': 0}
+        assert report['by_config_type']['squeezed'] == {'generated': 1, 'sane': 0, 'unique': 0, 'inside': 0, 'selected': 0}
 
     def test_same_inputs_same_selection(self, stage: Stage, selected: Outcome, generated: Outcome) -> None:
         frames = pool(generated)
-        again = stage('select', request(), frames=frames, known=frames.take([0]))
+        again = stage('surrogate', request(), frames=frames, known=frames.take([0]))
         assert again.arrays('selection')['indices'].tolist() == selected.arrays('selection')['indices'].tolist()
         assert again.report == selected.report
 
     def test_budget_of_nothing(self, stage: Stage, generated: Outcome) -> None:
-        outcome = stage('select', request(budget=0), frames=generated.frames('frames').take([0, 1]))
+        outcome = stage('surrogate', request(budget=0), frames=generated.frames('frames').take([0, 1]))
         assert outcome.arrays('selection')['indices'].tolist() == []
         assert outcome.report['reasons'] == {NOT_SELECTED: 2}
         assert outcome.report['n_known'] == 0
 
     def test_settings_arrive(self, stage: Stage, generated: Outcome) -> None:
-        outcome = stage('select', request(min_bond_fraction=1.0), frames=generated.frames('frames').take([0]))
-        assert outcome.report['counts'] == {'generated': 1, 'sane': 0, 'unique': 0, 'selected': 0}
+        outcome = stage('surrogate', request(min_bond_fraction=1.0), frames=generated.frames('frames').take([0]))
+        assert outcome.report['counts'] == {'generated': 1, 'sane': 0, 'unique': 0, 'inside': 0, 'selected': 0}
 
 
 class TestRefused:
     def test_missing_frames(self, stage: Stage) -> None:
-        error = stage('select', request()).error
+        error = stage('surrogate', request()).error
         assert error == {'kind': 'InputError', 'message': 'frames.npz: the frames of the input frames are missing'}
 
     @pytest.mark.parametrize(
         ('field', 'group'), [('descriptor', 'mlip_autopipe.descriptors'), ('selector', 'mlip_autopipe.selectors')]
     )
     def test_unknown_entry_point(self, stage: Stage, generated: Outcome, field: str, group: str) -> None:
-        error = stage('select', request(**{field: 'nobody.nothing'}), frames=generated.frames('frames')).error
+        error = stage('surrogate', request(**{field: 'nobody.nothing'}), frames=generated.frames('frames')).error
         assert error['kind'] == 'InputError'
         assert error['message'].startswith(f"'nobody.nothing' is no entry point of {group}; registered here: mlip_autopipe.")
 
     def test_bad_settings(self, stage: Stage, generated: Outcome) -> None:
-        error = stage('select', request(max_skew=95), frames=generated.frames('frames')).error
+        error = stage('surrogate', request(max_skew=95), frames=generated.frames('frames')).error
         assert error['message'].startswith('max_skew: got 95; input should be less than 90 (degrees')
 
     def test_negative_budget(self, stage: Stage, generated: Outcome) -> None:
-        error = stage('select', request(budget=-1), frames=generated.frames('frames')).error
+        error = stage('surrogate', request(budget=-1), frames=generated.frames('frames')).error
         assert error['message'] == 'the budget of a selection must be at least 0, got -1'

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.select.fps import farthest_points
+from aiida_mlip_autopipe.science.select.fps import farthest_from, farthest_from_medoid, farthest_points
 
 
 def brute_force(features, count, known=None):
@@ -141,3 +141,64 @@ def test_refusals(features, options, text):
 def test_negative_count():
     with pytest.raises(InputError, match='at least 0, got -1'):
         farthest_points(np.zeros((3, 2)), -1)
+
+
+def test_same_picks_as_scikit_matter():
+    fps = pytest.importorskip('skmatter.sample_selection', reason='scikit-matter is not installed').FPS
+    features = np.random.default_rng(4).normal(size=(400, 30))
+    theirs = fps(initialize=17, n_to_select=60).fit(features).selected_idx_
+    np.testing.assert_array_equal(farthest_from(features, 60, 17), theirs)
+
+
+@pytest.mark.parametrize('offset', [0.0, 1e3])
+def test_float32_is_compared_in_double_precision(offset):
+    rng = np.random.default_rng(5)
+    features = (rng.normal(size=(3000, 40)) * 10 ** rng.uniform(-2, 2, (3000, 1)) + offset).astype(np.float32)
+    picks = farthest_points(features, 80)
+    np.testing.assert_array_equal(picks, brute_force_fast(features.astype(np.float64), 80))
+
+
+def brute_force_fast(features, count):
+    picks = [int(((features - features.mean(axis=0)) ** 2).sum(axis=1).argmax())]
+    nearest = np.full(len(features), np.inf)
+    while len(picks) < count:
+        nearest = np.minimum(nearest, ((features - features[picks[-1]]) ** 2).sum(axis=1))
+        nearest[picks] = -1.0
+        picks.append(int(nearest.argmax()))
+    return picks
+
+
+def test_clusters_of_near_copies():
+    rng = np.random.default_rng(6)
+    centres = rng.normal(size=(7, 20))
+    features = (centres[rng.integers(7, size=4000)] + 1e-6 * rng.normal(size=(4000, 20))).astype(np.float32)
+    picks = farthest_points(features, 30)
+    np.testing.assert_array_equal(picks, brute_force_fast(features.astype(np.float64), 30))
+    assert len({int(np.linalg.norm(centres - features[p], axis=1).argmin()) for p in picks[:7]}) == 7
+
+
+def test_values_beyond_float32_are_refused():
+    with pytest.raises(InputError, match=r'known features must lie within 1e\+15, got -1e\+30'):
+        farthest_points(np.zeros((3, 1)), 1, known=np.array([[-1e30]]))
+
+
+def test_medoid_start():
+    features = np.array([[0.0], [1.0], [2.0], [3.0], [10.0]])
+    assert farthest_from_medoid(features, 3).tolist() == [3, 4, 0]
+    sums = ((features[:, None] - features[None]) ** 2).sum(axis=(1, 2))
+    assert farthest_from_medoid(features, 1)[0] == sums.argmin()
+    known = features[:1]
+    np.testing.assert_array_equal(farthest_from_medoid(features, 3, known=known), farthest_points(features, 3, known=known))
+
+
+def test_a_copy_of_a_known_point_comes_last():
+    rng = np.random.default_rng(7)
+    features = rng.normal(size=(50, 6)).astype(np.float32)
+    known = features[:10] + np.float32(1e-6)
+    picks = farthest_points(features, 50, known=known)
+    assert set(picks[-10:].tolist()) == set(range(10))
+
+
+def test_first_pick_that_is_not_there():
+    with pytest.raises(InputError, match='one of 3 points, got 3'):
+        farthest_from(np.zeros((3, 2)), 1, 3)
