@@ -46,6 +46,7 @@ def _checked(features: Features, name: str) -> Features:
         raise InputError(f'{name} must have the shape (n, d), got {values.shape}')
     if not np.isfinite(values.sum(axis=1)).all() and not (finite := np.isfinite(values)).all():
         raise InputError(f'{name} of frame {int(np.argwhere(~finite)[0][0])} are not finite')
-    if np.abs(values).max(initial=0.0) > LARGEST:
-        raise InputError(f'{name} must lie within {LARGEST:g}, got {values.flat[np.abs(values).argmax()]:g}; standardise them')
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))  # |values| would be a copy
+    if max(high, -low) > LARGEST:
+        raise InputError(f'{name} must lie within {LARGEST:g}, got {max(high, low, key=abs):g}; standardise them')
     return values

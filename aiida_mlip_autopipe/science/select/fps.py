@@ -14,6 +14,7 @@ import numpy.typing as npt
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.science.select.features import Features, checked_pool
+from aiida_mlip_autopipe.science.select.fps_gpu import gpu_for, sample_on
 
 Single = npt.NDArray[np.float32]
 Runner = Callable[[Callable[[IntArray], None], list[IntArray]], None]
@@ -22,8 +23,14 @@ FIRST_LOOK: Final = 32
 LOOK: Final = 1024
 """Points that are brought up to date at once: first those that may be the farthest, then those that may be farther still."""
 
+CENTRES: Final = 4096
+"""Centres that so many points are compared with at once."""
+
 EXACT_BLOCK: Final = 8192
 """Distances in double precision that are held at once."""
+
+GPU_FROM: Final = 10**10
+"""Points times columns times picks from which on a GPU is looked for: below that loading PyTorch takes longer."""
 
 UNIT_ROUNDOFF: Final = 2.0**-24
 """Of float32."""
@@ -84,6 +91,9 @@ def _sample(pool: Features, count: int, taken: Features, first: int | None) -> I
     picks = np.empty(n_picks, dtype=np.int64)
     if n_picks == 0:
         return picks
+    device = gpu_for(pool) if pool.size * n_picks >= GPU_FROM else None
+    if device is not None:
+        return sample_on(device, pool, n_picks, taken, first)
     with _runner() as run:
         distances = _Distances(pool, taken, n_picks, run)
         for step in range(n_picks):
@@ -167,24 +177,25 @@ class _Distances:
         start = int(self._seen[chosen].min())
         if start == self._size:
             return
-        found = self._bounds(chosen, start).min(axis=1)
-        self._upper[chosen] = np.minimum(self._upper[chosen], found)
+        for low in range(start, self._size, CENTRES):
+            found = self._bounds(chosen, low, min(low + CENTRES, self._size)).min(axis=1)
+            self._upper[chosen] = np.minimum(self._upper[chosen], found)
         self._seen[chosen] = self._size
 
-    def _bounds(self, chosen: IntArray, start: int) -> Single:
-        """Return upper bounds of the squared distances of some points to the centres from `start` on."""
-        new = self._low_centres[start : self._size]
+    def _bounds(self, chosen: IntArray, start: int, stop: int) -> Single:
+        """Return upper bounds of the squared distances of some points to the centres from `start` to `stop`."""
+        new = self._low_centres[start:stop]
         bounds: Single = self._low[chosen] @ new.T
         bounds *= np.float32(-2.0)
         bounds += self._squares[chosen, None]
-        bounds += self._centre_squares[start : self._size]
+        bounds += self._centre_squares[start:stop]
         return bounds
 
     def _measure(self, chosen: IntArray) -> None:
         """Bring the distances of some points up to date in double precision, with the centres that may be the nearest only."""
         start = int(self._seen_exactly[chosen].min())
         if start < self._size:
-            bounds = self._bounds(chosen, start)
+            bounds = self._bounds(chosen, start, self._size)
             nearest = np.minimum(bounds.min(axis=1), self._upper[chosen])
             slack = self._slack * (self._squares[chosen, None] + self._centre_squares[start : self._size])
             rows, columns = np.nonzero(bounds - slack <= nearest[:, None])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skmatter.sample_selection import FPS
 
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.science.select import fps
 from aiida_mlip_autopipe.science.select.fps import farthest_from, farthest_from_medoid, farthest_points
 
 
@@ -143,11 +147,19 @@ def test_negative_count():
         farthest_points(np.zeros((3, 2)), -1)
 
 
-def test_same_picks_as_scikit_matter():
-    fps = pytest.importorskip('skmatter.sample_selection', reason='scikit-matter is not installed').FPS
-    features = np.random.default_rng(4).normal(size=(400, 30))
-    theirs = fps(initialize=17, n_to_select=60).fit(features).selected_idx_
-    np.testing.assert_array_equal(farthest_from(features, 60, 17), theirs)
+def clusters(rng, n, d, dtype=np.float64):
+    """Return points of which many are near copies of another and a tenth are exact copies, in mixed order."""
+    centres = rng.normal(size=(12, d))
+    points = centres[rng.integers(12, size=n)] + 10 ** rng.uniform(-7, -1, (n, 1)) * rng.normal(size=(n, d))
+    points[: n // 10] = points[n // 2 : n // 2 + n // 10]
+    return points[rng.permutation(n)].astype(dtype)
+
+
+@pytest.mark.parametrize('make', [lambda rng: rng.normal(size=(400, 30)), lambda rng: clusters(rng, 600, 20)])
+def test_same_picks_as_scikit_matter(make):
+    features = make(np.random.default_rng(4))
+    theirs = FPS(initialize=17, n_to_select=60).fit(features).selected_idx_
+    np.testing.assert_array_equal(features[farthest_from(features, 60, 17)], features[theirs])  # copies are one point
 
 
 @pytest.mark.parametrize('offset', [0.0, 1e3])
@@ -175,6 +187,44 @@ def test_clusters_of_near_copies():
     picks = farthest_points(features, 30)
     np.testing.assert_array_equal(picks, brute_force_fast(features.astype(np.float64), 30))
     assert len({int(np.linalg.norm(centres - features[p], axis=1).argmin()) for p in picks[:7]}) == 7
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_copies_and_their_order(dtype):
+    rng = np.random.default_rng(8)
+    features = clusters(rng, 1500, 24, dtype)
+    picks = farthest_points(features, 200)
+    np.testing.assert_array_equal(picks, brute_force_fast(features.astype(np.float64), 200))
+    order = rng.permutation(1500)
+    np.testing.assert_array_equal(features[order][farthest_points(features[order], 200)], features[picks])
+
+
+def test_memory_is_that_of_a_few_numbers_for_each_point():
+    features = np.random.default_rng(9).normal(size=(40_000, 128)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        farthest_points(features, 200)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < features.nbytes / 2
+
+
+def test_a_large_sampling_runs_on_the_gpu_with_the_same_picks(monkeypatch):
+    asked = []
+
+    def gpu_for(pool):
+        asked.append(len(pool))
+        return 'cpu'  # PyTorch's own, in place of a GPU
+
+    features = clusters(np.random.default_rng(10), 800, 16, np.float32)
+    expected = farthest_points(features, 50)
+    monkeypatch.setattr(fps, 'gpu_for', gpu_for)
+    farthest_points(features, 50)
+    assert not asked, 'too small for a GPU'
+    monkeypatch.setattr(fps, 'GPU_FROM', 800 * 16 * 50)
+    np.testing.assert_array_equal(farthest_points(features, 50), expected)
+    assert asked == [800]
 
 
 def test_values_beyond_float32_are_refused():
