@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from ase.formula import Formula
@@ -15,7 +14,7 @@ from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, BoolArray, FloatArr
 from aiida_mlip_autopipe.science.select.duplicates import duplicate_of, repeated_uids
 from aiida_mlip_autopipe.science.select.fps import farthest_points
 from aiida_mlip_autopipe.science.select.quotas import Quotas, allocate
-from aiida_mlip_autopipe.science.select.sanity import SanityLimits, sanity_reasons
+from aiida_mlip_autopipe.science.select.sanity import SANITY_REASONS, SanityLimits, sanity_reasons
 from aiida_mlip_autopipe.science.select.window import NOT_FINITE, WINDOW_REASONS, Window, window_reasons
 
 DUPLICATE = 'duplicate'
@@ -24,6 +23,16 @@ NOT_SELECTED = 'not_selected'
 
 STAGES = ('generated', 'sane', 'unique', 'inside', 'selected')
 """What is counted, from wide to narrow; `inside` the window of energy, force and volume."""
+
+REASONS: Final[dict[str, tuple[str, ...]]] = {
+    'sane': SANITY_REASONS,
+    'unique': (DUPLICATE, ALREADY_LABELLED),
+    'inside': WINDOW_REASONS,
+    'selected': (NOT_SELECTED,),
+}
+"""Why a frame does not reach a stage though it reached the one before."""
+
+LEFT_AT: Final = {reason: STAGES.index(stage) for stage, reasons in REASONS.items() for reason in reasons}
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,24 +257,9 @@ def reduced_formulas(frames: Frames) -> list[str]:
 
 
 def _selection(frames: Frames, chosen: IntArray, reasons: list[str]) -> Selection:
-    by_type: dict[str, Counter[str]] = {}
-    total: Counter[str] = Counter()
-    refused_later = {DUPLICATE, ALREADY_LABELLED}
+    by_type: dict[str, dict[str, int]] = {name: dict.fromkeys(STAGES, 0) for name in sorted(set(frames.config_type.tolist()))}
     for config_type, reason in zip(frames.config_type.tolist(), reasons, strict=True):
-        is_inside = reason in ('', NOT_SELECTED)
-        is_unique = is_inside or reason in WINDOW_REASONS
-        reached = {
-            'generated': True,
-            'sane': is_unique or reason in refused_later,
-            'unique': is_unique,
-            'inside': is_inside,
-            'selected': not reason,
-        }
-        by_type.setdefault(config_type, Counter()).update(reached)
-        total.update(reached)
-    return Selection(
-        indices=chosen,
-        reasons=reasons,
-        counts={stage: int(total[stage]) for stage in STAGES},
-        by_config_type={name: {stage: int(count[stage]) for stage in STAGES} for name, count in sorted(by_type.items())},
-    )
+        for stage in STAGES[: LEFT_AT.get(reason, len(STAGES))]:
+            by_type[config_type][stage] += 1
+    totals = {stage: sum(count[stage] for count in by_type.values()) for stage in STAGES}
+    return Selection(indices=chosen, reasons=reasons, counts=totals, by_config_type=by_type)
