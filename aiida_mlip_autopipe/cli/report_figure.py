@@ -19,6 +19,9 @@ PALETTE: Final = ('#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa337
 
 FONT: Final = {'family': 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif', 'size': 12, 'color': '#1f2933'}
 KEPT, REMOVED, GRID = '#3e4c59', '#b8c1ca', '#e1e6eb'
+VEIL: Final = 'rgba(255,255,255,0.7)'
+"""Between a label and a link that runs behind it."""
+
 UNKNOWN: Final = 'other'
 """Reason of frames that no known reason explains."""
 
@@ -141,13 +144,14 @@ def _drawn(flow: Flow, totals: Mapping[str, int]) -> go.Figure:
     )
     for node, left, place in zip(flow.nodes, x, places, strict=True):
         if node.label:
+            look = {'font': {'size': 11}, **({'bgcolor': VEIL} if node.column else {})}
             label = f'{escaped(node.label)}<br>{node.count}'
-            figure.add_annotation(_text(label, left, 1 - place, xanchor='left', yanchor='middle', xshift=THICK))
+            figure.add_annotation(_text(label, left, 1 - place, xanchor='left', yanchor='middle', xshift=THICK - 2, **look))
     for column, (stage, count) in enumerate(totals.items()):
         figure.add_annotation(
             _text(f'<b>{stage}</b><br>{count}', column / max(1, len(totals) - 1), 1, xanchor='center', yanchor='bottom', yshift=8)
         )
-    margin = {'l': 44, 'r': 104, 't': 56, 'b': 24}
+    margin = {'l': 34, 'r': 88, 't': 56, 'b': 24}
     figure.update_layout(font=FONT, margin=margin, height=height + 80, paper_bgcolor='rgba(0,0,0,0)')
     return figure
 
@@ -194,7 +198,7 @@ def error_figure(entries: Sequence[Mapping[str, Any]]) -> go.Figure:
         paper_bgcolor='rgba(0,0,0,0)',
         plot_bgcolor='rgba(0,0,0,0)',
         legend={'orientation': 'h', 'x': 0, 'y': 1.02, 'yanchor': 'bottom'},
-        xaxis={'title': 'labels bought', 'rangemode': 'tozero', 'gridcolor': GRID, 'automargin': True},
-        yaxis={'title': 'RMSE of a force component, meV/Å', 'rangemode': 'tozero', 'gridcolor': GRID, 'automargin': True},
+        xaxis={'title': 'labels bought', 'gridcolor': GRID, 'automargin': True},
+        yaxis={'title': 'force RMSE, meV/Å', 'rangemode': 'tozero', 'gridcolor': GRID, 'automargin': True},
     )
     return figure

@@ -27,9 +27,12 @@ dt, .aside { color: #616e7c; } dd { margin: 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 4px 12px 4px 0; text-align: right; border-bottom: 1px solid #edf0f3; }
 .text { text-align: left; } .bold { font-weight: 600; }
-th { color: #616e7c; font-weight: 600; vertical-align: bottom; }
-ul { margin: 4px 0 0; padding-left: 20px; }
+th { color: #616e7c; font-weight: 600; vertical-align: bottom; white-space: pre; line-height: 1.25; }
+ul { margin: 4px 0 0; padding-left: 20px; } li { overflow-wrap: anywhere; }
 footer { color: #616e7c; font-size: 13px; }
+@media (max-width: 720px) {
+  main { padding: 8px; } section { padding: 12px; } table { font-size: 12px; } th, td { padding-right: 8px; }
+}
 """
 
 CONFIG: Final = {'displayModeBar': False, 'responsive': True}
@@ -66,7 +69,7 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 def _overview(entries: Sequence[Mapping[str, Any]]) -> str:
     """Return what all closed rounds bought and learnt."""
-    head = ('round', 'candidates', 'selected', 'labels bought', 'labels failed', 'training frames', *_units('test '))
+    head = ('round', 'candidates', 'selected', 'labels\nbought', 'labels\nfailed', 'training\nframes', *_units('test '))
     rows = []
     for entry in entries:
         funnel = entry['funnel'] or {}
@@ -116,7 +119,7 @@ def _reasons(by_type: Mapping[str, Mapping[str, int]], reasons: Mapping[str, Map
     ]
     if len(rows) > 1:
         rows.append(['all', *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True))])
-    head = ['config_type', *(stage if reason is None else reason.replace('_', ' ') for stage, reason in columns)]
+    head = ['config_type', *(stage if reason is None else reason.replace('_', '\n') for stage, reason in columns)]
     bold = [number for number, (_, reason) in enumerate(columns, start=1) if reason is None]
     return _table(head, rows, bold=bold)
 
@@ -152,7 +155,7 @@ def _training(entry: Mapping[str, Any]) -> str:
 
 
 def _units(prefix: str = '') -> tuple[str, ...]:
-    return tuple(f'{prefix}{name}' for name in ('energy, meV/atom', 'force, meV/Å', 'stress, GPa'))
+    return tuple(f'{prefix}{name}' for name in ('energy\nmeV/atom', 'force\nmeV/Å', 'stress\nGPa'))
 
 
 def _errors(errors: Mapping[str, Any] | None) -> list[str]:

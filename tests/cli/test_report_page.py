@@ -18,7 +18,8 @@ def rows_of(html, head):
     """Return the cells of the table whose first line begins with the head."""
     tables = re.findall(r'<table>(.*?)</table>', html, flags=re.S)
     lines = [
-        [re.findall(r'<t[hd][^>]*>(.*?)</t[hd]>', line) for line in re.findall(r'<tr>(.*?)</tr>', table)] for table in tables
+        [re.findall(r'<t[hd][^>]*>(.*?)</t[hd]>', line, flags=re.S) for line in re.findall(r'<tr>(.*?)</tr>', table, flags=re.S)]
+        for table in tables
     ]
     return next(table for table in lines if table[0][: len(head)] == head)
 
@@ -38,8 +39,8 @@ def test_nothing_is_loaded_from_elsewhere(html):
 def test_the_reasons_of_each_config_type(html):
     table = rows_of(html, ['config_type'])
     assert table[0] == [
-        *('config_type', 'generated', 'flat cell', 'short bond', 'sane', 'duplicate', 'already labelled', 'unique'),
-        *('force cap', 'energy window', 'volume window', 'inside', 'not selected', 'selected'),
+        *('config_type', 'generated', 'flat\ncell', 'short\nbond', 'sane', 'duplicate', 'already\nlabelled', 'unique'),
+        *('force\ncap', 'energy\nwindow', 'volume\nwindow', 'inside', 'not\nselected', 'selected'),
     ]
     assert table[1] == ['rattle', '240', '0', '18', '222', '30', '2', '190', '12', '8', '0', '170', '156', '14']
     assert table[-1] == ['all', '522', '1', '18', '503', '58', '2', '443', '12', '40', '1', '390', '351', '39']
@@ -57,7 +58,7 @@ def test_the_whole_run_is_told(html):
 def test_errors_have_their_units(html):
     table = rows_of(html, ['set'])
     assert table == [
-        ['set', 'energy, meV/atom', 'force, meV/Å', 'stress, GPa'],
+        ['set', 'energy\nmeV/atom', 'force\nmeV/Å', 'stress\nGPa'],
         ['training, 30 frames', '12.30', '56.7', '0.250'],
         ['test, 9 frames, frozen', '12.30', '90.0', '0.250'],
     ]
