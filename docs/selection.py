@@ -1,11 +1,12 @@
-"""Measures what selecting is worth, and writes the table in `selection.md`.
+"""Measures what selecting is worth, and writes the tables in `selection.md`.
 
-Usage: python docs/selection.py [--out FOLDER] [--seeds NUMBER]. It takes about ten minutes on one core and needs mace-torch.
+Usage: python docs/selection.py [--out FOLDER] [--seeds NUMBER] [--pool FRAMES]. It needs mace-torch and LAMMPS.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from calibration import AL_MG, ROOT, row, tried, write_page
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
-from aiida_mlip_autopipe.science.select.baselines import cur_points, random_points
+from aiida_mlip_autopipe.science.select.baselines import cur_points, maxvol_points, random_points
 from aiida_mlip_autopipe.science.select.fps import farthest_points
 from aiida_mlip_autopipe.science.select.funnel import standardise
 from aiida_mlip_autopipe.science.surrogate.mace import evaluate
@@ -27,6 +28,7 @@ from aiida_mlip_autopipe.science.surrogate.reduce import per_structure
 ALMG: Final = ROOT / 'examples' / 'almg'
 POOL: Final = 5000
 TEST: Final = 500
+TEST_SEED: Final = 1000
 LABELS: Final = (50, 100, 200)
 MORE: Final = ({'Al': 0.625, 'Mg': 0.375}, {'Al': 0.375, 'Mg': 0.625}, {'Al': 0.25, 'Mg': 0.75})
 """Compositions beside those of the demo."""
@@ -37,7 +39,15 @@ COUNTS: Final = {
     'rattle': {'count': 56, 'stdev': 0.12},
     'vacancy': {'count': 12, 'n_vacancies': 1},
 }
-SELECTORS: Final[dict[str, Callable[..., IntArray]]] = {'random': random_points, 'FPS': farthest_points, 'CUR': cur_points}
+SELECTORS: Final[dict[str, Callable[..., IntArray]]] = {
+    'random': random_points,
+    'FPS': farthest_points,
+    'CUR': cur_points,
+    'MaxVol': maxvol_points,
+}
+METRICS: Final = ('RMSE of a force component', '99th percentile of the force error of an atom')
+Results = dict[tuple[str, int], list[tuple[float, float]]]
+"""By selector and number of labels, for each pool the two metrics in meV/Å."""
 
 
 def candidates(seed: int, count: int) -> Frames:
@@ -58,29 +68,29 @@ def taught(frames: Frames, teacher: MaceModel) -> tuple[Frames, FloatArray]:
     return frames.replace(**labels, labelled=everywhere, has_stress=everywhere), features
 
 
-def measured(seeds: int, teacher: MaceModel) -> dict[tuple[str, int], list[tuple[float, float]]]:
-    """Return for each selector and number of labels, and for each pool, RMSE and 99th percentile of the force error, meV/Å."""
-    test, _ = taught(candidates(1000, TEST), teacher)
-    results: dict[tuple[str, int], list[tuple[float, float]]] = {}
+def measured(seeds: int, size: int, teacher: MaceModel) -> Results:
+    """Return the force errors of the potentials that the selections give, one pool for each seed."""
+    test, _ = taught(candidates(TEST_SEED, TEST), teacher)
+    results: Results = {}
     for seed in range(seeds):
-        pool, features = taught(candidates(seed, POOL), teacher)
+        pool, features = taught(candidates(seed, size), teacher)
         for (name, pick), count in ((item, n) for item in SELECTORS.items() for n in LABELS):
             chosen = pick(features, count, known=None, rng=np.random.default_rng(seed))
             error = 1e3 * tried(pool.take(chosen), test, AL_MG, basis='S', seed=seed).error
             figures = float(np.sqrt((error**2).mean() / 3)), float(np.percentile(error, 99))
             results.setdefault((name, count), []).append(figures)
-            print(f'pool {seed}, {name}, {count} labels: {figures[0]:.1f} {figures[1]:.0f} meV/Å', flush=True)
+            sys.stderr.write(f'pool {seed}, {name}, {count} labels: {figures[0]:.1f} {figures[1]:.0f} meV/Å\n')
     return results
 
 
-def report(results: dict[tuple[str, int], list[tuple[float, float]]], seeds: int, minutes: float) -> str:
+def report(results: Results, facts: str) -> str:
     """Return the measured part of the page."""
-    lines = [f'{seeds} pools of {POOL} frames, {TEST} test frames; {minutes:.0f} minutes. Mean ± standard deviation over the pools.']
-    for place, what in enumerate(('RMSE of a force component', '99th percentile of the force error of an atom')):
+    lines = [facts]
+    for place, what in enumerate(METRICS):
         lines += ['', f'{what}, meV/Å:', '', row(['labels', *SELECTORS]), '|---' * (1 + len(SELECTORS)) + '|']
         for count in LABELS:
             values = [np.array([figures[place] for figures in results[name, count]]) for name in SELECTORS]
-            lines.append(row([str(count), *(f'{one.mean():.1f} ± {one.std():.1f}' for one in values)]))
+            lines.append(row([str(count), *(f'{one.mean():.1f} ± {one.std(ddof=1):.1f}' for one in values)]))
     return '\n'.join(lines)
 
 
@@ -89,11 +99,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description='Measure what selecting is worth.')
     parser.add_argument('--out', type=Path, default=ROOT / 'docs', help='folder of selection.md')
     parser.add_argument('--seeds', type=int, default=5)
+    parser.add_argument('--pool', type=int, default=POOL, help='frames of a pool')
     arguments = parser.parse_args()
     started = time.monotonic()
-    teacher = MaceModel.load(ALMG / 'surrogate.model', device='cpu', dtype='float64')
-    results = measured(arguments.seeds, teacher)
-    write_page(arguments.out / 'selection.md', report(results, arguments.seeds, (time.monotonic() - started) / 60))
+    teacher = MaceModel.load(ALMG / 'surrogate.model', device='cpu', dtype='float32')
+    results = measured(arguments.seeds, arguments.pool, teacher)
+    facts = (
+        f'{arguments.seeds} pools of {arguments.pool} frames (seeds 0 to {arguments.seeds - 1}), one test pool of {TEST} frames '
+        f'(seed {TEST_SEED}), {(time.monotonic() - started) / 60:.0f} minutes. Mean ± standard deviation over the pools. '
+        f'Teacher: `examples/almg/surrogate.model`, sha256 `{teacher.sha256}`.'
+    )
+    write_page(arguments.out / 'selection.md', report(results, facts))
 
 
 if __name__ == '__main__':
