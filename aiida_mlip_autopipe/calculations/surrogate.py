@@ -48,6 +48,10 @@ class SurrogateCalculation(WorkerCalculation):
             required=False,
             help='`indices`: selected frames, in the order of their choice; `reasons`: why each frame was rejected, or empty.',
         )
+        spec.exit_code(211, 'ERROR_MODEL_REFUSED', message='{message}')
+        spec.exit_code(212, 'ERROR_ELEMENT_UNKNOWN', message='{message}')
+        spec.exit_code(402, 'ERROR_NO_GPU', message='{message}', invalidates_cache=True)
+        spec.exit_code(403, 'ERROR_DOWNLOAD_FAILED', message='{message}', invalidates_cache=True)
         spec.exit_code(420, 'ERROR_NOTHING_SELECTED', message='None of {n_frames} candidates was selected: {reasons}')
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:

@@ -11,7 +11,7 @@ import numpy as np
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.select import SurrogateConfig
-from aiida_mlip_autopipe.formats.files import arrays_file
+from aiida_mlip_autopipe.formats.files import MODEL, arrays_file
 from aiida_mlip_autopipe.remote.inputs import checked, load_function, read_frames
 from aiida_mlip_autopipe.remote.pre_explore import with_walks
 from aiida_mlip_autopipe.remote.surrogate_model import Surrogate, find_surrogate
@@ -29,7 +29,7 @@ SELECTORS = 'mlip_autopipe.selectors'
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the selection and return the funnel with its numbers."""
-    config = checked(SurrogateConfig, settings['settings'])
+    config = checked(SurrogateConfig, _with_model(settings['settings'], folder))
     pick = load_function(SELECTORS, config.selector)
     frames = read_frames(folder, 'frames')
     known = read_frames(folder, 'known') if (folder / arrays_file('known')).exists() else None
@@ -62,6 +62,12 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         'surrogate': _said_of(surrogate, config),
         'notes': _notes(config, selection, frames, settings['budget'], surrogate),
     }
+
+
+def _with_model(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the settings with the model whose file came with the job, where they name none."""
+    has_file = (folder / MODEL).exists() and values.get('model') is None
+    return {**values, 'model': MODEL} if has_file else values
 
 
 def _screen(config: SurrogateConfig, model: MaceModel | None, elements: Sequence[str]) -> Screen:

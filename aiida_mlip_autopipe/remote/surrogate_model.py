@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.errors import DownloadError, ModelError
 from aiida_mlip_autopipe.config.select import SurrogateConfig
 from aiida_mlip_autopipe.formats.files import MODEL
-from aiida_mlip_autopipe.science.surrogate.model import MaceModel, has_mace, quiet
+from aiida_mlip_autopipe.science.surrogate.model import MaceModel, quiet, require_mace
 
-NO_MACE = "mace-torch is not installed here (pip install 'aiida-mlip-autopipe[mace]'): the built-in descriptor was used"
 NO_MODEL = 'no model was given: the built-in descriptor was used, and no energy or force was predicted'
 
 
@@ -36,17 +35,17 @@ def find_surrogate(config: SurrogateConfig, folder: Path) -> Surrogate:
 
     A file in the folder of the job comes first, then the setting: a path on this machine or the name of a foundation model.
 
-    :raises InputError: no such file or name, no MACE model, or a GPU that is not there.
-    :raises EngineError: a foundation model could not be downloaded.
+    :raises ModelError: no such file or name, or no MACE model.
+    :raises NoGpuError: a GPU is asked for that is not there.
+    :raises InstallationError: a model is asked for, and mace-torch is not installed.
+    :raises DownloadError: a foundation model could not be downloaded.
     """
-    own = folder / MODEL
-    if config.model is None and not own.exists():
+    if config.model is None:
         return Surrogate(None, note=NO_MODEL)
-    name = config.model or MODEL
-    if not has_mace():
-        return Surrogate(None, name, NO_MACE)
-    path = own if own.exists() else _path_of(name)
-    return Surrogate(MaceModel.load(path, device=config.device, dtype=config.dtype), name)
+    require_mace(config.model)
+    own = folder / MODEL
+    path = own if own.exists() else _path_of(config.model)
+    return Surrogate(MaceModel.load(path, device=config.device, dtype=config.dtype), config.model)
 
 
 def _path_of(name: str) -> Path:
@@ -57,12 +56,12 @@ def _path_of(name: str) -> Path:
         from mace.calculators.foundations_models import download_mace_mp_checkpoint, mace_mp_names
     known = [known for known in mace_mp_names if known is not None]
     if name not in known:
-        raise InputError(f'select.model: got {name!r}; neither a file on this machine nor a foundation model: {", ".join(known)}')
+        raise ModelError(f'select.model: got {name!r}; neither a file on this machine nor a foundation model: {", ".join(known)}')
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             return Path(download_mace_mp_checkpoint(name))
     except (OSError, RuntimeError, URLError) as error:
-        raise EngineError(
+        raise DownloadError(
             f'select.model: the foundation model {name!r} could not be downloaded to this machine ({error}): '
             'give the path of a model file instead'
         ) from error

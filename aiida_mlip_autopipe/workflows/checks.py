@@ -134,7 +134,7 @@ def check_surrogate_model(name: str | None) -> None:
 
     :raises InputError: there is no such file.
     """
-    if name is not None and name.endswith(MODEL_SUFFIXES) and not Path(name).is_absolute():
+    if name is not None and name.endswith(MODEL_SUFFIXES) and not Path(name).is_absolute() and not Path(name).is_file():
         raise InputError(
             f'select.model: got {name!r}; there is no such file beside the configuration, and a path on the compute machine '
             'must be absolute'

@@ -65,7 +65,7 @@ def evaluate(model: MaceModel, structures: Frames | Sequence[Atoms], *, max_edge
     Each batch is one graph without links between structures; the model reads graphs of any size, so nothing is padded.
 
     :param max_edges: pairs of neighbours in a batch; None for what suits the device.
-    :raises InputError: an element that the model does not know.
+    :raises UnknownElementError: an element that the model does not know.
     """
     frames = list(structures)
     model.require_elements(sorted({symbol for atoms in frames for symbol in atoms.symbols}))

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from ase.data import chemical_symbols
 
-from aiida_mlip_autopipe.common.errors import InputError, InstallationError
+from aiida_mlip_autopipe.common.errors import InstallationError, ModelError, NoGpuError, UnknownElementError
 
 Device = Literal['auto', 'cpu', 'cuda']
 Dtype = Literal['float32', 'float64']
@@ -51,10 +51,11 @@ class MaceModel:
         """Return the model of a file. The file is a pickle, which can run any code: load only what you trust.
 
         :param device: 'auto' takes the GPU when there is one.
-        :raises InputError: the file is missing or no MACE model, or a GPU is asked for that is not there.
+        :raises ModelError: the file is missing or no MACE model.
+        :raises NoGpuError: a GPU is asked for that is not there.
         :raises InstallationError: mace-torch is not installed.
         """
-        require_mace()
+        require_mace(path.name)
         place = chosen_device(device)
         with quiet():
             network = _unpickled(path, place)
@@ -74,11 +75,11 @@ class MaceModel:
     def require_elements(self, elements: Sequence[str]) -> None:
         """Refuse structures that the model cannot evaluate.
 
-        :raises InputError: it names the elements that the model does not know, and those that it knows.
+        :raises UnknownElementError: it names the elements that the model does not know, and those that it knows.
         """
         unknown = [element for element in elements if element not in self.elements]
         if unknown:
-            raise InputError(
+            raise UnknownElementError(
                 f'select.model: the structures have {unknown}, which the model does not know; it knows {list(self.elements)}'
             )
 
@@ -88,24 +89,28 @@ def has_mace() -> bool:
     return importlib.util.find_spec('mace') is not None and importlib.util.find_spec('torch') is not None
 
 
-def require_mace() -> None:
+def require_mace(model: str) -> None:
     """Refuse to go on without mace-torch.
 
+    :param model: what was asked for, for the message.
     :raises InstallationError: it is not installed.
     """
     if not has_mace():
-        raise InstallationError("mace-torch is not installed on this machine: pip install 'aiida-mlip-autopipe[mace]'")
+        raise InstallationError(
+            f'select.model: {model!r} needs mace-torch, which is not installed on this machine: '
+            "pip install 'aiida-mlip-autopipe[mace]', or leave select.model out"
+        )
 
 
 def chosen_device(device: Device) -> str:
     """Return 'cpu' or 'cuda'.
 
-    :raises InputError: a GPU is asked for and absent.
+    :raises NoGpuError: a GPU is asked for and absent.
     """
     import torch
 
     if device == 'cuda' and not torch.cuda.is_available():
-        raise InputError(f"select.device: got 'cuda'; PyTorch {torch.__version__} sees no GPU on this machine: take auto or cpu")
+        raise NoGpuError(f"select.device: got 'cuda'; PyTorch {torch.__version__} sees no GPU on this machine: take auto or cpu")
     return 'cuda' if device != 'cpu' and torch.cuda.is_available() else 'cpu'
 
 
@@ -122,13 +127,13 @@ def _unpickled(path: Path, device: str) -> Any:
     import torch
 
     if not path.is_file():
-        raise InputError(f'select.model: got {str(path)!r}; there is no such file')
+        raise ModelError(f'select.model: got {str(path)!r}; there is no such file')
     try:
         network = torch.load(path, map_location=device, weights_only=False)
     except (*BROKEN, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f'select.model: {path.name} is not a MACE model: {reason}') from error
+        raise ModelError(f'select.model: {path.name} is not a MACE model: {reason}') from error
     missing = [name for name in PARTS if not hasattr(network, name)]
     if missing:
-        raise InputError(f'select.model: {path.name} is not a MACE model: it holds a {type(network).__name__} without {missing}')
+        raise ModelError(f'select.model: {path.name} is not a MACE model: it holds a {type(network).__name__} without {missing}')
     return network

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 from ase import Atoms
-from ase.io import read
 
 from aiida_mlip_autopipe.science.surrogate.model import MaceModel, has_mace
-
-ROOT = Path(__file__).parents[3]
-MODEL = ROOT / 'examples' / 'almg' / 'surrogate.model'
+from tests.mace_data import MODEL, almg_atoms
 
 
 @pytest.fixture(scope='session')
@@ -31,6 +28,4 @@ def double(model_file: Path) -> MaceModel:
 @pytest.fixture(scope='session')
 def almg() -> list[Atoms]:
     """Return labelled Al-Mg frames of 7 and 8 atoms, one of them repeated to 16."""
-    frames = read(ROOT / 'tests' / 'fixtures' / 'almg' / 'labelled.extxyz', '::3')
-    frames[2] = frames[2] * (2, 1, 1)
-    return frames
+    return almg_atoms()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.errors import UnknownElementError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.science.surrogate.mace import Predictions, evaluate
 from aiida_mlip_autopipe.science.surrogate.model import quiet
@@ -93,5 +93,5 @@ def test_no_structure(double):
 
 
 def test_unknown_element(double):
-    with pytest.raises(InputError, match=r"\['Cu'\], which the model does not know; it knows \['Mg', 'Al'\]"):
+    with pytest.raises(UnknownElementError, match=r"\['Cu'\], which the model does not know; it knows \['Mg', 'Al'\]"):
         evaluate(double, [Atoms('AlCu', [[0, 0, 0], [0, 0, 2.5]])])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import pickle
+import sys
 
 import pytest
 
-from aiida_mlip_autopipe.common.errors import InputError, InstallationError
-from aiida_mlip_autopipe.science.surrogate import model as module
+from aiida_mlip_autopipe.common.errors import InstallationError, ModelError, NoGpuError
 from aiida_mlip_autopipe.science.surrogate.model import MaceModel, has_mace
 
 
@@ -28,14 +27,14 @@ def test_the_file_is_small(model_file):
 def test_a_file_that_is_no_model(model_file, tmp_path, content):
     path = tmp_path / 'wrong.model'
     path.write_bytes(content)
-    with pytest.raises(InputError, match='select.model: wrong.model is not a MACE model'):
+    with pytest.raises(ModelError, match=r'^select\.model: wrong\.model is not a MACE model: '):
         MaceModel.load(path, device='cpu')
 
 
 def test_a_truncated_model(model_file, tmp_path):
     path = tmp_path / 'cut.model'
     path.write_bytes(model_file.read_bytes()[:100_000])
-    with pytest.raises(InputError, match='cut.model is not a MACE model'):
+    with pytest.raises(ModelError, match=r'^select\.model: cut\.model is not a MACE model: '):
         MaceModel.load(path, device='cpu')
 
 
@@ -44,12 +43,12 @@ def test_another_network(model_file, tmp_path):
 
     path = tmp_path / 'linear.model'
     torch.save(torch.nn.Linear(2, 3), path)
-    with pytest.raises(InputError, match=r"it holds a Linear without \['atomic_numbers', 'r_max'"):
+    with pytest.raises(ModelError, match=r"it holds a Linear without \['atomic_numbers', 'r_max'"):
         MaceModel.load(path, device='cpu')
 
 
 def test_a_missing_file(model_file, tmp_path):
-    with pytest.raises(InputError, match='there is no such file'):
+    with pytest.raises(ModelError, match='there is no such file'):
         MaceModel.load(tmp_path / 'none.model', device='cpu')
 
 
@@ -57,14 +56,13 @@ def test_a_gpu_that_is_not_there(model_file, monkeypatch):
     import torch  # noqa: PLC0415  # takes seconds, and may be missing
 
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    with pytest.raises(InputError, match=r"select.device: got 'cuda'; PyTorch .* sees no GPU on this machine: take auto or cpu"):
+    with pytest.raises(NoGpuError, match=r"select.device: got 'cuda'; PyTorch .* sees no GPU on this machine: take auto or cpu"):
         MaceModel.load(model_file, device='cuda')
     assert MaceModel.load(model_file, device='auto').device == 'cpu'
 
 
 def test_without_mace(monkeypatch, tmp_path):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(module.importlib.util, 'find_spec', lambda name: None if name == 'mace' else find(name))
+    monkeypatch.setitem(sys.modules, 'mace', None)
     assert not has_mace()
-    with pytest.raises(InstallationError, match='mace-torch is not installed'):
+    with pytest.raises(InstallationError, match=r"^select\.model: 'any\.model' needs mace-torch, which is not installed on this"):
         MaceModel.load(tmp_path / 'any.model')
