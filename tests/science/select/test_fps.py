@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -208,6 +210,24 @@ def test_memory_is_that_of_a_few_numbers_for_each_point():
     finally:
         tracemalloc.stop()
     assert peak < features.nbytes / 2
+
+
+@pytest.mark.parametrize('n_cores', [1, 3])
+def test_all_cores_work_and_give_the_same_picks(monkeypatch, n_cores):
+    features = np.random.default_rng(11).normal(size=(20_000, 8)).astype(np.float32)
+    expected = farthest_points(features, 30)
+    threads = set()
+    bound = fps._Distances._bound
+
+    def watched(self, chosen):
+        threads.add(threading.get_ident())
+        time.sleep(1e-4)  # so that no worker is done before the next one has begun
+        bound(self, chosen)
+
+    monkeypatch.setattr(fps._Distances, '_bound', watched)
+    monkeypatch.setattr(fps.os, 'sched_getaffinity', lambda pid: set(range(n_cores)))
+    np.testing.assert_array_equal(farthest_points(features, 30), expected)
+    assert len(threads - {threading.get_ident()}) == (n_cores if n_cores > 1 else 0)
 
 
 def test_a_large_sampling_runs_on_the_gpu_with_the_same_picks(monkeypatch):
