@@ -19,9 +19,14 @@ from aiida_mlip_autopipe.science.select.fps_gpu import gpu_for, sample_on
 Single = npt.NDArray[np.float32]
 Runner = Callable[[Callable[[IntArray], None], list[IntArray]], None]
 
+TAKEN: Final = -1.0
+"""In place of the squared distance of a centre, below that of any other point."""
+
+ROW: Final = 256
 FIRST_LOOK: Final = 32
 LOOK: Final = 1024
-"""Points that are brought up to date at once: first those that may be the farthest, then those that may be farther still."""
+"""Points that are brought up to date at once: first the one with the highest bound of each of the `FIRST_LOOK` highest rows of
+`ROW` points, then those that may be farther than the farthest of these."""
 
 CENTRES: Final = 4096
 """Centres that so many points are compared with at once."""
@@ -143,7 +148,9 @@ class _Distances:
         self._low_centres[: len(taken)] = low_taken
         self._centre_squares = self._growth * np.einsum('ij,ij->i', self._low_centres, self._low_centres)
         self._size = len(taken)
-        self._upper = np.full(n_points, np.inf, dtype=np.float32)
+        self._rows = np.full((-(-n_points // ROW), ROW), TAKEN, dtype=np.float32)
+        self._upper = self._rows.reshape(-1)[:n_points]
+        self._upper[:] = np.inf
         self._seen = np.zeros(n_points, dtype=np.int64)
         self._exact = np.full(n_points, np.inf)
         self._seen_exactly = np.zeros(n_points, dtype=np.int64)
@@ -154,12 +161,12 @@ class _Distances:
         self._low_centres[self._size] = self._low[index]
         self._centre_squares[self._size] = self._squares[index]
         self._size += 1
-        self._upper[index] = -1.0
-        self._exact[index] = -1.0
+        self._upper[index] = TAKEN
+        self._exact[index] = TAKEN
 
     def farthest(self) -> int:
         """Return the point whose nearest centre is the farthest; of equals the one with the lowest index."""
-        first = np.argpartition(self._upper, -min(FIRST_LOOK, len(self._upper)))[-FIRST_LOOK:]
+        first = self._first_look()
         self._bound(first)
         best = first[self._upper[first].argmax()]
         self._measure(best[None])
@@ -171,6 +178,13 @@ class _Distances:
         rows = max(1, EXACT_BLOCK // self._size)
         self._run(self._measure, [high[start : start + rows] for start in range(0, len(high), rows)])
         return int(high[self._exact[high].argmax()])
+
+    def _first_look(self) -> IntArray:
+        """Return the points with the highest bounds of the highest rows: to sort all bounds would take longer than the rest."""
+        highest = self._rows.max(axis=1)
+        rows = np.argpartition(highest, -min(FIRST_LOOK, len(highest)))[-FIRST_LOOK:]
+        points = rows * ROW + self._rows[rows].argmax(axis=1)
+        return np.asarray(points[self._upper[points] > TAKEN], dtype=np.int64)
 
     def _bound(self, chosen: IntArray) -> None:
         """Lower the upper bounds of some points by the centres that came since their last look."""
