@@ -83,7 +83,7 @@ class Figure:
     def line(self) -> str:
         """Return the figure as one line of JSON."""
         met = None if self.target is None else self.value >= self.target if self.is_lower_bound else self.value <= self.target
-        return json.dumps({'figure': self.figure, 'value': round(self.value, 4), 'target': self.target, 'met': met})
+        return json.dumps({'figure': self.figure, 'value': float(f'{self.value:.4g}'), 'target': self.target, 'met': met})
 
 
 @dataclass(frozen=True)
