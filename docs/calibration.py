@@ -54,7 +54,7 @@ TEMPERATURES: Final = (300.0, 900.0, 1800.0, 2700.0)
 """K; the metals melt at 1340 and 1360 K."""
 
 SELECT, HALT = 2.0, 10.0
-BEGIN: Final = '<!-- measured: calibration.py writes from here -->'
+BEGIN: Final = '<!-- measured: written by the script from here -->'
 END: Final = '<!-- to here -->'
 
 EDGES: Final = (0.0, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, np.inf)

@@ -20,12 +20,14 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
     """
     stages = {name: reports[name].get_dict() if name in reports else None for name in STAGES}
     label, train, acquisition = stages['label'] or {}, stages['train'] or {}, stages['acquisition'] or {}
+    select = stages['select'] or {}
     grades = [(stages[name] or {}).get('gamma_max') for name in ('explore', 'train')]
     entry: dict[str, Any] = {
         **counts.get_dict(),
         'explore': stages['explore'],
-        'funnel': (stages['select'] or {}).get('counts'),
-        'funnel_by_config_type': (stages['select'] or {}).get('by_config_type'),
+        'funnel': select.get('counts'),
+        'funnel_by_config_type': select.get('by_config_type'),
+        'funnel_reasons': select.get('reasons_by_config_type'),
         'labels_failed': label.get('n_failed', 0),
         'failures_by_reason': label.get('by_reason', {}),
         'levels_of_theory': label.get('levels_of_theory', {}),

@@ -13,7 +13,8 @@ from aiida.engine.daemon.client import get_daemon_client
 
 from aiida_mlip_autopipe.cli.generate import check_generation
 from aiida_mlip_autopipe.cli.options import load_profile
-from aiida_mlip_autopipe.cli.summary import round_entries, round_lines, state_lines
+from aiida_mlip_autopipe.cli.rounds import rounds_of
+from aiida_mlip_autopipe.cli.summary import funnel_lines, round_entries, round_lines, state_lines
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
@@ -21,6 +22,7 @@ from aiida_mlip_autopipe.workflows.checks import check_profile
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 
 POLL_SECONDS = 2.0
+RUNS = (OneShotWorkChain.__name__, ActiveLearningWorkChain.__name__)
 
 
 def submit_run(path: Path, *, one_shot: bool, wait: bool) -> orm.WorkChainNode:
@@ -49,6 +51,11 @@ def show_status(identifier: str) -> None:
     load_profile()
     node = load_run(identifier)
     _echo_new_rounds(node, 0)
+    for one in rounds_of(node):
+        if one.entry is None and (found := one.selection) is not None:
+            click.echo(f'round {one.number}, not closed')
+            for line in funnel_lines(found['counts'], found['by_config_type'], found['reasons_by_config_type']):
+                click.echo(line)
     for line in state_lines(node):
         click.echo(line)
 
@@ -58,11 +65,19 @@ def load_run(identifier: str) -> orm.WorkChainNode:
 
     :raises InputError: there is none, or it is no run of this package.
     """
+    return load_process(identifier, RUNS)
+
+
+def load_process(identifier: str, names: tuple[str, ...]) -> orm.ProcessNode:
+    """Return the node of a process.
+
+    :param names: labels of the processes that it may be.
+    :raises InputError: there is none, or it is another kind of node.
+    """
     try:
         node = orm.load_node(identifier)
     except (NotExistent, MultipleObjectsError, ValueError) as error:
         raise InputError(f'PK: got {identifier!r}; no single node has it (verdi process list -a): {error}') from error
-    names = (OneShotWorkChain.__name__, ActiveLearningWorkChain.__name__)
     if getattr(node, 'process_label', None) not in names:
         raise InputError(
             f'PK: got {identifier!r}, a {getattr(node, "process_label", None) or type(node).__name__}; expected {names}'

@@ -1,4 +1,4 @@
-"""The command `mlip-auto`: validate, generate, import, converge, run, train, explore, evaluate, status, export, setup."""
+"""The command `mlip-auto`: validate, generate, import, converge, run, train, explore, evaluate, status, report, export, setup."""
 
 from __future__ import annotations
 
@@ -175,6 +175,17 @@ def status(pk: str) -> None:
     from aiida_mlip_autopipe.cli.commands import show_status
 
     show_status(pk)
+
+
+@main.command()
+@process_argument
+@click.option('--output', type=click.Path(dir_okay=False, path_type=Path), default=Path('report.html'), show_default=True)
+@fail_with_one_sentence
+def report(pk: str, output: Path) -> None:
+    """Write what the run or the selection PK (or uuid) did into one HTML page: funnel, reasons, labels, errors of each round."""
+    from aiida_mlip_autopipe.cli.report import write_report
+
+    write_report(pk, output)
 
 
 @main.command()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from aiida import orm
 
 from aiida_mlip_autopipe.common.units import GPA, MILLI
+from aiida_mlip_autopipe.science.select.funnel import STAGES
 
 ROUND_ENTRY = 'summarize_round'
-FUNNEL = ('generated', 'sane', 'unique', 'selected')
 
 
 def round_entries(node: orm.WorkChainNode) -> list[dict[str, Any]]:
@@ -31,7 +33,7 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
             f'{explore["n_candidates"]} candidates, highest grade {_number(explore["gamma_max"], ".3g")}'
         )
     if entry['funnel']:
-        lines.append('  select    ' + ' -> '.join(f'{entry["funnel"][stage]} {stage}' for stage in FUNNEL))
+        lines += funnel_lines(entry['funnel'], entry.get('funnel_by_config_type') or {}, entry.get('funnel_reasons') or {})
     reasons = ', '.join(f'{count} {reason}' for reason, count in entry['failures_by_reason'].items())
     lines.append(
         f'  label     {entry["labels_bought"]} bought, {entry["labels_failed"]} failed{": " + reasons if reasons else ""}'
@@ -42,6 +44,32 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
         lines.append(f'  train     {entry["n_train"]} frames          {_errors(entry["train_errors"])}')
         lines.append(f'  test      {entry["n_test"]} frames, frozen  {_errors(entry["test_errors"])}')
     return lines
+
+
+def funnel_lines(
+    counts: Mapping[str, int], by_type: Mapping[str, Mapping[str, int]], reasons: Mapping[str, Mapping[str, int]]
+) -> list[str]:
+    """Return the lines that tell a funnel: all together, then each config_type.
+
+    :param counts: frames that reached each stage; runs of older versions have fewer stages.
+    :param by_type: the same for each config_type.
+    :param reasons: for each config_type, how often each reason was given.
+    """
+    stages = [stage for stage in STAGES if stage in counts]
+    removed: Counter[str] = Counter()
+    for count in reasons.values():
+        removed.update(count)
+    lines = ['  select    ' + ' -> '.join(f'{counts[stage]} {stage}' for stage in stages), *_removed(removed, ' ' * 12)]
+    width = max((len(name) for name in by_type), default=0)
+    for name, count in by_type.items():
+        numbers = ' -> '.join(str(count[stage]) for stage in stages if stage in count)
+        given = ''.join(_removed(reasons.get(name, {}), '   '))
+        lines.append(f'            {name:<{width}}  {numbers}{given}')
+    return lines
+
+
+def _removed(reasons: Mapping[str, int], indent: str) -> list[str]:
+    return [indent + 'not: ' + ', '.join(f'{count} {reason}' for reason, count in reasons.items())] if reasons else []
 
 
 def state_lines(node: orm.WorkChainNode) -> list[str]:

@@ -25,5 +25,21 @@ class InstallationError(EngineError):
     """An external program, or a part of it, that is not installed: no fault of the inputs, and none of a potential."""
 
 
+class ModelError(InputError):
+    """A file or a name that gives no model of the surrogate."""
+
+
+class UnknownElementError(InputError):
+    """Structures of elements that the model of the surrogate does not know."""
+
+
+class NoGpuError(InputError):
+    """A GPU is asked for on a machine where none is seen."""
+
+
+class DownloadError(EngineError):
+    """A model of the surrogate that could not be downloaded to the compute machine."""
+
+
 class FitError(MlipError):
     """Training data or a fit that cannot give a usable potential."""

@@ -148,8 +148,9 @@ class MLIPConfig(Settings):
         values = read_yaml(path)
         if values is None:
             raise InputError(f'{path}: the file is empty; it must hold at least the keys system and label')
+        values = _with_model_path(_with_whole_paths(values, path.parent), path.parent)
         try:
-            return cls.from_mapping(_with_whole_paths(values, path.parent))
+            return cls.from_mapping(values)
         except InputError as error:
             raise InputError('\n'.join(f'{path}: {line}' for line in str(error).splitlines())) from error
 
@@ -167,3 +168,14 @@ def _with_whole_paths(values: Any, folder: Path) -> Any:
         return values  # whatever is wrong is told when it is checked
     whole = [str((folder / text).resolve()) if isinstance(text, str) else text for text in paths]
     return {**values, 'generate': {**generate, 'files': {**files, 'paths': whole}}}
+
+
+def _with_model_path(values: Any, folder: Path) -> Any:
+    """Return the values with the full path of the model of the surrogate, where it is a file beside the configuration."""
+    select = values.get('select') if isinstance(values, dict) else None
+    if not isinstance(select, dict):
+        return values
+    model = select.get('model')
+    if not isinstance(model, str) or not (folder / model).is_file():
+        return values
+    return {**values, 'select': {**select, 'model': str((folder / model).resolve())}}

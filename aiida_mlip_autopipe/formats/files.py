@@ -15,6 +15,9 @@ STDERR = 'mlip-worker.err'
 POTENTIAL = 'potential'
 """Folder of the files of a potential."""
 
+MODEL = 'surrogate.model'
+"""The model of the surrogate, in the folder of the job."""
+
 POTENTIAL_RECORD = 'potential.json'
 """In that folder: elements, cutoff, LAMMPS lines and everything else that is needed to use the files."""
 

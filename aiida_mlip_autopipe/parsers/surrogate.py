@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from aiida.engine import ExitCode
 
+from aiida_mlip_autopipe.common.errors import DownloadError, ModelError, NoGpuError, UnknownElementError
 from aiida_mlip_autopipe.parsers.worker import WorkerParser
 
 
 class SurrogateParser(WorkerParser):
     """Attaches the selection with the reason for every rejected frame."""
+
+    LABELS: ClassVar[dict[str, str]] = {
+        **WorkerParser.LABELS,
+        ModelError.__name__: 'ERROR_MODEL_REFUSED',
+        UnknownElementError.__name__: 'ERROR_ELEMENT_UNKNOWN',
+        NoGpuError.__name__: 'ERROR_NO_GPU',
+        DownloadError.__name__: 'ERROR_DOWNLOAD_FAILED',
+    }
 
     def attach(self, folder: Path, report: dict[str, Any]) -> None:
         """Attach the selection."""

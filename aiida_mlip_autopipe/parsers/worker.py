@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,15 +21,18 @@ from aiida_mlip_autopipe.formats import files
 UNREADABLE = (InvalidFramesError, FormatError, ValueError, EOFError, zipfile.BadZipFile)
 """What reading an output raises: contradictory frames, a bad record, text that is no JSON, an empty or broken archive."""
 
-LABELS = {InputError.__name__: 'ERROR_INPUT_REFUSED', InstallationError.__name__: 'ERROR_INSTALLATION'}
-"""Label of the exit code of each kind of error; others are failures of the stage."""
-
 STDERR_TAIL = 400
 """Characters of the standard error that an error message quotes."""
 
 
 class WorkerParser(Parser):
     """Attaches the report, every frames output that has a file, and what a subclass adds; then judges."""
+
+    LABELS: ClassVar[dict[str, str]] = {
+        InputError.__name__: 'ERROR_INPUT_REFUSED',
+        InstallationError.__name__: 'ERROR_INSTALLATION',
+    }
+    """Label of the exit code of each kind of error; others are failures of the stage."""
 
     def parse(self, **kwargs: Any) -> ExitCode | None:
         """Attach first, judge last: partial results survive an error."""
@@ -44,7 +47,8 @@ class WorkerParser(Parser):
         except UNREADABLE as cause:
             return self.exit_codes.ERROR_OUTPUT_UNREADABLE.format(cause=cause)
         if error is not None:
-            return getattr(self.exit_codes, LABELS.get(error['kind'], 'ERROR_STAGE_FAILED')).format(message=error['message'])
+            label = self.LABELS.get(error['kind'], 'ERROR_STAGE_FAILED')
+            return getattr(self.exit_codes, label).format(message=error['message'])
         if report is None:
             return self.exit_codes.ERROR_REPORT_MISSING.format(stderr=self._stderr())
         return self.judge(report)

@@ -14,7 +14,7 @@ from aiida_mlip_autopipe.formats import files
 
 STAGES = {
     'generate': 'aiida_mlip_autopipe.remote.generate',
-    'select': 'aiida_mlip_autopipe.remote.select',
+    'surrogate': 'aiida_mlip_autopipe.remote.select',
     'label-ase': 'aiida_mlip_autopipe.remote.label_ase',
     'label-pw': 'aiida_mlip_autopipe.remote.label_pw',
     'train-pod': 'aiida_mlip_autopipe.remote.train_pod',

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from aiida import orm
@@ -17,8 +19,12 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.label import DFTConfig, JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.config.select import SurrogateConfig
 from aiida_mlip_autopipe.config.train import TrainingConfig
 from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, find_family
+
+MODEL_EXTRA: Final = 'mlip_autopipe_model_sha256'
+MODEL_SUFFIXES: Final = ('.model', '.pt', '.pth')
 
 PROCESS_FIELDS: Final = {'train': 'trainer', 'explore': 'explorer'}
 """Field of each section that holds the entry point of its process."""
@@ -109,6 +115,32 @@ def warnings_of(config: MLIPConfig) -> list[str]:
     return sentences
 
 
+def surrogate_model(section: SurrogateConfig) -> orm.SinglefileData | None:
+    """Return the stored model of the surrogate where it is a file on this machine; the same file gives the same node again."""
+    if section.model is None or not Path(section.model).is_file():
+        return None
+    path = Path(section.model).resolve()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    known = orm.QueryBuilder().append(orm.SinglefileData, filters={f'extras.{MODEL_EXTRA}': digest}).first(flat=True)
+    if known is not None:
+        return known
+    node = orm.SinglefileData(path).store()
+    node.base.extras.set(MODEL_EXTRA, digest)
+    return node
+
+
+def check_surrogate_model(name: str | None) -> None:
+    """Refuse a model that looks like a file on this machine and is none.
+
+    :raises InputError: there is no such file.
+    """
+    if name is not None and name.endswith(MODEL_SUFFIXES) and not Path(name).is_absolute() and not Path(name).is_file():
+        raise InputError(
+            f'select.model: got {name!r}; there is no such file beside the configuration, and a path on the compute machine '
+            'must be absolute'
+        )
+
+
 def check_profile(config: MLIPConfig, *, explores: bool = True) -> None:
     """Check that this profile has what the configuration names.
 
@@ -121,6 +153,7 @@ def check_profile(config: MLIPConfig, *, explores: bool = True) -> None:
         *(partial(find_stage_code, section, config.worker.code) for section in sections),
         partial(find_code, config.label.code, 'label.code'),
         partial(find_code, config.worker.code, 'worker.code'),
+        partial(check_surrogate_model, config.select.model),
     ]
     if isinstance(config.label, DFTConfig):
         looks.append(partial(find_family, config.label, config.system.elements))

@@ -18,7 +18,7 @@ from aiida_mlip_autopipe.common.units import MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.workflows.checks import find_code, find_process, find_stage_code, validate_config
+from aiida_mlip_autopipe.workflows.checks import find_code, find_process, find_stage_code, surrogate_model, validate_config
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 
 SEED_STRIDE = 1000
@@ -84,6 +84,7 @@ class StagesWorkChain(WorkChain):
         self.ctx.worker = find_code(self.ctx.config['worker']['code'], 'worker.code')
         self.ctx.train_code = find_stage_code(config.train, config.worker.code)
         self.ctx.label_code = find_code(self.ctx.config['label']['code'], 'label.code')
+        self.ctx.model = surrogate_model(config.select)
         self.ctx.round = 0
         self.ctx.labels_bought = 0
         self.ctx.labels_total = 0
@@ -124,6 +125,7 @@ class StagesWorkChain(WorkChain):
             seed=self._seed(),
             metadata=self._metadata('select'),
             **known,
+            **({'model': self.ctx.model} if self.ctx.model is not None else {}),
         )
         return ToContext(select=child)
 
@@ -131,7 +133,8 @@ class StagesWorkChain(WorkChain):
         """Take over what was selected; nothing new among the candidates of a later round is no failure."""
         child = self.ctx.select
         if child.is_finished_ok:
-            self.ctx.selected = take_frames(self.ctx.pool, child.outputs.selection)
+            pool = child.outputs.pool if 'pool' in child.outputs else self.ctx.pool
+            self.ctx.selected = take_frames(pool, child.outputs.selection)
             return None
         if self.ctx.round > 0 and child.exit_status == SurrogateCalculation.exit_codes.ERROR_NOTHING_SELECTED.status:
             self.ctx.selected = None

@@ -9,7 +9,11 @@ ERRORS = {'energy_rmse': 0.01, 'force_rmse': 0.1}
 def test_a_round_with_every_stage():
     reports = {
         'explore': {'n_candidates': 8, 'gamma_max': 6.0},
-        'select': {'counts': {'generated': 8, 'selected': 5}, 'by_config_type': {'md': {'selected': 5}}},
+        'select': {
+            'counts': {'generated': 8, 'selected': 5},
+            'by_config_type': {'md': {'selected': 5}},
+            'reasons_by_config_type': {'md': {'duplicate': 3}},
+        },
         'label': {'n_failed': 1, 'by_reason': {'force_cap': 1}, 'levels_of_theory': {'abc': {}}},
         'train': {'train_errors': ERRORS, 'test_errors': ERRORS, 'gamma_max': 2.0},
         'acquisition': {'errors': ERRORS, 'gamma_max': 9.0},
@@ -21,6 +25,7 @@ def test_a_round_with_every_stage():
         'explore': reports['explore'],
         'funnel': {'generated': 8, 'selected': 5},
         'funnel_by_config_type': {'md': {'selected': 5}},
+        'funnel_reasons': {'md': {'duplicate': 3}},
         'labels_failed': 1,
         'failures_by_reason': {'force_cap': 1},
         'levels_of_theory': {'abc': {}},
@@ -33,7 +38,8 @@ def test_a_round_with_every_stage():
 
 def test_a_round_with_nothing_but_counts():
     entry = summarize_round(orm.Dict(COUNTS)).get_dict()
-    for name in ('explore', 'funnel', 'funnel_by_config_type', 'acquisition', 'train_errors', 'test_errors', 'gamma_max'):
+    stages = ('explore', 'funnel', 'funnel_by_config_type', 'funnel_reasons', 'acquisition')
+    for name in (*stages, 'train_errors', 'test_errors', 'gamma_max'):
         assert entry[name] is None
     assert (entry['labels_failed'], entry['failures_by_reason']) == (0, {})
 

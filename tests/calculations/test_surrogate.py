@@ -1,9 +1,18 @@
+import hashlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from aiida import orm
 
+from aiida_mlip_autopipe.calculations.frames_functions import take_frames
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.formats import files
+from tests.mace_data import MODEL, almg_pool, needs_mace, poisoned
+
+MD = {'kind': 'md', 'temperature': 500.0, 'steps': 3, 'timestep': 2.0}
 
 
 @pytest.fixture
@@ -40,3 +49,116 @@ def test_nothing_to_select_is_an_exit_code_with_the_reasons(run_stage, emt_frame
     assert node.exit_status == 420
     assert node.exit_message.startswith('None of 2 candidates was selected: ')
     np.testing.assert_array_equal(node.outputs.selection.get_array('indices'), [])
+
+
+def with_settings(**values):
+    return {'budget': orm.Int(3), 'seed': orm.Int(0), 'settings': orm.Dict({'device': 'cpu', **values})}
+
+
+@needs_mace
+def test_a_model_as_node(run_stage):
+    """The ends of the walks are attached, and the selection refers to them; the model is uploaded, not stored again."""
+    frames = FramesData(almg_pool())
+    node = run_stage('surrogate', frames=frames, model=orm.SinglefileData(MODEL), **with_settings(pre_explore=MD, model='mine'))
+    assert node.is_finished_ok, node.exit_message
+    report, pool = node.outputs.report, node.outputs.pool
+    assert report['surrogate']['sha256'] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
+    assert report['n_walked'] == len(frames)
+    assert len(pool) == 2 * len(frames)
+    assert len(node.outputs.selection.get_array('reasons')) == len(pool)
+    indices = node.outputs.selection.get_array('indices')
+    chosen = take_frames(pool, node.outputs.selection)
+    assert chosen.frames.uid.tolist() == pool.frames.uid[indices].tolist()
+    assert files.MODEL not in node.base.repository.list_object_names()
+    assert files.MODEL not in node.outputs.retrieved.base.repository.list_object_names()
+
+
+@needs_mace
+def test_a_model_on_the_compute_machine(run_stage):
+    node = run_stage('surrogate', frames=FramesData(almg_pool()), **with_settings(model=str(MODEL)))
+    assert node.is_finished_ok, node.exit_message
+    assert node.outputs.report['surrogate']['name'] == str(MODEL)
+    assert 'pool' not in node.outputs
+
+
+@needs_mace
+def test_a_file_that_is_no_model_has_its_exit_code(run_stage, tmp_path):
+    path = tmp_path / 'notes.model'
+    path.write_text('not a model')
+    node = run_stage('surrogate', frames=FramesData(almg_pool()), model=orm.SinglefileData(path), **with_settings())
+    assert node.exit_status == 211
+    assert node.exit_message.startswith(f'select.model: {files.MODEL} is not a MACE model: ')
+    assert 'selection' not in node.outputs
+
+
+@needs_mace
+def test_an_unknown_element_has_its_exit_code(run_stage, emt_frames):
+    frames = FramesData(emt_frames(4, labelled=False))
+    node = run_stage('surrogate', frames=frames, model=orm.SinglefileData(MODEL), **with_settings(pre_explore=MD))
+    assert node.exit_status == 212
+    known = "which the model does not know; it knows ['Mg', 'Al']"
+    assert node.exit_message == f"select.model: the structures have ['Au', 'Cu'], {known}"
+
+
+@needs_mace
+def test_a_gpu_that_is_not_there_has_its_exit_code(run_stage):
+    import torch  # noqa: PLC0415  # takes seconds, and may be missing
+
+    if torch.cuda.is_available():
+        pytest.skip('this machine has a GPU')
+    node = run_stage('surrogate', frames=FramesData(almg_pool()), **with_settings(model=str(MODEL), device='cuda'))
+    assert node.exit_status == 402
+    assert node.exit_message.startswith("select.device: got 'cuda'; PyTorch")
+    assert node.exit_message.endswith('sees no GPU on this machine: take auto or cpu')
+
+
+@needs_mace
+def test_a_failed_download_has_its_exit_code(run_stage, tmp_path):
+    offline = f'export https_proxy=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 XDG_CACHE_HOME={tmp_path}'
+    settings = with_settings(model='small')
+    node = run_stage('surrogate', frames=FramesData(almg_pool()), metadata={'options': {'prepend_text': offline}}, **settings)
+    assert node.exit_status == 403
+    assert node.exit_message.startswith("select.model: the foundation model 'small' could not be downloaded to this machine (")
+
+
+def test_a_model_without_mace_has_its_exit_code(run_stage, tmp_path):
+    (tmp_path / 'sitecustomize.py').write_text("import sys\nsys.modules['mace'] = None\n")
+    hidden = {'options': {'prepend_text': f'export PYTHONPATH={tmp_path}'}}
+    node = run_stage('surrogate', frames=FramesData(almg_pool()), metadata=hidden, **with_settings(model=str(MODEL)))
+    assert node.exit_status == 401
+    assert 'needs mace-torch, which is not installed on this machine' in node.exit_message
+
+
+@needs_mace
+def test_predictions_that_are_not_finite_select_nothing(run_stage, tmp_path):
+    model = orm.SinglefileData(poisoned(tmp_path / 'poisoned.model'))
+    frames = FramesData(almg_pool())
+    node = run_stage('surrogate', frames=frames, model=model, **with_settings())
+    assert node.exit_status == 420
+    assert node.exit_message == f"None of {len(frames)} candidates was selected: {{'not_finite': {len(frames)}}}"
+
+
+@needs_mace
+def test_a_pool_that_is_all_outside_is_an_exit_code_with_the_reasons(run_stage):
+    frames = FramesData(almg_pool())
+    node = run_stage('surrogate', frames=frames, model=orm.SinglefileData(MODEL), **with_settings(volume_window=[1.0, 2.0]))
+    assert node.exit_status == 420
+    assert node.exit_message == f"None of {len(frames)} candidates was selected: {{'volume_window': {len(frames)}}}"
+    assert node.outputs.report['reasons_by_config_type']['torn'] == {'volume_window': 1}
+
+
+@needs_mace
+def test_a_budget_larger_than_the_pool_takes_all(run_stage):
+    frames = FramesData(almg_pool())
+    node = run_stage('surrogate', frames=frames, model=orm.SinglefileData(MODEL), **{**with_settings(), 'budget': orm.Int(99)})
+    assert node.is_finished_ok, node.exit_message
+    assert len(node.outputs.selection.get_array('indices')) == len(frames)
+    assert node.outputs.report['notes'][0].startswith(f'the budget of 99 is larger than the {len(frames)} candidates')
+
+
+def test_mace_stays_out_of_the_processes(tmp_path):
+    """What the daemon imports for this job holds no torch."""
+    code = 'import sys, aiida_mlip_autopipe.calculations.surrogate, aiida_mlip_autopipe.workflows.stages as s; s\n'
+    code += "assert not {'mace', 'torch', 'e3nn'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

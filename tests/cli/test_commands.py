@@ -79,3 +79,12 @@ def test_what_is_no_run_is_refused(aiida_profile):
 def test_why_a_process_failed(fake_process):
     assert failure_of(fake_process(status=1, message='because')) == 'because'
     assert failure_of(fake_process(state=ProcessState.KILLED)) == 'killed'
+
+
+def test_the_status_shows_the_funnel_of_a_round_that_is_not_closed(run_cli, run_of_rounds):
+    lines = run_cli('status', run_of_rounds(open_round=True).pk).output.splitlines()
+    start = lines.index('round 2, not closed')
+    assert lines[start + 1] == '  select    31 generated -> 31 sane -> 24 unique -> 24 inside -> 12 selected'
+    assert lines[start + 2] == '            not: 7 already_labelled, 12 not_selected'
+    assert sum(line.startswith('round ') for line in lines) == 3
+    assert not any('not closed' in line for line in run_cli('status', run_of_rounds().pk).output.splitlines())

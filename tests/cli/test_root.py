@@ -16,6 +16,7 @@ COMMANDS = (
     'explore',
     'evaluate',
     'status',
+    'report',
     'export',
     'setup',
 )
@@ -94,14 +95,14 @@ def test_without_a_daemon_nothing_is_submitted(
     assert count_processes() == before
 
 
-@pytest.mark.parametrize('command', [['status'], ['export', '--extxyz', 'a.extxyz']])
+@pytest.mark.parametrize('command', [['status'], ['report'], ['export', '--extxyz', 'a.extxyz']])
 @pytest.mark.parametrize('identifier', ['999999999', 'no-such-node', '0'])
 def test_an_unknown_pk(run_cli, command, identifier):
     name, *options = command
     assert_one_error(run_cli(name, identifier, *options), f"PK: got '{identifier}'")
 
 
-@pytest.mark.parametrize('command', [['status'], ['export', '--extxyz', 'a.extxyz']])
+@pytest.mark.parametrize('command', [['status'], ['report'], ['export', '--extxyz', 'a.extxyz']])
 def test_the_pk_of_another_kind_of_node(run_cli, fake_process, command):
     name, *options = command
     data, job = orm.Int(1).store(), fake_process(label='PwCalculation')

@@ -2,8 +2,9 @@ from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import ProcessState
 
-from aiida_mlip_autopipe.cli.summary import round_entries, round_lines, state_lines
+from aiida_mlip_autopipe.cli.summary import funnel_lines, round_entries, round_lines, state_lines
 from aiida_mlip_autopipe.common.units import GPA
+from tests.cli.conftest import MD, SELECTION
 
 ERRORS = {'energy_rmse': 0.0123, 'force_rmse': 0.0567, 'stress_rmse': None}
 ROUND = {
@@ -25,11 +26,42 @@ def test_a_round_is_told():
     assert round_lines(ROUND) == [
         'round 1',
         '  explore   4 trajectories at 300, 900 K, 1 stopped, 9 candidates, highest grade 12.3',
-        '  select    9 generated -> 8 sane -> 7 unique -> 5 selected',
+        '  select    9 generated -> 8 sane -> 7 unique -> 5 selected',  # of an older version, without reasons
         '  label     5 bought, 2 failed: 1 force_cap, 1 scf_not_converged',
         '  old potential on the new labels   RMSE energy 12.30 meV/atom, force 56.7 meV/Å',
         '  train     20 frames          RMSE energy 12.30 meV/atom, force 56.7 meV/Å',
         '  test      6 frames, frozen  RMSE energy 12.30 meV/atom, force 56.7 meV/Å, stress 0.250 GPa',
+    ]
+
+
+def test_the_funnel_is_told_with_its_reasons():
+    assert funnel_lines(SELECTION['counts'], SELECTION['by_config_type'], SELECTION['reasons_by_config_type']) == [
+        '  select    522 generated -> 503 sane -> 443 unique -> 390 inside -> 39 selected',
+        '            not: 18 short_bond, 58 duplicate, 2 already_labelled, 12 force_cap, 40 energy_window, 351 not_selected, '
+        '1 volume_window, 1 flat_cell',
+        '            rattle        240 -> 222 -> 190 -> 170 -> 14   '
+        'not: 18 short_bond, 30 duplicate, 2 already_labelled, 12 force_cap, 8 energy_window, 156 not_selected',
+        '            sqs           40 -> 40 -> 22 -> 22 -> 6   not: 18 duplicate, 16 not_selected',
+        '            strain        160 -> 160 -> 150 -> 119 -> 12   '
+        'not: 10 duplicate, 30 energy_window, 1 volume_window, 107 not_selected',
+        '            surrogate_md  80 -> 80 -> 80 -> 78 -> 6   not: 2 energy_window, 72 not_selected',
+        '            vacancy       2 -> 1 -> 1 -> 1 -> 1   not: 1 flat_cell',
+    ]
+
+
+def test_a_round_has_its_funnel_with_reasons():
+    lines = round_lines(
+        {
+            **ROUND,
+            'funnel': MD['counts'],
+            'funnel_by_config_type': MD['by_config_type'],
+            'funnel_reasons': MD['reasons_by_config_type'],
+        }
+    )
+    assert lines[2:5] == [
+        '  select    31 generated -> 31 sane -> 24 unique -> 24 inside -> 12 selected',
+        '            not: 7 already_labelled, 12 not_selected',
+        '            md  31 -> 31 -> 24 -> 24 -> 12   not: 7 already_labelled, 12 not_selected',
     ]
 
 

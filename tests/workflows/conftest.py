@@ -61,7 +61,7 @@ class Children:
         n_frames = len(inputs['frames'])
         count = 0 if self.nothing_selected else min(n_frames, inputs['budget'].value)
         selection = orm.ArrayData({'indices': np.arange(count), 'reasons': np.array([''] * n_frames)})
-        counts = {'generated': n_frames, 'sane': n_frames, 'unique': n_frames, 'selected': count}
+        counts = {'generated': n_frames, 'sane': n_frames, 'unique': n_frames, 'inside': n_frames, 'selected': count}
         outputs = {'selection': selection, 'report': orm.Dict({'counts': counts, 'by_config_type': {}})}
         if count:
             return self._make(kind, outputs=outputs)

@@ -14,7 +14,7 @@ def test_the_report_has_one_round(walk, children, config):
     (entry,) = report['rounds']
     assert entry['round'] == 0
     assert entry['labels_bought'] == entry['labels_total'] == report['labels_total'] == 14
-    assert entry['funnel'] == {'generated': 12, 'sane': 12, 'unique': 12, 'selected': 12}
+    assert entry['funnel'] == {'generated': 12, 'sane': 12, 'unique': 12, 'inside': 12, 'selected': 12}
     assert entry['explore'] is None
     assert entry['acquisition'] is None
     assert entry['n_train'] + entry['n_test'] == 12

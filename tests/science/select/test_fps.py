@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skmatter.sample_selection import FPS
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.select.fps import farthest_points
+from aiida_mlip_autopipe.science.select import fps
+from aiida_mlip_autopipe.science.select.fps import farthest_from, farthest_from_medoid, farthest_points
 
 
 def brute_force(features, count, known=None):
@@ -141,3 +147,128 @@ def test_refusals(features, options, text):
 def test_negative_count():
     with pytest.raises(InputError, match='at least 0, got -1'):
         farthest_points(np.zeros((3, 2)), -1)
+
+
+def clusters(rng, n, d, dtype=np.float64):
+    """Return points of which many are near copies of another and a tenth are exact copies, in mixed order."""
+    centres = rng.normal(size=(12, d))
+    points = centres[rng.integers(12, size=n)] + 10 ** rng.uniform(-7, -1, (n, 1)) * rng.normal(size=(n, d))
+    points[: n // 10] = points[n // 2 : n // 2 + n // 10]
+    return points[rng.permutation(n)].astype(dtype)
+
+
+@pytest.mark.parametrize('make', [lambda rng: rng.normal(size=(400, 30)), lambda rng: clusters(rng, 600, 20)])
+def test_same_picks_as_scikit_matter(make):
+    features = make(np.random.default_rng(4))
+    theirs = FPS(initialize=17, n_to_select=60).fit(features).selected_idx_
+    np.testing.assert_array_equal(features[farthest_from(features, 60, 17)], features[theirs])  # copies are one point
+
+
+@pytest.mark.parametrize('offset', [0.0, 1e3])
+def test_float32_is_compared_in_double_precision(offset):
+    rng = np.random.default_rng(5)
+    features = (rng.normal(size=(3000, 40)) * 10 ** rng.uniform(-2, 2, (3000, 1)) + offset).astype(np.float32)
+    picks = farthest_points(features, 80)
+    np.testing.assert_array_equal(picks, brute_force_fast(features.astype(np.float64), 80))
+
+
+def brute_force_fast(features, count):
+    picks = [int(((features - features.mean(axis=0)) ** 2).sum(axis=1).argmax())]
+    nearest = np.full(len(features), np.inf)
+    while len(picks) < count:
+        nearest = np.minimum(nearest, ((features - features[picks[-1]]) ** 2).sum(axis=1))
+        nearest[picks] = -1.0
+        picks.append(int(nearest.argmax()))
+    return picks
+
+
+def test_clusters_of_near_copies():
+    rng = np.random.default_rng(6)
+    centres = rng.normal(size=(7, 20))
+    features = (centres[rng.integers(7, size=4000)] + 1e-6 * rng.normal(size=(4000, 20))).astype(np.float32)
+    picks = farthest_points(features, 30)
+    np.testing.assert_array_equal(picks, brute_force_fast(features.astype(np.float64), 30))
+    assert len({int(np.linalg.norm(centres - features[p], axis=1).argmin()) for p in picks[:7]}) == 7
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_copies_and_their_order(dtype):
+    rng = np.random.default_rng(8)
+    features = clusters(rng, 1500, 24, dtype)
+    picks = farthest_points(features, 200)
+    np.testing.assert_array_equal(picks, brute_force_fast(features.astype(np.float64), 200))
+    order = rng.permutation(1500)
+    np.testing.assert_array_equal(features[order][farthest_points(features[order], 200)], features[picks])
+
+
+def test_memory_is_that_of_a_few_numbers_for_each_point():
+    features = np.random.default_rng(9).normal(size=(40_000, 128)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        farthest_points(features, 200)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < features.nbytes / 2
+
+
+@pytest.mark.parametrize('n_cores', [1, 3])
+def test_all_cores_work_and_give_the_same_picks(monkeypatch, n_cores):
+    features = np.random.default_rng(11).normal(size=(20_000, 8)).astype(np.float32)
+    expected = farthest_points(features, 30)
+    threads = set()
+    bound = fps._Distances._bound
+
+    def watched(self, chosen):
+        threads.add(threading.get_ident())
+        time.sleep(1e-4)  # so that no worker is done before the next one has begun
+        bound(self, chosen)
+
+    monkeypatch.setattr(fps._Distances, '_bound', watched)
+    monkeypatch.setattr(fps.os, 'sched_getaffinity', lambda pid: set(range(n_cores)))
+    np.testing.assert_array_equal(farthest_points(features, 30), expected)
+    assert len(threads - {threading.get_ident()}) == (n_cores if n_cores > 1 else 0)
+
+
+def test_a_large_sampling_runs_on_the_gpu_with_the_same_picks(monkeypatch):
+    asked = []
+
+    def gpu_for(pool):
+        asked.append(len(pool))
+        return 'cpu'  # PyTorch's own, in place of a GPU
+
+    features = clusters(np.random.default_rng(10), 800, 16, np.float32)
+    expected = farthest_points(features, 50)
+    monkeypatch.setattr(fps, 'gpu_for', gpu_for)
+    farthest_points(features, 50)
+    assert not asked, 'too small for a GPU'
+    monkeypatch.setattr(fps, 'GPU_FROM', 800 * 16 * 50)
+    np.testing.assert_array_equal(farthest_points(features, 50), expected)
+    assert asked == [800]
+
+
+def test_values_beyond_float32_are_refused():
+    with pytest.raises(InputError, match=r'known features must lie within 1e\+15, got -1e\+30'):
+        farthest_points(np.zeros((3, 1)), 1, known=np.array([[-1e30]]))
+
+
+def test_medoid_start():
+    features = np.array([[0.0], [1.0], [2.0], [3.0], [10.0]])
+    assert farthest_from_medoid(features, 3).tolist() == [3, 4, 0]
+    sums = ((features[:, None] - features[None]) ** 2).sum(axis=(1, 2))
+    assert farthest_from_medoid(features, 1)[0] == sums.argmin()
+    known = features[:1]
+    np.testing.assert_array_equal(farthest_from_medoid(features, 3, known=known), farthest_points(features, 3, known=known))
+
+
+def test_a_copy_of_a_known_point_comes_last():
+    rng = np.random.default_rng(7)
+    features = rng.normal(size=(50, 6)).astype(np.float32)
+    known = features[:10] + np.float32(1e-6)
+    picks = farthest_points(features, 50, known=known)
+    assert set(picks[-10:].tolist()) == set(range(10))
+
+
+def test_first_pick_that_is_not_there():
+    with pytest.raises(InputError, match='one of 3 points, got 3'):
+        farthest_from(np.zeros((3, 2)), 1, 3)

@@ -10,8 +10,12 @@ from ase.build import bulk
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.science.generate.isolated import isolated_atoms
-from aiida_mlip_autopipe.science.select.funnel import FunnelLimits, select, standardise
+from aiida_mlip_autopipe.science.select.baselines import cur_points, maxvol_points, random_points
+from aiida_mlip_autopipe.science.select.fps import farthest_from_medoid, farthest_points
+from aiida_mlip_autopipe.science.select.funnel import FunnelLimits, Screened, reduced_formulas, select, standardise
+from aiida_mlip_autopipe.science.select.quotas import Quotas
 from aiida_mlip_autopipe.science.select.sanity import SanityLimits
+from aiida_mlip_autopipe.science.select.window import Window
 
 
 def crystal(a, config_type='strain', symbol='Al'):
@@ -35,10 +39,14 @@ def limits(budget=2, tolerance=0.01):
     return FunnelLimits(budget, SanityLimits(), tolerance)
 
 
+def screening(featurize):
+    return lambda frames: Screened(featurize(frames))
+
+
 def run(structures, *, known=None, featurize=volume, **options):
     frames = Frames.from_atoms(structures)
     return select(
-        frames, known=None if known is None else Frames.from_atoms(known), featurize=featurize, limits=limits(**options)
+        frames, known=None if known is None else Frames.from_atoms(known), screen=screening(featurize), limits=limits(**options)
     )
 
 
@@ -49,12 +57,12 @@ def test_reasons_counts_and_picks():
     chosen = run(POOL)
     assert chosen.reasons == ['short_bond', '', 'duplicate', 'duplicate', 'not_selected', '', 'not_selected']
     assert chosen.indices.tolist() == [5, 1]  # the mean lies nearer to 4.0
-    assert chosen.counts == {'generated': 7, 'sane': 6, 'unique': 4, 'selected': 2}
+    assert chosen.counts == {'generated': 7, 'sane': 6, 'unique': 4, 'inside': 4, 'selected': 2}
     assert chosen.by_config_type == {
-        'rattle': {'generated': 3, 'sane': 2, 'unique': 2, 'selected': 1},
-        'strain': {'generated': 4, 'sane': 4, 'unique': 2, 'selected': 1},
+        'rattle': {'generated': 3, 'sane': 2, 'unique': 2, 'inside': 2, 'selected': 1},
+        'strain': {'generated': 4, 'sane': 4, 'unique': 2, 'inside': 2, 'selected': 1},
     }
-    assert list(chosen.counts) == ['generated', 'sane', 'unique', 'selected']
+    assert list(chosen.counts) == ['generated', 'sane', 'unique', 'inside', 'selected']
 
 
 def test_known_frames_and_their_near_duplicates():
@@ -91,7 +99,7 @@ def test_nothing_sane_asks_for_no_features():
 
     chosen = run([clash(), clash()], featurize=featurize)
     assert chosen.reasons == ['short_bond'] * 2
-    assert chosen.counts == {'generated': 2, 'sane': 0, 'unique': 0, 'selected': 0}
+    assert chosen.counts == {'generated': 2, 'sane': 0, 'unique': 0, 'inside': 0, 'selected': 0}
     empty = run([], featurize=featurize)
     assert empty.indices.shape == (0,)
     assert empty.counts['generated'] == 0
@@ -131,7 +139,7 @@ def test_selector_gets_standardised_features_budget_and_rng():
 
     rng = np.random.default_rng(0)
     frames, known = Frames.from_atoms(POOL[4:]), Frames.from_atoms([crystal(4.6)])
-    chosen = select(frames, known=known, featurize=volume, limits=limits(budget=7), pick=last, rng=rng)
+    chosen = select(frames, known=known, screen=screening(volume), limits=limits(budget=7), pick=last, rng=rng)
     ((features, count, known_features, given),) = calls
     together = np.concatenate([features, known_features])
     np.testing.assert_allclose(together.mean(axis=0), 0.0, atol=1e-12)
@@ -152,7 +160,6 @@ def test_same_input_same_selection_whatever_the_scale():
     [
         (lambda frames: np.ones((1, 2)), 'one row for each frame'),
         (lambda frames: np.ones(len(frames)), 'one row for each frame'),
-        (lambda frames: np.full((len(frames), 2), np.nan), 'frame 0 are not finite'),
     ],
 )
 def test_unusable_features(featurize, text):
@@ -164,6 +171,80 @@ def test_unusable_features(featurize, text):
 def test_limits_out_of_range(wrong, text):
     with pytest.raises(InputError, match=text):
         limits(**wrong)
+
+
+def test_features_that_are_not_finite_are_a_reason():
+    def featurize(frames):
+        features = volume(frames)
+        features[1, 0] = np.nan
+        return features
+
+    chosen = run(POOL[1:2] + POOL[4:], featurize=featurize, budget=5)
+    assert chosen.reasons == ['', 'not_finite', '', '']
+    assert chosen.counts == {'generated': 4, 'sane': 4, 'unique': 4, 'inside': 3, 'selected': 3}
+    assert run(POOL, featurize=lambda frames: np.full((len(frames), 2), np.inf)).counts['inside'] == 0
+
+
+def test_known_frames_whose_features_are_not_finite_do_not_count():
+    def featurize(frames):
+        features = volume(frames)
+        features[np.abs(features[:, 0] - 4.9) < 0.01] = np.nan
+        return features
+
+    with_broken, without = run(POOL, known=[crystal(4.9), crystal(4.3)], featurize=featurize), run(POOL, known=[crystal(4.3)])
+    assert with_broken.reasons == without.reasons
+
+
+def test_columns_of_known_frames_must_fit():
+    with pytest.raises(InputError, match='known frames have 1 columns, those of the pool 7'):
+        run(
+            POOL[1:2] + POOL[4:] + [crystal(a) for a in (4.5, 4.6, 4.7)], known=[crystal(4.3)], featurize=lambda f: np.eye(len(f))
+        )
+
+
+def test_window_reasons_count_as_unique_but_not_inside():
+    def screen(frames):
+        return Screened(volume(frames), energies=np.zeros(len(frames)), forces=np.where(volume(frames)[:, 0] > 4.1, 99.0, 0.0))
+
+    frames = Frames.from_atoms(POOL)
+    window = Window(force_cap=50.0, volume=(16.3, 100.0))
+    chosen = select(frames, known=None, screen=screen, limits=FunnelLimits(3, SanityLimits(), 0.01, window))
+    assert chosen.reasons == ['short_bond', 'volume_window', 'duplicate', 'duplicate', 'force_cap', 'force_cap', '']
+    assert chosen.counts == {'generated': 7, 'sane': 6, 'unique': 4, 'inside': 1, 'selected': 1}
+
+
+def test_quotas_are_met_exactly_and_the_picks_of_a_cell_avoid_each_other():
+    pool = [crystal(4.0 + 0.01 * i, ('strain', 'rattle')[i % 2], ('Al', 'Cu')[i // 2 % 2]) for i in range(40)]
+    quotas = Quotas({'rattle': 0.75}, {'Al': 0.5})
+    frames = Frames.from_atoms(pool)
+    for pick in (farthest_points, random_points):
+        chosen = select(
+            frames,
+            known=None,
+            screen=screening(volume),
+            limits=FunnelLimits(8, SanityLimits(), 1e-6, Window(), quotas),
+            pick=pick,
+            rng=np.random.default_rng(0),
+        )
+        assert len(set(chosen.indices.tolist())) == 8
+        assert (frames.config_type[chosen.indices] == 'rattle').sum() == 6
+        assert sum(formula == 'Al' for formula in reduced_formulas(frames.take(chosen.indices))) == 4
+
+
+@pytest.mark.parametrize('pick', [farthest_points, farthest_from_medoid, random_points, cur_points, maxvol_points])
+def test_no_selector_picks_a_near_copy_of_a_labelled_frame(pick):
+    known = [crystal(4.0 + 0.05 * i) for i in range(6)]
+    copies = [crystal(4.0 + 0.05 * i + 1e-6) for i in range(6)]
+    frames = Frames.from_atoms([*copies, crystal(4.22), crystal(4.33)])
+    limits_of = FunnelLimits(8, SanityLimits(), 0.01)
+    options = {'known': Frames.from_atoms(known), 'screen': screening(volume), 'limits': limits_of, 'pick': pick}
+    chosen = select(frames, **options, rng=np.random.default_rng(0))
+    assert sorted(chosen.indices.tolist()) == [6, 7]
+    assert chosen.reasons[:6] == ['already_labelled'] * 6
+
+
+def test_reduced_formulas():
+    assert reduced_formulas(Frames.from_atoms([Atoms('Mg2Al6'), Atoms('Al8'), Atoms('MgAl')])) == ['Al3Mg', 'Al', 'AlMg']
 
 
 def test_standardise():

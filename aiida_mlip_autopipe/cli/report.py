@@ -1,0 +1,62 @@
+"""What a report page tells of a run, or of one selection, as far as it has got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from aiida import orm
+
+from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
+from aiida_mlip_autopipe.cli.commands import RUNS, load_process
+from aiida_mlip_autopipe.cli.options import load_profile
+from aiida_mlip_autopipe.cli.rounds import Round, report_of, rounds_of, state_of
+from aiida_mlip_autopipe.common.errors import InputError
+
+SELECTION = SurrogateCalculation.__name__
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a page tells.
+
+    :param facts: name and value of what is said of the whole process, in this order.
+    :param rounds: of a run, or a single one that holds one selection.
+    :param is_run: whether it is a run with rounds, or one selection.
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    rounds: tuple[Round, ...]
+    is_run: bool = True
+
+
+def write_report(identifier: str, output: Path) -> None:
+    """Write the page of a run or of one selection.
+
+    :raises InputError: there is no such process, or the folder of the file does not exist.
+    """
+    from aiida_mlip_autopipe.cli.report_page import page  # noqa: PLC0415  # loads plotly, which takes a second
+
+    if not output.parent.is_dir():
+        raise InputError(f'--output: got {str(output)!r}; the folder {output.parent} does not exist')
+    load_profile()
+    text = page(told(load_process(identifier, (*RUNS, SELECTION))))
+    output.write_text(text, encoding='utf-8')
+    click.echo(f'written to {output}')
+
+
+def told(node: orm.ProcessNode) -> Report:
+    """Return what there is to tell of a run or of one selection, also while it goes on."""
+    facts = {'process': f'{node.process_label} {node.pk}', 'uuid': node.uuid, 'state': state_of(node)}
+    facts['begun'] = f'{node.ctime:%Y-%m-%d %H:%M}'
+    if node.is_terminated:
+        facts['ended'] = f'{node.mtime:%Y-%m-%d %H:%M}'
+    if node.process_label == SELECTION:
+        return Report(node.label or f'Selection {node.pk}', facts, (Round(0, (), report_of(node), None),), is_run=False)
+    if (outcome := report_of(node)) is not None:
+        facts |= {'stopped because': str(outcome['stop_reason']), 'labels bought': str(outcome['labels_total'])}
+    facts |= {name: f'PK {node.outputs[name].pk}' for name in ('potential', 'frames', 'quarantined') if name in node.outputs}
+    return Report(node.label or f'Run {node.pk}', facts, rounds_of(node))
