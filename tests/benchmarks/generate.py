@@ -121,7 +121,9 @@ def write(figure: str, value: float, *, at_least: float = -math.inf, at_most: fl
     """Write one line of JSON, with the target where there is one."""
     target = next((bound for bound in (at_least, at_most) if math.isfinite(bound)), None)
     met = None if target is None else at_least <= value <= at_most
-    sys.stdout.write(json.dumps({'figure': figure, 'value': round(value, 3), 'target': target, 'met': met}, ensure_ascii=False) + '\n')
+    sys.stdout.write(
+        json.dumps({'figure': figure, 'value': round(value, 3), 'target': target, 'met': met}, ensure_ascii=False) + '\n'
+    )
     sys.stdout.flush()
 
 
