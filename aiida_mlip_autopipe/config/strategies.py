@@ -18,6 +18,7 @@ Miller = tuple[int, int, int]
 Of = Annotated[list[str] | None, Field(min_length=1)]
 
 Concentration = Annotated[float | None, Field(gt=0, lt=1)]
+Push = Annotated[float | None, Field(gt=0, le=1.2)]
 VoigtName = Literal['xx', 'yy', 'zz', 'yz', 'xz', 'xy']
 Vector = tuple[float, float, float]
 Repeats = tuple[PositiveInt, PositiveInt, PositiveInt]
@@ -27,6 +28,7 @@ TWO_SUBLATTICES: Final = tuple(name for name, crystal in PROTOTYPES.items() if c
 SMALLEST_VOLUME: Final = 1e-3
 """Å³, below which a cell is flat."""
 
+PUSH = 'neighbours nearer than this are moved away to it, in sums of covalent radii, dimensionless; left out: they stay'
 CONCENTRATION = 'defects for each atom, in place of {}, at least one in a cell, dimensionless'
 OF = 'sections whose structures are the parents (bulk: all bulk bases); when left out, as the table in docs/generate.md says'
 
@@ -234,6 +236,7 @@ class InterstitialConfig(Settings):
     per_cell: PositiveInt = Field(default=1, description='atoms added to each')
     concentration: Concentration = Field(default=None, description=CONCENTRATION.format('per_cell'))
     min_distance: NonNegativeFloat = Field(default=1.0, description='Å, smallest distance of a site to an atom')
+    push: Push = Field(default=None, description=PUSH)
     of: Of = Field(default=None, description=OF)
 
 
@@ -262,6 +265,7 @@ class FrenkelConfig(Settings):
     per_cell: PositiveInt = Field(default=1, description='pairs in each')
     concentration: Concentration = Field(default=None, description=CONCENTRATION.format('per_cell'))
     min_distance: NonNegativeFloat = Field(default=1.0, description='Å, smallest distance of an empty site to an atom')
+    push: Push = Field(default=None, description=PUSH)
     of: Of = Field(default=None, description=OF)
 
 

@@ -30,8 +30,8 @@ TAG: Final = 0.5
 QUANTUM: Final = 2e-4
 """Å, step to which fingerprints are rounded."""
 
-COLUMNS: Final = (0, 2, 5, 11)
-"""Neighbours whose smallest, largest and some more distances the fingerprint tells."""
+COLUMNS: Final = (0, 5, 2, 11)
+"""Neighbours whose smallest, largest and some more distances the fingerprint tells; those that differ most come first."""
 
 N_RANKS: Final = 8
 """Atoms of which it tells them."""
@@ -107,7 +107,7 @@ def fingerprint(seen: FloatArray, numbers: IntArray) -> Fingerprint:
     columns = seen.T.take(COLUMNS, axis=0) + kinds.offsets
     columns.sort(axis=1)
     chosen = columns.take(kinds.ranks, axis=1) - kinds.rank_offsets
-    found = np.concatenate([chosen.ravel(), (kinds.weights @ seen).ravel()])
+    found = np.concatenate([chosen.T.ravel(), (kinds.weights @ seen).ravel()])
     return np.rint(found * (1.0 / QUANTUM)).astype(np.int16)
 
 

@@ -15,6 +15,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.science.generate.concentration import check_number, number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
+from aiida_mlip_autopipe.science.generate.push import check_push, pushed, told_push
 from aiida_mlip_autopipe.science.generate.strategy import Kind
 from aiida_mlip_autopipe.science.generate.voronoi import drawn_apart, every_interstitial_site, interstitial_sites
 
@@ -32,6 +33,7 @@ class Interstitials:
     :param per_cell: atoms added in each.
     :param concentration: defects for each atom, in place of `per_cell`, see :func:`number_of_defects`.
     :param min_distance: Å, smallest distance of a site to an atom, and of two filled sites.
+    :param push: neighbours nearer than this are moved away to it, in sums of the covalent radii; None leaves them.
     :raises InputError: a value is out of range.
     """
 
@@ -42,6 +44,7 @@ class Interstitials:
     per_cell: int = 1
     concentration: float | None = None
     min_distance: float = 1.0
+    push: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -50,6 +53,7 @@ class Interstitials:
                 f'interstitial: count >= 0 and min_distance >= 0 Å are needed, got {self.count} and {self.min_distance}'
             )
         check_number('interstitial', self.per_cell, self.concentration)
+        check_push('interstitial', self.push)
         if unknown := [element for element in self.elements if element not in atomic_numbers]:
             raise InputError(f'interstitial: {unknown} are no symbols of elements')
 
@@ -63,13 +67,15 @@ class Interstitials:
         numbers = [atomic_numbers[element] for element in self.elements] or np.unique(given.numbers).tolist()
         wanted = number_of_defects(len(given), self.per_cell, self.concentration)
         for sites, kinds in self._single(given, numbers, rng) if wanted == 1 else self._several(given, numbers, wanted, rng):
-            yield fresh_atoms(
+            filled = fresh_atoms(
                 given,
                 CONFIG_TYPE,
-                origin_text('interstitial', sites=np.round(sites, 6).tolist(), numbers=kinds),
+                origin_text('interstitial', sites=np.round(sites, 6).tolist(), numbers=kinds, **told_push(self.push)),
                 numbers=np.concatenate([given.numbers, kinds]),
                 positions=np.concatenate([given.positions, sites]),
             )
+            filled.positions = pushed(filled, list(range(len(given), len(filled))), self.push)
+            yield filled
 
     def _single(self, atoms: Atoms, numbers: list[int], rng: np.random.Generator) -> Iterator[tuple[FloatArray, list[int]]]:
         """Yield each distinct site with each element, or so many of them as are wanted."""

@@ -101,7 +101,7 @@ class SeenStructures:
 
     A structure equivalent to one seen before, as :func:`same_crystal` defines it, is always found, for the fingerprints of
     equivalent structures differ by less than a bound that is proven (:func:`change`, :func:`fingerprint`); no other is. In
-    memory are about 140 bytes for each structure of whatever size, the atoms in a temporary file.
+    memory are about 150 bytes for each structure of whatever size, the atoms in a temporary file.
 
     :param tolerance: Å, largest displacement of an atom between equivalent structures, at least 0.
     :raises InputError: the tolerance is negative.
