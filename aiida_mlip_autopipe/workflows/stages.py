@@ -16,6 +16,7 @@ from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_optio
 from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
 from aiida_mlip_autopipe.common.units import MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.config.select import PreExplorationConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.workflows.checks import find_code, find_process, find_stage_code, surrogate_model, validate_config
@@ -121,7 +122,7 @@ class StagesWorkChain(WorkChain):
             code=self.ctx.worker,
             frames=self.ctx.pool,
             budget=orm.Int(self._budget()),
-            settings=orm.Dict(self.ctx.config['select']),
+            settings=orm.Dict(self._select_settings()),
             seed=self._seed(),
             metadata=self._metadata('select'),
             **known,
@@ -284,6 +285,11 @@ class StagesWorkChain(WorkChain):
         if self.ctx.round == 0:
             return int(min(loop['initial_labels'], loop['max_labels'] - isolated))
         return int(min(loop['labels_per_round'], loop['max_labels'] - self.ctx.labels_total))
+
+    def _select_settings(self) -> dict[str, Any]:
+        """Return the settings of the selection; the candidates of later rounds come from MD and need no walk before."""
+        settings = self.ctx.config['select']
+        return {**settings, 'pre_explore': PreExplorationConfig().model_dump()} if self.ctx.round > 0 else settings
 
     def _seed(self) -> orm.Int:
         return orm.Int(self.ctx.config['seed'] + SEED_STRIDE * self.ctx.round)

@@ -77,7 +77,7 @@ MD = {
     'reasons': {'already_labelled': 7, 'not_selected': 12},
     'reasons_by_config_type': {'md': {'already_labelled': 7, 'not_selected': 12}},
     'budget': 12,
-    'notes': [],
+    'notes': ['no model was given'],
     'surrogate': {'kind': 'descriptor', 'name': 'mlip_autopipe.pod', 'note': ''},
 }
 

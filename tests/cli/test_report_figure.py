@@ -42,6 +42,13 @@ def test_nothing_gets_lost_on_the_way():
     assert sum(e for e, out in zip(entering, leaving, strict=True) if not out) == 522
 
 
+def test_no_node_is_without_a_link():
+    early = {'rattle': {'generated': 5, 'sane': 4, 'unique': 4, 'inside': 0, 'selected': 0}}
+    for by_type, reasons in ((BY_TYPE, REASONS_OF), (early, {'rattle': {'short_bond': 1, 'force_cap': 4}})):
+        sankey = funnel_figure(by_type, reasons).data[0]
+        assert {*sankey.link.source, *sankey.link.target} == set(range(len(sankey.node.x)))
+
+
 def test_each_config_type_keeps_its_colour():
     figure = funnel_figure(BY_TYPE, REASONS_OF)
     link = figure.data[0].link
@@ -86,7 +93,9 @@ def test_nothing_left_and_nothing_at_all():
     gone = {'rattle': {'generated': 3, 'sane': 0, 'unique': 0, 'inside': 0, 'selected': 0}}
     shown = texts(funnel_figure(gone, {'rattle': {'short_bond': 3}}))
     assert shown == {'rattle': '3', 'short bond': '3', 'generated': '3', **dict.fromkeys(STAGES[1:], '0')}
-    assert len(funnel_figure(gone, {'rattle': {'short_bond': 3}}).data[0].link.value) == 1
+    sankey = funnel_figure(gone, {'rattle': {'short_bond': 3}}).data[0]
+    assert (sankey.link.source, sankey.link.target, sankey.link.value) == ((0,), (1,), (3,))
+    assert [round(x, 3) for x in sankey.node.x] == [0.0, 0.25], 'the removed frames stand in the column of the stage'
     assert not funnel_figure({}, {}).data[0].link.value
 
 

@@ -76,7 +76,7 @@ def test_surrogate_and_notes_are_told(html):
     text = text_of(html)
     assert f'by the MACE model surrogate.model on cpu in float32 (sha256 {"ab" * 32})' in text
     assert 'quota of config_type vacancy: 1 of 2 were selected' in text
-    assert 'features by mlip_autopipe.pod, without predictions of energies and forces' in text
+    assert 'features by mlip_autopipe.pod no model was given' in text
 
 
 def test_a_run_that_goes_on_shows_what_there_is(run_of_rounds):

@@ -149,6 +149,15 @@ class TestYaml:
         path.write_text(yaml.safe_dump(VALID), encoding='utf-8')
         assert MLIPConfig.from_yaml(path) == MLIPConfig.from_mapping(VALID)
 
+    def test_a_model_beside_the_file_gets_its_full_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / 'models').mkdir()
+        (tmp_path / 'models' / 'mine.model').write_bytes(b'any')
+        monkeypatch.chdir(tmp_path / 'models')
+        for name, model in (('a', 'models/mine.model'), ('b', 'small'), ('c', '/on/the/cluster/mine.model')):
+            (tmp_path / f'{name}.yaml').write_text(yaml.safe_dump({**VALID, 'select': {'model': model}}))
+        found = [MLIPConfig.from_yaml(tmp_path / f'{name}.yaml').select.model for name in 'abc']
+        assert found == [str(tmp_path / 'models' / 'mine.model'), 'small', '/on/the/cluster/mine.model']
+
     @pytest.mark.parametrize('text', ['', '# nothing\n'])
     def test_empty(self, tmp_path: Path, text: str) -> None:
         path = tmp_path / 'config.yaml'

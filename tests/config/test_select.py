@@ -43,3 +43,23 @@ def test_out_of_bounds(field: str, value: Any, said: str) -> None:
 def test_bounds_themselves_are_allowed() -> None:
     bounds = {'descriptor_cutoff': 12, 'min_bond_fraction': 0.3, 'duplicate_tolerance': 0}
     assert config_with({'select': bounds}).select.model_dump() == {**SurrogateConfig().model_dump(), **bounds}
+
+
+@pytest.mark.parametrize(
+    ('values', 'said'),
+    [
+        ({'device': 'tpu'}, "device: got 'tpu'"),
+        ({'dtype': 'float16'}, "dtype: got 'float16'"),
+        ({'batch_edges': 0}, 'batch_edges: got 0'),
+        ({'force_cap': -1}, 'force_cap: got -1'),
+        ({'energy_window': 0}, 'energy_window: got 0'),
+        ({'volume_window': [20, 10]}, 'volume_window: got [20.0, 10.0]; must be two rising numbers, at least 0 (Å³/atom)'),
+        ({'pre_explore': {'kind': 'md'}}, "pre_explore.kind: got 'md'; it needs a model: give select.model"),
+        ({'model': 'small', 'pre_explore': {'steps': 0}}, 'pre_explore.steps: got 0'),
+        ({'quotas': {'config_type': {'md': 0.6, 'sqs': 0.5}}}, 'config_type: the shares are 1.1 together; at most 1 is allowed'),
+        ({'quotas': {'composition': {'Al': 1.5}}}, 'quotas.composition.Al: got 1.5'),
+    ],
+)
+def test_what_a_surrogate_cannot_do_is_refused(values: dict[str, Any], said: str) -> None:
+    (line,) = mistakes_in({'select': values})
+    assert said in line

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from aiida import orm
 
-from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
+from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from tests import pod_data
@@ -40,6 +40,7 @@ class Children:
         self.unlabelled_elements = set()
         self.n_generated = 12
         self.fails_checks = False
+        self.walks = None
 
     def __call__(self, process, inputs):
         name = process.__name__
@@ -58,11 +59,17 @@ class Children:
         return self._make(kind, outputs={'frames': FramesData(frames), 'report': orm.Dict({'n_frames': len(frames)})})
 
     def _select(self, inputs, kind):
-        n_frames = len(inputs['frames'])
+        n_given = len(inputs['frames'])
+        n_frames = n_given + (0 if self.walks is None else len(self.walks))
         count = 0 if self.nothing_selected else min(n_frames, inputs['budget'].value)
-        selection = orm.ArrayData({'indices': np.arange(count), 'reasons': np.array([''] * n_frames)})
+        first = n_given if self.walks is not None else 0
+        selection = orm.ArrayData(
+            {'indices': np.arange(first, min(first + count, n_frames)), 'reasons': np.array([''] * n_frames)}
+        )
         counts = {'generated': n_frames, 'sane': n_frames, 'unique': n_frames, 'inside': n_frames, 'selected': count}
         outputs = {'selection': selection, 'report': orm.Dict({'counts': counts, 'by_config_type': {}})}
+        if self.walks is not None:
+            outputs['pool'] = FramesData(Frames.concatenate([inputs['frames'].frames, self.walks]))
         if count:
             return self._make(kind, outputs=outputs)
         return self._make(kind, outputs=outputs, status=420, message='None was selected')

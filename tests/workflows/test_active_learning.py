@@ -43,6 +43,16 @@ def test_the_last_round_gets_what_is_left_of_the_budget(plain):
     assert (report['labels_total'], report['stop_reason']) == (22, 'budget_exhausted')
 
 
+def test_only_the_first_candidates_walk_with_the_surrogate(walk, children, config):
+    """Those of later rounds come from MD with the potential."""
+    walks = {'kind': 'md', 'temperature': 900.0, 'steps': 7, 'timestep': 1.0}
+    found = walk(ActiveLearningWorkChain, children, config=config(loop=LOOP, select={'model': 'small', 'pre_explore': walks}))
+    settings = [inputs['settings'].get_dict() for inputs in inputs_of(found, 'SurrogateCalculation')]
+    assert [one['pre_explore']['kind'] for one in settings] == ['md', 'none', 'none']
+    assert settings[0]['pre_explore'] == walks
+    assert [one['model'] for one in settings] == ['small'] * 3
+
+
 def test_a_spent_budget_ends_the_loop_after_round_0(loop):
     found = loop(max_labels=14)
     assert found.names == ROUND_0

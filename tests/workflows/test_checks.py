@@ -6,12 +6,15 @@ from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, settings_
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.label import JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.config.select import SurrogateConfig
 from aiida_mlip_autopipe.config.train import TrainingConfig
 from aiida_mlip_autopipe.workflows.checks import (
     add_options_port,
     check_profile,
+    check_surrogate_model,
     find_code,
     find_process,
+    surrogate_model,
     validate_config,
 )
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
@@ -90,3 +93,26 @@ def test_a_config_is_held_to_its_model_and_to_the_profile(mapping, worker_code):
         'system: missing; this key is required',
         'label: missing; this key is required',
     ]
+
+
+@pytest.mark.parametrize('name', [None, 'medium-mpa-0', '/on/the/cluster/mine.model'])
+def test_a_model_that_may_be_elsewhere_passes(name):
+    check_surrogate_model(name)
+    assert surrogate_model(SurrogateConfig(model=name)) is None
+
+
+@pytest.mark.parametrize('name', ['mine.model', '../models/mine.pt'])
+def test_a_model_file_that_is_missing_is_told(mapping, worker_code, name):
+    said = rf'^select\.model: got {name!r}; there is no such file beside the configuration, and a path on the compute'
+    with pytest.raises(InputError, match=said):
+        check_profile(MLIPConfig.from_mapping(mapping(select={'model': name})))
+
+
+def test_a_changed_model_is_another_node(tmp_path):
+    path = tmp_path / 'a.model'
+    path.write_bytes(b'first')
+    first = surrogate_model(SurrogateConfig(model=str(path)))
+    path.write_bytes(b'second')
+    second = surrogate_model(SurrogateConfig(model=str(path)))
+    path.write_bytes(b'first')
+    assert surrogate_model(SurrogateConfig(model=str(path))).uuid == first.uuid != second.uuid

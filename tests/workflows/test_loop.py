@@ -80,6 +80,18 @@ def test_the_report_has_two_rounds_whose_funnels_add_up(run, config):
     assert rounds[1]['acquisition']['n_frames'] == rounds[1]['labels_bought'] - rounds[1]['labels_failed']
 
 
+def test_the_page_tells_every_round_with_its_reasons(run, run_cli, tmp_path):
+    path = tmp_path / 'run.html'
+    assert run_cli('report', run.pk, '--output', path).exit_code == 0
+    text = path.read_text(encoding='utf-8')
+    assert text.count('<h2>Round ') == 2
+    assert 'not closed' not in text
+    for entry in run.outputs.report['rounds']:
+        left_out = sum(sum(reasons.values()) for reasons in entry['funnel_reasons'].values())
+        assert left_out == entry['funnel']['generated'] - entry['funnel']['selected']
+        assert f'{entry["labels_bought"]} bought, {entry["labels_failed"]} failed' in text
+
+
 def test_the_budget_is_kept(run, config):
     report = run.outputs.report.get_dict()
     assert report['labels_total'] == sum(entry['labels_bought'] for entry in report['rounds'])

@@ -12,6 +12,7 @@ from aiida_mlip_autopipe.cli.setup import ensure_code
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 from aiida_mlip_autopipe.workflows.stages import SEED_STRIDE
+from tests.mace_data import MODEL
 from tests.workflows.conftest import Children
 
 BUDGET = {'max_labels': 11, 'initial_labels': 9}
@@ -83,6 +84,31 @@ def test_generate_failed(one_shot, children):
     assert found.exit_code.message == 'Round 0: generating structures failed: GenerateCalculation broke'
     assert found.outputs['report']['stop_reason'] == 'failed'
     assert found.names == ['GenerateCalculation']
+
+
+def test_a_model_that_is_a_file_here_goes_with_the_job(one_shot):
+    nodes = [inputs_of(one_shot(select={'model': str(MODEL)}), 'SurrogateCalculation')[0]['model'] for _ in range(2)]
+    assert nodes[0].uuid == nodes[1].uuid, 'the same file gives the same node again, so that the cache finds it'
+    assert nodes[0].filename == MODEL.name
+    with nodes[0].open(mode='rb') as handle:
+        assert handle.read() == MODEL.read_bytes()
+
+
+@pytest.mark.parametrize('model', ['/on/the/cluster/mine.model', 'medium-mpa-0'])
+def test_a_model_that_is_no_file_here_is_left_to_the_compute_machine(one_shot, model):
+    (inputs,) = inputs_of(one_shot(select={'model': model}), 'SurrogateCalculation')
+    assert 'model' not in inputs
+    assert inputs['settings']['model'] == model
+
+
+def test_what_walked_is_labelled(walk, children, config, emt_frames):
+    """The selection refers to the pool with the walks, not to the generated frames."""
+    walks = emt_frames(12, labelled=False, seed=50, config_type='surrogate_md')
+    children.walks = walks
+    found = walk(OneShotWorkChain, children, config=config())
+    (label,) = inputs_of(found, 'LabelAseCalculation')
+    assert label['frames'].frames.uid.tolist()[2:] == walks.uid.tolist()
+    assert len(found.outputs['frames']) == 2 + len(walks)
 
 
 def test_select_failed(one_shot, children):

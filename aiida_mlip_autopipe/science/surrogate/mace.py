@@ -15,7 +15,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.science.surrogate.model import MaceModel
 
-EDGES: Final = {'cpu': 10_000, 'cuda': 2_000_000}
+EDGES: Final = {'cpu': 6_000, 'cuda': 2_000_000}
 """Pairs of neighbours in a batch: on the CPU what keeps its caches useful, on a GPU what a model of 128 channels holds in
 about 40 GB; a batch that does not fit is halved."""
 
