@@ -193,12 +193,17 @@ class Trial:
     fitted: float
 
 
-def tried(train: Frames, test: Frames, references: dict[str, float], *, basis: str, seed: int) -> Trial:
-    """Return what the potential that `train` gives is worth on `test`."""
+def tried(
+    train: Frames, test: Frames, references: dict[str, float], *, basis: str, seed: int, ridge: float | None = None
+) -> Trial:
+    """Return what the potential that `train` gives is worth on `test`.
+
+    :param ridge: None to choose it by cross-validation.
+    """
     elements = tuple(references)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        fit = engine.fit(train, references, PodSettings(elements, CUTOFF, basis=basis, seed=seed), folder)
+        fit = engine.fit(train, references, PodSettings(elements, CUTOFF, basis=basis, seed=seed, ridge=ridge), folder)
         potential = LammpsPotential(
             elements=elements,
             pair_lines=tuple(pair_lines(elements, fit.core)),
