@@ -69,7 +69,12 @@ def main() -> None:
     figures = [
         *sampling('random numbers', random, size, 1.1),
         *sampling('MACE features of Al-Mg structures', real_features(size, options.features), size, 0.5),
-        *(figure for dtype in ('float32', 'float64') for figure in batches(dtype, size)),
+        *(
+            figure
+            for threads in (1, len(os.sched_getaffinity(0)))
+            for dtype in ('float32', 'float64')
+            for figure in batches(dtype, size, threads)
+        ),
     ]
     say('')
     for figure in figures:
@@ -155,8 +160,14 @@ def crystals(count: int, rng: np.random.Generator) -> list[Atoms]:
     return found
 
 
-def batches(dtype: str, size: Size) -> list[Figure]:
-    """Return structures per second in batches over those of `MACECalculator` one by one, and the largest difference of forces."""
+def batches(dtype: str, size: Size, threads: int) -> list[Figure]:
+    """Return structures per second in batches over those of `MACECalculator` one by one, and the largest difference of forces.
+
+    :param threads: of PyTorch, the same for both.
+    """
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(threads)
     with quiet():
         from mace.calculators import MACECalculator  # noqa: PLC0415  # takes seconds
 
@@ -177,16 +188,23 @@ def batches(dtype: str, size: Size) -> list[Figure]:
         copy.get_potential_energy()
         return np.asarray(copy.get_forces())
 
-    for warm_up in (ours, theirs):  # TorchScript compiles in the first calls
+    def all_of_theirs() -> None:
+        theirs()
+        for atoms in frames:
+            calculator.get_descriptors(atoms)
+
+    runs = {'batches': ours, 'one by one': theirs, 'with descriptors': all_of_theirs}
+    for warm_up in runs.values():  # TorchScript compiles in the first calls
         warm_up()
-    times = interleaved({'batches': ours, 'one by one': theirs}, size.repeats)
-    name = f'MACE, {size.frames} frames of 32 atoms, {dtype}'
+    times = interleaved(runs, size.repeats)
+    name = f'MACE, {size.frames} frames of 32 atoms, {dtype}, {threads} thread(s)'
     say(f'{name}:')
     tell(times)
     return [
         *ratios(
             f'{name}: structures per second, batches / one by one', times, ('one by one', 'batches'), 3.0, is_lower_bound=True
         ),
+        *ratios(f'{name}: the same, with descriptors in both', times, ('with descriptors', 'batches'), 3.0, is_lower_bound=True),
         Figure(
             f'{name}: largest difference of a force, eV/Å',
             float(np.abs(forces['ours'] - forces['theirs']).max()),

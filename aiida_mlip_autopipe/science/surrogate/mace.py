@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -62,7 +64,8 @@ class Graph:
 def evaluate(model: MaceModel, structures: Frames | Sequence[Atoms], *, max_edges: int | None = None) -> Predictions:
     """Return what the model says of structures, those of like size in one batch.
 
-    Each batch is one graph without links between structures; the model reads graphs of any size, so nothing is padded.
+    Each batch is one graph without links between structures; the model reads graphs of any size, so nothing is padded. On the
+    CPU as many batches are evaluated at once as PyTorch may use threads, with one thread each.
 
     :param max_edges: pairs of neighbours in a batch; None for what suits the device.
     :raises UnknownElementError: an element that the model does not know.
@@ -71,10 +74,31 @@ def evaluate(model: MaceModel, structures: Frames | Sequence[Atoms], *, max_edge
     model.require_elements(sorted({symbol for atoms in frames for symbol in atoms.symbols}))
     order = np.argsort([len(atoms) for atoms in frames], kind='stable')
     batches = _batches((_graph(frames[i], model.cutoff) for i in order), max_edges or EDGES[model.device])
-    parts = [_run(model, batch) for batch in batches]
+    parts = _all_parts(model, batches)
     if not parts:
         return Predictions(np.zeros(0), np.zeros((0, 3)), np.zeros((0, 6)), np.zeros((0, 0)))
     return _in_order(Predictions.concatenate(parts), order, np.array([len(atoms) for atoms in frames]))
+
+
+def _all_parts(model: MaceModel, batches: Iterator[list[Graph]]) -> list[Predictions]:
+    """Return the predictions of all batches, in their order; no more graphs are held than are evaluated at once."""
+    import torch
+    from mace.tools.torch_tools import default_dtype
+
+    n_threads = torch.get_num_threads()  # what the user or the job allows
+    n_workers = n_threads if model.device == 'cpu' else 1
+    parts: list[Predictions] = []
+    with default_dtype(model.dtype), ThreadPoolExecutor(n_workers, initializer=_use_one_thread) as pool:
+        while wave := list(itertools.islice(batches, n_workers)):
+            parts += pool.map(partial(_run, model), wave)
+    torch.set_num_threads(n_threads)
+    return parts
+
+
+def _use_one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _graph(atoms: Atoms, cutoff: float) -> Graph:
@@ -116,10 +140,7 @@ def _run(model: MaceModel, graphs: Sequence[Graph]) -> Predictions:
 
 
 def _forward(model: MaceModel, graphs: Sequence[Graph]) -> Predictions:
-    from mace.tools.torch_tools import default_dtype
-
-    with default_dtype(model.dtype):
-        found = model.network(_tensors(model, graphs), compute_force=True, compute_stress=True)
+    found = model.network(_tensors(model, graphs), compute_force=True, compute_stress=True)
     stresses = _array(found['stress'])
     return Predictions(
         energies=_array(found['energy']),
