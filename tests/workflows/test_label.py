@@ -1,5 +1,6 @@
 """`LabelWorkChain`: its outline walked with finished children, and its labels against what ASE reads from `pw.x`."""
 
+import io
 import zipfile
 
 import numpy as np
@@ -14,6 +15,8 @@ from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.formats import pw_batch
+from aiida_mlip_autopipe.formats.frame_archive import read_frame_archive
 from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
 from aiida_mlip_autopipe.parsers import label_pw
 from aiida_mlip_autopipe.science.label import Label
@@ -256,8 +259,9 @@ def test_a_label_of_pw_is_what_ase_reads_from_its_output(real, lda_family, tmp_p
     labelled = node.outputs.labelled.frames
     calculation = orm.load_node(str(labelled.label_uuid[0]))
     assert calculation.process_label == 'PwBatchCalculation'
-    with calculation.outputs.retrieved.base.repository.open('results/00000.zip', 'rb') as handle:
-        (tmp_path / 'pw.out').write_bytes(zipfile.ZipFile(handle).read('aiida.out'))
+    with calculation.outputs.retrieved.base.repository.open(pw_batch.RESULTS, 'rb') as handle:
+        result = io.BytesIO(read_frame_archive(handle)[0])
+    (tmp_path / 'pw.out').write_bytes(zipfile.ZipFile(result).read(pw_batch.STDOUT))
     reference = read(tmp_path / 'pw.out', format='espresso-out')
     atoms = labelled.atoms(0)
     np.testing.assert_allclose(reference.cell.array, frames.atoms(0).cell.array, atol=1e-4)
