@@ -5,7 +5,13 @@ from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, BandedWorkC
 
 OPTIONS = {'num_machines': 1, 'mpi_processes': 1, 'walltime': 60, 'queue': None, 'account': None}
 CALCULATIONS = ('generate', 'surrogate', 'label_ase', 'pod', 'pacemaker', 'check', 'lammps_md', 'lammps_pace', 'evaluate')
-NOT_OF_THE_INPUTS = {'ERROR_INSTALLATION', 'ERROR_OUT_OF_MEMORY', 'ERROR_RUN_FAILED'}
+NOT_OF_THE_INPUTS = {
+    'ERROR_INSTALLATION',
+    'ERROR_OUT_OF_MEMORY',
+    'ERROR_RUN_FAILED',
+    'ERROR_NO_GPU',
+    'ERROR_DOWNLOAD_FAILED',
+}
 """Failures above 400 that the same inputs need not meet again."""
 
 CHAINS = ('label', 'converge', 'train', 'explore', 'one_shot', 'active_learning')
