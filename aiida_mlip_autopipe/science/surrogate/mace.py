@@ -88,10 +88,12 @@ def _all_parts(model: MaceModel, batches: Iterator[list[Graph]]) -> list[Predict
     n_threads = torch.get_num_threads()  # what the user or the job allows
     n_workers = n_threads if model.device == 'cpu' else 1
     parts: list[Predictions] = []
-    with default_dtype(model.dtype), ThreadPoolExecutor(n_workers, initializer=_use_one_thread) as pool:
-        while wave := list(itertools.islice(batches, n_workers)):
-            parts += pool.map(partial(_run, model), wave)
-    torch.set_num_threads(n_threads)
+    try:
+        with default_dtype(model.dtype), ThreadPoolExecutor(n_workers, initializer=_use_one_thread) as pool:
+            while wave := list(itertools.islice(batches, n_workers)):
+                parts += pool.map(partial(_run, model), wave)
+    finally:
+        torch.set_num_threads(n_threads)
     return parts
 
 
