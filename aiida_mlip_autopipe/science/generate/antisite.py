@@ -10,8 +10,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.generate.concentration import check_number, number_of_defects
+from aiida_mlip_autopipe.science.generate.concentration import check_count, check_number, number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.strategy import Kind
 
@@ -36,8 +35,7 @@ class Antisites:
 
     def __post_init__(self) -> None:
         """Refuse counts below their bounds."""
-        if self.count < 0:
-            raise InputError(f'antisite: count >= 0 is needed, got {self.count}')
+        check_count('antisite', self.count)
         check_number('antisite', self.per_cell, self.concentration)
 
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:

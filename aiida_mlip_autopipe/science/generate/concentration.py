@@ -17,6 +17,16 @@ def check_number(strategy: str, per_cell: int, concentration: float | None) -> N
         raise InputError(f'{strategy}: concentration must lie between 0 and 1 defects for each atom, got {concentration}')
 
 
+def check_count(strategy: str, count: int) -> None:
+    """Refuse what is no number of structures.
+
+    :param strategy: for the message.
+    :raises InputError: the number is negative.
+    """
+    if count < 0:
+        raise InputError(f'{strategy}: count >= 0 is needed, got {count}')
+
+
 def number_of_defects(n_atoms: int, per_cell: int, concentration: float | None) -> int:
     """Return the whole number of defects nearest to the concentration, at least 1; without one it is `per_cell`.
 

@@ -9,9 +9,8 @@ from typing import ClassVar
 import numpy as np
 from ase import Atoms
 
-from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import IntArray
-from aiida_mlip_autopipe.science.generate.concentration import check_number, number_of_defects
+from aiida_mlip_autopipe.science.generate.concentration import check_count, check_number, number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.strategy import Kind
 
@@ -36,8 +35,7 @@ class Swaps:
 
     def __post_init__(self) -> None:
         """Refuse counts below their bounds."""
-        if self.count < 0:
-            raise InputError(f'swap: count >= 0 is needed, got {self.count}')
+        check_count('swap', self.count)
         check_number('swap', self.per_cell, self.concentration)
 
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
