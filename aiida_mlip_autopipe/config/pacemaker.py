@@ -104,6 +104,11 @@ class EnergyWeightingConfig(PacemakerSettings):
 class PacemakerConfig(PacemakerSettings):
     """What only Pacemaker has: basis, loss, optimizer, ladder, weights and the active set."""
 
+    initial_potential: Literal['linear', 'none'] = Field(
+        default='linear',
+        description='start of the fit: a linear ACE fit of the same frames by `mlip_autopipe.ace` and, in later rounds, the '
+        'potential of the round before; none: from scratch',
+    )
     b_basis_size: PositiveInt = Field(
         default=200, description='functions per element, an upper limit on top of what functions allows'
     )

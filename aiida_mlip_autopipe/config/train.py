@@ -13,12 +13,16 @@ from pydantic import (
     model_validator,
 )
 
+from aiida_mlip_autopipe.config.ace import AceConfig
 from aiida_mlip_autopipe.config.base import Settings
 from aiida_mlip_autopipe.config.checks import ChecksConfig
 from aiida_mlip_autopipe.config.pacemaker import PacemakerConfig
 
 POD = 'mlip_autopipe.pod'
-"""Entry point of the trainer that runs in mlip-worker."""
+"""Entry point of the trainer that needs LAMMPS alone."""
+
+ACE = 'mlip_autopipe.ace'
+"""Entry point of linear ACE, which runs in mlip-worker too and needs `python-ace` there."""
 
 PACEMAKER = 'mlip_autopipe.pacemaker'
 """Entry point of the trainer that has no stress loss."""
@@ -43,6 +47,7 @@ class TrainingConfig(Settings):
         default='auto', description='relative ridge, dimensionless; auto: cross-validation grouped by lineage'
     )
     core_repulsion: bool = Field(default=True, description='add a ZBL repulsion below the shortest distance of the training set')
+    ace: AceConfig = AceConfig()
     pacemaker: PacemakerConfig = PacemakerConfig()
     checks: ChecksConfig = ChecksConfig()
 

@@ -12,6 +12,7 @@ import yaml
 
 from aiida_mlip_autopipe.common.engines import PACE
 from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.common.pace import ACTIVE_SET, POTENTIAL_FILES, POTENTIAL_YACE, POTENTIAL_YAML
 from aiida_mlip_autopipe.common.potential import PotentialRecord, checksum_of
 
 ENGINE: Final = PACE
@@ -21,16 +22,6 @@ TRAIN_DATA: Final = 'df.pckl.gzip'
 TEST_DATA: Final = 'df_test.pckl.gzip'
 INITIAL_POTENTIAL: Final = 'initial_potential.yaml'
 
-POTENTIAL_YAML: Final = 'output_potential.yaml'
-"""B-basis: the form that is fitted, continued and read by `pace/extrapolation`."""
-
-POTENTIAL_YACE: Final = 'output_potential.yace'
-"""C-basis: the fast form, read by `pace`."""
-
-ACTIVE_SET: Final = 'output_potential.asi'
-"""Inverse of the active set, one square matrix for each element."""
-
-POTENTIAL_FILES: Final = (POTENTIAL_YAML, POTENTIAL_YACE, ACTIVE_SET)
 INTERIM_POTENTIAL: Final = 'interim_potential_0.yaml'
 """Written after every iteration; a fit that was cut short can go on from it."""
 

@@ -1,4 +1,4 @@
-"""Parser of `PodCalculation`."""
+"""Parser of `PodCalculation` and `AceCalculation`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.parsers.worker import WorkerParser
 
 
-class PodParser(WorkerParser):
+class LinearFitParser(WorkerParser):
     """Attaches the potential, and refuses a fit without one."""
 
     def attach(self, folder: Path, report: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`PodCalculation`: the embedded trainer, a linear fit on LAMMPS's POD descriptors with its active set."""
+"""The embedded trainers: linear fits in mlip-worker, on LAMMPS's POD descriptors or on the functions of ACE, with an active set."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 
 
-class PodCalculation(WorkerCalculation):
-    """Weighted least squares on energies, forces and stresses, then a MaxVol active set for each element."""
-
-    STAGE = 'train-pod'
-    PARSER = 'mlip_autopipe.pod'
+class LinearFitCalculation(WorkerCalculation):
+    """Bayesian least squares on energies, forces and stresses, then a MaxVol active set for each element."""
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -28,3 +25,17 @@ class PodCalculation(WorkerCalculation):
         spec.inputs['settings'].help = 'Training settings, as `TrainingConfig`: cutoff in Å, weights per eV, eV/Å and eV/Å³.'
         spec.output('potential', valid_type=PotentialData, required=False, help='The fitted potential with its active set.')
         spec.exit_code(330, 'ERROR_POTENTIAL_MISSING', message='The trainer ended without a readable potential: {cause}')
+
+
+class PodCalculation(LinearFitCalculation):
+    """The fit on LAMMPS's POD descriptors."""
+
+    STAGE = 'train-pod'
+    PARSER = 'mlip_autopipe.pod'
+
+
+class AceCalculation(LinearFitCalculation):
+    """The fit of linear ACE on the functions of `pyace`."""
+
+    STAGE = 'train-ace'
+    PARSER = 'mlip_autopipe.ace'
