@@ -1,4 +1,4 @@
-"""The embedded trainers: linear fits in mlip-worker, on LAMMPS's POD descriptors or on the functions of ACE, with an active set."""
+"""The embedded trainers: linear fits in mlip-worker, on POD descriptors or on the functions of ACE, with an active set."""
 
 from __future__ import annotations
 

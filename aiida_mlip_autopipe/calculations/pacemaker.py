@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
+from aiida_mlip_autopipe.common.pace import POTENTIAL_FILES, POTENTIAL_YAML
 from aiida_mlip_autopipe.config.base import explain
 from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
 from aiida_mlip_autopipe.data.frames import FramesData
@@ -129,7 +130,7 @@ class PacemakerCalculation(CalcJob):
             equal = np.ones(len(test)) if uniform else None
             written[files.TEST_DATA] = pacemaker_data.dataset(test, references, equal)
         if option:
-            written[files.INITIAL_POTENTIAL] = _content(self.inputs.initial_potential, files.POTENTIAL_YAML)
+            written[files.INITIAL_POTENTIAL] = _content(self.inputs.initial_potential, POTENTIAL_YAML)
         for name, content in written.items():
             with folder.open(name, 'wb') as handle:
                 handle.write(content)
@@ -194,7 +195,7 @@ class PacemakerCalculation(CalcJob):
         ]
         logs = [files.LOG, files.METRICS, files.TEST_METRICS, files.INTERIM_POTENTIAL, pacemaker_job.STDERR]
         info.retrieve_list = list(dict.fromkeys([files.INPUT, *logs, *steps]))
-        info.retrieve_temporary_list = [*files.POTENTIAL_FILES, PREDICTIONS]
+        info.retrieve_temporary_list = [*POTENTIAL_FILES, PREDICTIONS]
         info.provenance_exclude_list = not_kept
         return info
 
@@ -242,6 +243,6 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
 def _problem_of_the_start(potential: PotentialData, elements: list[str]) -> str | None:
     if set(potential.elements) != set(elements):
         return f'initial_potential: is for {potential.elements}, this fit for {elements}; its coefficients are of no use'
-    if missing := {files.POTENTIAL_YAML, files.INPUT} - set(potential.base.repository.list_object_names()):
+    if missing := {POTENTIAL_YAML, files.INPUT} - set(potential.base.repository.list_object_names()):
         return f'initial_potential: has no {sorted(missing)}; Pacemaker goes on only from potentials that it made itself'
     return None

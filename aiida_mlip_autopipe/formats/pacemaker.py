@@ -12,7 +12,7 @@ import yaml
 
 from aiida_mlip_autopipe.common.engines import PACE
 from aiida_mlip_autopipe.common.errors import FormatError
-from aiida_mlip_autopipe.common.pace import ACTIVE_SET, POTENTIAL_FILES, POTENTIAL_YACE, POTENTIAL_YAML
+from aiida_mlip_autopipe.common.pace import ACTIVE_SET, POTENTIAL_YACE, POTENTIAL_YAML
 from aiida_mlip_autopipe.common.potential import PotentialRecord, checksum_of
 
 ENGINE: Final = PACE

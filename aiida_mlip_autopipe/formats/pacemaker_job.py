@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aiida_mlip_autopipe.formats.pacemaker import ACTIVE_SET, FITTING_DATA, POTENTIAL_YACE, POTENTIAL_YAML
+from aiida_mlip_autopipe.common.pace import ACTIVE_SET, POTENTIAL_YACE, POTENTIAL_YAML
+from aiida_mlip_autopipe.formats.pacemaker import FITTING_DATA
 
 STDOUT: Final = 'pacemaker.out'
 STDERR: Final = 'pacemaker.err'

@@ -13,6 +13,7 @@ from aiida.parsers import Parser
 
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
+from aiida_mlip_autopipe.common.pace import ACTIVE_SET, POTENTIAL_FILES, POTENTIAL_YACE, POTENTIAL_YAML
 from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions, spread_indices
 from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
 from aiida_mlip_autopipe.data.potential import PotentialData
@@ -35,10 +36,8 @@ class PacemakerParser(Parser):
         folder = Path(kwargs['retrieved_temporary_folder'])
         text = self._text(pacemaker_job.STDERR)
         run = pacemaker_log.read_log(text)
-        contents = {name: (folder / name).read_bytes() for name in files.POTENTIAL_FILES if (folder / name).is_file()}
-        failure = pacemaker_log.judge(
-            run, self._return_code(pacemaker_job.FIT), text, has_potential=files.POTENTIAL_YAML in contents
-        )
+        contents = {name: (folder / name).read_bytes() for name in POTENTIAL_FILES if (folder / name).is_file()}
+        failure = pacemaker_log.judge(run, self._return_code(pacemaker_job.FIT), text, has_potential=POTENTIAL_YAML in contents)
         try:
             curves = self._curves()
             predictions = folder / pacemaker_predictions.PREDICTIONS
@@ -70,7 +69,7 @@ class PacemakerParser(Parser):
         if curves:
             self.out('learning_curve', orm.ArrayData(curves))
         report = self._report(run, curves)
-        if set(contents) == set(files.POTENTIAL_FILES):
+        if set(contents) == set(POTENTIAL_FILES):
             elements = self.node.inputs.elements.get_list()
             report['functions'] = files.check_same_fit(contents, elements)
             self.out('potential', self._potential(contents, elements, predictions))
@@ -133,8 +132,8 @@ class PacemakerParser(Parser):
 
     def _judge_export(self, contents: dict[str, bytes]) -> ExitCode | None:
         for step, name, label in (
-            (pacemaker_job.EXPORT, files.POTENTIAL_YACE, 'ERROR_EXPORT_FAILED'),
-            (pacemaker_job.SELECT, files.ACTIVE_SET, 'ERROR_ACTIVE_SET_FAILED'),
+            (pacemaker_job.EXPORT, POTENTIAL_YACE, 'ERROR_EXPORT_FAILED'),
+            (pacemaker_job.SELECT, ACTIVE_SET, 'ERROR_ACTIVE_SET_FAILED'),
         ):
             code = self._return_code(step)
             if code is None:

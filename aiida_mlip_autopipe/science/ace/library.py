@@ -24,6 +24,6 @@ def pyace_module() -> Any:
     try:
         import pyace  # noqa: PLC0415  # an optional dependency under a licence of its own
     except ImportError as error:
-        raise InstallationError(f'the Python package python-ace, which ACE needs, cannot be loaded ({error}); {REMEDY}') from error
+        raise InstallationError(f'python-ace, which ACE needs, cannot be loaded ({error}); {REMEDY}') from error
     logging.getLogger('pyace').setLevel(logging.WARNING)
     return pyace
