@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
@@ -13,8 +12,11 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
-from aiida_mlip_autopipe.common.pod import GRADE_COMPUTE, PARAMETERS, parameter_text
+from aiida_mlip_autopipe.common.pod import GRADE_COMPUTE, PARAMETERS, ZblCore, parameter_text
+from aiida_mlip_autopipe.science.checks.wall import WallPath
 from aiida_mlip_autopipe.science.lammps_library import LammpsSystem
+from aiida_mlip_autopipe.science.linear.core import Zbl
+from aiida_mlip_autopipe.science.linear.rows import DesignRows
 
 STRAIN: Final = 1e-4
 """Strain of the central differences that give the stress rows."""
@@ -29,34 +31,22 @@ _ROWS: Final = 'rows'
 _VOIGT: Final = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
-@dataclass(frozen=True, eq=False)
-class DesignRows:
-    """Rows of the linear model for one structure: each quantity is rows @ coefficients.
-
-    :param energy: eV per coefficient, shape (n_coefficients,).
-    :param forces: eV/Å per coefficient, components x, y, z of the atoms in turn, shape (3 n_atoms, n_coefficients).
-    :param stress: eV/Å³ per coefficient, ASE's sign and Voigt order, shape (6, n_coefficients), or None when not asked for.
-    :param descriptors: per atom, shape (n_atoms, n_descriptors).
-    :param types: position of each atom's element in the potential's order, shape (n_atoms,).
-    """
-
-    energy: FloatArray
-    forces: FloatArray
-    stress: FloatArray | None
-    descriptors: FloatArray
-    types: IntArray
-
-
 class PodDescriptors:
     """A LAMMPS instance that computes POD descriptors; no coefficients are needed for them.
 
     :param elements: chemical symbols in the order of `parameter_file`.
     :param parameter_file: `param.pod`.
+    :param is_bound: whether the energy of an atom without neighbours is fixed: its columns are zeros.
+    :param core: the ZBL overlay of the potential, or None.
     :raises InputError: the file has other elements or no cutoff.
     """
 
-    def __init__(self, elements: Sequence[str], parameter_file: Path) -> None:
+    def __init__(
+        self, elements: Sequence[str], parameter_file: Path, *, is_bound: bool = False, core: ZblCore | None = None
+    ) -> None:
         self.elements = tuple(elements)
+        self._is_bound, self._core = is_bound, core
+        self._block = 0
         self.cutoff = _cutoff_of(parameter_file, self.elements)
         # LAMMPS takes two double quotes for "no coefficients"
         self._files = f'"{parameter_file.resolve()}" "" {" ".join(self.elements)}'
@@ -67,6 +57,11 @@ class PodDescriptors:
 
     def __exit__(self, *exception: object) -> None:
         self._system.__exit__(*exception)
+
+    @property
+    def one_body(self) -> IntArray:
+        """Columns of the energy of an atom without neighbours, by element, known once there were rows."""
+        return np.arange(len(self.elements)) * self._block
 
     def per_atom(self, atoms: Atoms) -> tuple[FloatArray, IntArray]:
         """Return descriptors, shape (n_atoms, n_descriptors), and types, shape (n_atoms,), of a periodic structure."""
@@ -85,7 +80,17 @@ class PodDescriptors:
         if with_stress:
             self._system.command(f'uncompute {_ROWS}')
             stress = self._stress_rows(types, atoms.cell.volume)
-        return DesignRows(rows[0], forces, stress, descriptors, types)
+        self._block = descriptors.shape[1] + 1
+        energy = rows[0].copy()
+        if self._is_bound:
+            energy[self.one_body] = 0.0
+        return DesignRows(energy, forces, stress, descriptors, types)
+
+    def core_energies(self, path: WallPath) -> FloatArray:
+        """Return the energy of the overlay along a path of two approaching atoms, eV, shape (n_points,)."""
+        if self._core is None:
+            return np.zeros(len(path.distances))
+        return Zbl(*path.pair).switched(path.distances, self._core)
 
     def _stress_rows(self, types: IntArray, volume: float) -> FloatArray:
         """Return d(energy row)/d(strain) / V by central differences.

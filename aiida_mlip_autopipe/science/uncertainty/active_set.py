@@ -74,7 +74,8 @@ class ActiveSet:
         sets = {}
         for kind in np.unique(types):
             own = np.flatnonzero(types == kind)
-            sets[int(kind)] = _element_set(descriptors[own], own, epsilon, tolerance, max_swaps)
+            rows = np.column_stack([np.ones(len(own)), descriptors[own]])
+            sets[int(kind)] = element_set(rows, own, epsilon=epsilon, tolerance=tolerance, max_swaps=max_swaps)
         return cls(sets, descriptors.shape[1])
 
     def grade(self, descriptors: FloatArray, types: IntArray) -> FloatArray:
@@ -119,11 +120,21 @@ class ActiveSet:
             raise FormatError(f'{path} is not an active set: {error}') from error
 
 
-def _element_set(descriptors: FloatArray, own: IntArray, epsilon: float, tolerance: float, max_swaps: int) -> ElementSet:
-    n_atoms, n_columns = len(descriptors), descriptors.shape[1] + 1
-    rows = np.zeros((n_atoms + n_columns, n_columns))
-    rows[:n_atoms, 0] = 1.0
-    rows[:n_atoms, 1:] = descriptors
+def element_set(
+    own_rows: FloatArray,
+    own: IntArray,
+    *,
+    epsilon: float = EPSILON,
+    tolerance: float = TOLERANCE,
+    max_swaps: int = MAX_SWAPS,
+) -> ElementSet:
+    """Return the active set of the atoms of one element.
+
+    :param own_rows: what the energy of each atom is linear in, shape (n_atoms, n_columns).
+    :param own: the atoms, as rows of the descriptors of the fit, shape (n_atoms,).
+    """
+    n_atoms, n_columns = own_rows.shape
+    rows = np.vstack([own_rows, np.zeros((n_columns, n_columns))])
     scale = np.abs(rows).max(axis=0)
     scale[scale == 0.0] = 1.0
     rows /= scale

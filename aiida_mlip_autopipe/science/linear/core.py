@@ -1,15 +1,15 @@
-"""The short-range core of a POD potential: ZBL repulsion, and rows that keep the fit from digging holes where no data are.
+"""The short-range core of a linear potential: ZBL repulsion, and rows that keep the fit from digging holes where no data are.
 
-POD's radial functions go on below the shortest training distance, as far as the ridge lets them, to either sign: on 36 Al-Mg
-frames fits fell by 20 to 150 eV between 2.2 and 1.1 Å, deeper than a switched ZBL overlay could fill. So the fit is told, at a
-low weight, what two approaching atoms cost: the full ZBL energy. It learns the part of it that the overlay does not hold.
+Radial functions go on below the shortest training distance, as far as the ridge lets them, to either sign: on 36 Al-Mg frames
+POD fell by 20 to 150 eV between 2.2 and 1.1 Å, deeper than a switched ZBL overlay could fill. So where a wall would fall, the fit
+is told, at a low weight, what two approaching atoms cost: the full ZBL energy. It learns the part of it that the core lacks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from ase import units
@@ -18,8 +18,8 @@ from ase.data import atomic_numbers
 from aiida_mlip_autopipe.common.frames import BoolArray, FloatArray, Frames
 from aiida_mlip_autopipe.common.pod import ZblCore
 from aiida_mlip_autopipe.science.checks.wall import WallPath, wall_paths
-from aiida_mlip_autopipe.science.pod.descriptors import PodDescriptors
-from aiida_mlip_autopipe.science.pod.linear import Factor, triangular
+from aiida_mlip_autopipe.science.linear.factors import Factor, triangular
+from aiida_mlip_autopipe.science.linear.rows import RowSource
 
 COULOMB: Final = float(units.Hartree * units.Bohr)
 """e² / (4 π ε0), eV Å."""
@@ -42,9 +42,8 @@ FIRST_SHARE: Final = 0.86
 TOLERANCES: Final = (10.0, 3.0, 1.0, 0.3, 0.1)
 """Relative errors of a core energy that weigh as much as an error of 1 eV/Å in a force, from weak to strong.
 
-The weakest with which all energies rise is taken: 3 is enough in most cases and costs hardly any accuracy (forces of held-out
-Cu-Au frames 19.7 in place of 18.3 meV/Å, of Al-Mg frames 119 in place of 125), 1 has always been enough and may cost more
-(34 meV/Å on the Cu-Au frames).
+Where an energy falls without, the weakest with which all rise is taken: 3 is enough in most cases and costs hardly any accuracy
+(forces of held-out Cu-Au frames 19.7 in place of 18.3 meV/Å), 1 has always been enough and may cost more (34 meV/Å).
 """
 
 
@@ -113,15 +112,25 @@ class CorePath:
         return float((np.maximum.accumulate(energies) - energies).max())
 
 
-def core_paths(frames: Frames, elements: Sequence[str], core: ZblCore, source: PodDescriptors) -> list[CorePath]:
+class CoreSource(RowSource, Protocol):
+    """Rows of a potential, and the energy of its core."""
+
+    @property
+    def cutoff(self) -> float:
+        """Å, range of the potential."""
+
+    def core_energies(self, path: WallPath) -> FloatArray:
+        """Return the energy that the core alone adds along a path, up to a constant, eV, shape (n_points,)."""
+
+
+def core_paths(frames: Frames, elements: Sequence[str], source: CoreSource) -> list[CorePath]:
     """Return the rows of a path for each pair of elements; none where no two atoms are neighbours.
 
     :param frames: the training set.
-    :param core: the overlay.
-    :param source: descriptors of the fit.
+    :param source: rows of the fit.
     """
     paths = wall_paths(frames, elements, cutoff=source.cutoff, depth=DEPTH, n_points=N_POINTS)
-    return [_core_path(path, core, source) for path in paths]
+    return [_core_path(path, source) for path in paths]
 
 
 def core_factor(paths: Sequence[CorePath], tolerance: float, weight: float) -> Factor:
@@ -134,8 +143,7 @@ def core_factor(paths: Sequence[CorePath], tolerance: float, weight: float) -> F
     return Factor(triangular(weight * rows), len(rows))
 
 
-def _core_path(path: WallPath, core: ZblCore, source: PodDescriptors) -> CorePath:
-    zbl = Zbl(*path.pair)
+def _core_path(path: WallPath, source: CoreSource) -> CorePath:
     energies = np.array([source.design(atoms, with_stress=False).energy for atoms in path.structures])
     is_told = path.distances <= FIRST_SHARE * path.distances[0]
-    return CorePath(energies - energies[0], zbl.energy(path.distances), zbl.switched(path.distances, core), is_told)
+    return CorePath(energies - energies[0], Zbl(*path.pair).energy(path.distances), source.core_energies(path), is_told)

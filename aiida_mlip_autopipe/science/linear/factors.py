@@ -1,4 +1,4 @@
-"""Weighted ridge least squares on rows that arrive in portions: QR factors that can be scaled, combined and held out."""
+"""Ridge least squares on rows that arrive in portions: QR factors that can be scaled, combined and held out."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ import numpy.typing as npt
 
 from aiida_mlip_autopipe.common.errors import FitError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
-
-RIDGES: Final[tuple[float, ...]] = tuple(10.0**power for power in range(-12, -4))
-"""Ridges that cross-validation tries. Beyond 1e-5 the fit of the demo was biased on its own training set: held-out lineages that
-are alone in their composition dominate the score and ask for it (1e-2 gave 25 meV/atom on the test set, 1e-5 gives 9)."""
 
 PORTION: Final = 4
 """Rows are reduced when they number more than this many times the columns."""
@@ -96,49 +92,33 @@ def combine(factors: Sequence[Factor]) -> Factor:
     return Factor(triangular(stacked), sum(factor.n_rows for factor in factors))
 
 
-def solve(factor: Factor, ridges: Sequence[float]) -> FloatArray:
-    """Return the coefficients that minimise |A c - y|² + ridge |S c|² for each ridge; S holds the norms of the columns of A.
+def column_norms(factor: Factor) -> FloatArray:
+    """Return the norm of each column of A, shape (n_columns,); 0 for a column that rounding alone fills.
 
-    So a ridge has no unit, and its effect does not depend on the scale of a descriptor or on the number of rows.
-
-    :return: shape (n_ridges, n_columns); 0 for a column of zeros.
     :raises FitError: no rows.
     """
     if factor.n_rows == 0:
         raise FitError('a least-squares fit needs at least one row, got none')
-    matrix, values = factor.triangle[:, :-1], factor.triangle[:, -1]
-    norms = np.sqrt((matrix**2).sum(axis=0))
-    is_empty = norms <= _EMPTY_COLUMN * norms.max()
-    scale = np.where(is_empty, 1.0, norms)
-    left, singular, right = np.linalg.svd(np.where(is_empty, 0.0, matrix / scale), full_matrices=False)
-    projected = left.T @ values
-    grid = np.asarray(ridges, dtype=np.float64)[:, None]
-    filters = singular / (singular**2 + grid)
-    coefficients = (filters * projected) @ right / scale
-    return np.where(is_empty, 0.0, coefficients)
+    norms = np.sqrt((factor.triangle[:, :-1] ** 2).sum(axis=0))
+    return np.where(norms <= _EMPTY_COLUMN * norms.max(), 0.0, norms)
 
 
-def choose_ridge(
-    folds: Sequence[Factor], *, ridges: Sequence[float] = RIDGES, prior: Sequence[Factor] = ()
-) -> tuple[float, FloatArray]:
-    """Return the ridge with the smallest held-out error, and the error of each ridge.
+def solve(factor: Factor, ridge: float, *, norms: FloatArray | None = None) -> FloatArray:
+    """Return the coefficients that minimise |A c - y|² + ridge |S c|², S the norms of the columns of A.
 
-    Each fold is held out once while the others are fitted. The score is the root mean square of the held-out residuals of all
-    weighted rows (energies per atom, forces and stresses, each times its weight): what the fit itself minimises.
+    So a ridge has no unit, and its effect does not depend on the scale of a descriptor or on the number of rows.
 
-    :param folds: weighted factors; the rows of one lineage must lie in one fold.
-    :param prior: weighted factors that each fit has and none is judged by.
-    :return: ridge, and scores of shape (n_ridges,).
-    :raises FitError: fewer than two folds.
+    :param norms: S, when it is not that of these rows; shape (n_columns,).
+    :return: shape (n_columns,); 0 for a column of zeros.
+    :raises FitError: no rows.
     """
-    if len(folds) < 2:
-        raise FitError(f'cross-validation needs at least two folds, got {len(folds)}')
-    errors = np.zeros(len(ridges))
-    for index, held_out in enumerate(folds):
-        solutions = solve(combine([*prior, *(factor for other, factor in enumerate(folds) if other != index)]), ridges)
-        errors += [held_out.squared_error(solution) for solution in solutions]
-    scores = np.sqrt(errors / max(sum(fold.n_rows for fold in folds), 1))
-    return float(ridges[int(np.argmin(scores))]), np.asarray(scores, dtype=np.float64)
+    scale = column_norms(factor) if norms is None else norms
+    is_empty = scale == 0.0
+    matrix, values = factor.triangle[:, :-1], factor.triangle[:, -1]
+    scaled = np.where(is_empty, 0.0, matrix / np.where(is_empty, 1.0, scale))
+    left, singular, right = np.linalg.svd(scaled, full_matrices=False)
+    coefficients = (singular / (singular**2 + ridge) * (left.T @ values)) @ right
+    return np.where(is_empty, 0.0, coefficients / np.where(is_empty, 1.0, scale))
 
 
 def group_folds(groups: npt.NDArray[np.str_], n_folds: int, rng: np.random.Generator) -> IntArray:

@@ -1,0 +1,107 @@
+"""Bases of linear ACE by number of functions per element, and their ZBL core below the shortest training distances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.frames import Frames, IntArray
+from aiida_mlip_autopipe.science.ace.library import pyace_module
+from aiida_mlip_autopipe.science.checks.wall import closest_contacts
+
+SIZES: Final[Mapping[int, tuple[tuple[int, ...], tuple[int, ...]]]] = MappingProxyType(
+    {
+        20: ((8, 2, 1), (0, 2, 1)),
+        40: ((8, 3, 2), (0, 2, 1)),
+        80: ((8, 4, 2, 1), (0, 3, 2, 1)),
+        160: ((10, 5, 3, 2), (0, 4, 2, 1)),
+        300: ((10, 6, 4, 2), (0, 4, 3, 1)),
+        600: ((14, 8, 5, 3), (0, 5, 3, 1)),
+    }
+)
+"""Largest radial and angular index by body order, the first one two-body, of the bases that `auto` decides between.
+
+The functions of lowest power order are taken until their number is reached; one element may have fewer.
+"""
+
+RADIAL: Final = {'radbase': 'SBessel', 'radparameters': [5.25], 'dcut': 0.01, 'NameOfCutoffFunction': 'cos'}
+EMBEDDING: Final = {'npot': 'FinnisSinclairShiftedScaled', 'fs_parameters': [1, 1], 'ndensity': 1}
+"""One density to the power of one: the energy is linear in the coefficients."""
+
+SPLINE_STEP: Final = 0.001
+"""Å, distance of the knots of the radial splines."""
+
+CORE_OUTER: Final = 0.8
+CORE_INNER: Final = 0.5
+"""ACE gives way to the full ZBL repulsion between these shares of the shortest training distance of a pair of elements."""
+
+
+def basis_configuration(elements: Sequence[str], functions: int, cutoff: float) -> Any:
+    """Return the configuration of a basis in pyace's form, all coefficients 0, without a core.
+
+    :param functions: largest number of functions per element.
+    :param cutoff: Å.
+    :raises InstallationError: pyace is missing.
+    :raises InputError: so few functions that an element would have none.
+    """
+    shape = next((SIZES[size] for size in SIZES if size >= functions), SIZES[max(SIZES)])
+    pyace = pyace_module()
+    try:
+        return pyace.create_multispecies_basis_config(
+            {
+                'deltaSplineBins': SPLINE_STEP,
+                'elements': sorted(elements),
+                'embeddings': {'ALL': dict(EMBEDDING)},
+                'bonds': {'ALL': {**RADIAL, 'rcut': cutoff}},
+                'functions': {
+                    'ALL': {'nradmax_by_orders': list(shape[0]), 'lmax_by_orders': list(shape[1])},
+                    'number_of_functions_per_element': functions,
+                },
+            }
+        )
+    except (ValueError, RuntimeError, ZeroDivisionError) as error:
+        raise InputError(
+            f'functions: {functions} per element cannot be shared between the combinations of {len(elements)} elements ({error})'
+        ) from error
+
+
+def add_core(configuration: Any, distances: Mapping[tuple[str, str], float]) -> None:
+    """Put the ZBL core into a configuration, in place.
+
+    :param distances: Å, shortest distance of each pair of elements, sorted by name, see :func:`shortest_distances`.
+    """
+    for block in configuration.funcspecs_blocks:
+        words = sorted(block.block_name.split())
+        if len(words) > 2:
+            continue
+        shortest = distances[(words[0], words[-1])]
+        block.r_in = CORE_OUTER * shortest
+        block.delta_in = (CORE_OUTER - CORE_INNER) * shortest
+        block.inner_cutoff_type = 'zbl'
+        block.core_rep_parameters = [1.0, 1.0]
+        block.rho_cut, block.drho_cut = 1.0, 1.0
+
+
+def shortest_distances(frames: Frames, elements: Sequence[str], cutoff: float) -> dict[tuple[str, str], float]:
+    """Return the shortest distance of each pair of elements, Å, the pair sorted by name.
+
+    A pair that is nowhere within `cutoff` (Å) gets the shortest distance of all pairs.
+
+    :raises InputError: no two atoms are neighbours.
+    """
+    contacts = closest_contacts(frames, cutoff)
+    if not contacts:
+        raise InputError(f'no two atoms of the {len(frames)} training frames are within the cutoff of {cutoff} Å')
+    found = {pair: contact.distance for pair, contact in contacts.items()}
+    least = min(found.values())
+    ordered = sorted(elements)
+    return {(a, b): found.get((a, b), least) for i, a in enumerate(ordered) for b in ordered[i:]}
+
+
+def functions_per_element(basis: Any) -> IntArray:
+    """Return the number of functions of each element of a pyace basis set, in its order, shape (n_elements,)."""
+    return np.array([len(first) + len(rest) for first, rest in zip(basis.basis_rank1, basis.basis, strict=True)], dtype=np.int64)
