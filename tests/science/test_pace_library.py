@@ -10,8 +10,8 @@ import pytest
 from aiida_mlip_autopipe.common.engines import PACE
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.formats import pacemaker
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
-from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
 from tests import pacemaker_data
 from tests.lammps_pace_data import GRADE_LINES, aluminium
 from tests.lammps_pace_data import POTENTIAL as RECORDED
