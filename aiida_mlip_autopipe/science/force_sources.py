@@ -9,16 +9,21 @@ from typing import Final, Protocol
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.engines import PACE, PACE_GRADE_STYLE, POD
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.errors import EngineError, InputError, InstallationError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.common.pod import GRADE_COMPUTE
+from aiida_mlip_autopipe.science.ace.external import CallbackForces, evaluator_of
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem, kinds_of
-from aiida_mlip_autopipe.science.pair_styles import require_pair_styles
+from aiida_mlip_autopipe.science.pair_styles import missing_style, missing_styles, pair_styles, require_pair_styles
 from aiida_mlip_autopipe.science.pod.guards import require_neighbours
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
 
 TAKES_LONELY_ATOMS: Final = frozenset({PACE})
 """Engines that an atom without neighbours does not trouble; POD, and whatever is not known here, is taken to crash."""
+
+PACE_STYLES: Final = ('pace', PACE_GRADE_STYLE)
+PLAIN_LINES: Final = 2
+"""Lines of an ACE potential with nothing beside it: `pair_style` and `pair_coeff`."""
 
 GRADE_FIX: Final = 'gam'
 """Identifier of the `fix pair` that holds the grade of each atom."""
@@ -144,7 +149,16 @@ def _pod(system: LammpsSystem, potential: LammpsPotential, every: int) -> ForceS
 
 
 def _pace(system: LammpsSystem, potential: LammpsPotential, every: int) -> ForceSource:
-    return PaceForces(system, potential, every) if every else PairForces(system, potential.pair_lines)
+    lines = potential.grade_lines if every else potential.pair_lines
+    missing = missing_styles(lines, system.lammps)
+    if not missing:
+        return PaceForces(system, potential, every) if every else PairForces(system, lines)
+    if not set(pair_styles(lines)) <= set(PACE_STYLES) or len(lines) != PLAIN_LINES:
+        raise InstallationError(missing_style(missing[0]))
+    try:
+        return CallbackForces(system, evaluator_of(lines, potential.elements), every)
+    except InstallationError as error:
+        raise InstallationError(f'{missing_style(missing[0])}; pyace can take its place, but {error}') from error
 
 
 SOURCES: Final[Mapping[str, Maker]] = MappingProxyType({POD: _pod, PACE: _pace})
