@@ -13,6 +13,7 @@ from aiida_mlip_autopipe.common.errors import EngineError, InputError, Installat
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.common.pod import GRADE_COMPUTE
 from aiida_mlip_autopipe.science.ace.external import CallbackForces, evaluator_of
+from aiida_mlip_autopipe.science.ace.library import pyace_module
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem, kinds_of
 from aiida_mlip_autopipe.science.pair_styles import missing_style, missing_styles, pair_styles, require_pair_styles
 from aiida_mlip_autopipe.science.pod.guards import require_neighbours
@@ -53,12 +54,12 @@ def force_source(system: LammpsSystem, potential: LammpsPotential, *, grade_ever
 
     :param grade_every: steps between two looks at the grade; 0 for none, which some engines run faster.
     :raises InputError: a grade is asked of a potential that has none.
+    :raises EngineError: a grade is asked of an engine without an entry.
     :raises InstallationError: LAMMPS lacks what the potential needs.
     """
     if not grade_every and potential.engine not in SOURCES:
         return PairForces(system, potential.pair_lines)
-    if potential.engine not in SOURCES:
-        raise EngineError(f'engine: got {potential.engine!r}; how LAMMPS gives its grade is known of {", ".join(SOURCES)}')
+    _require_source(potential.engine)
     if grade_every and not potential.has_grade:
         raise InputError('the grade needs a potential with an active set and with the lines that the grade comes from')
     return SOURCES[potential.engine](system, potential, grade_every)
@@ -76,6 +77,27 @@ def require_runnable(atoms: Atoms, potential: LammpsPotential, name: str) -> Non
         raise InputError(f'{name}: {error}') from error
     if potential.engine not in TAKES_LONELY_ATOMS:
         require_neighbours(atoms, potential.cutoff, name)
+
+
+def require_engine(engine: str) -> None:
+    """Check that what is installed here can run the potentials of an engine, with and without the grade.
+
+    :raises EngineError: nothing is known of the engine.
+    :raises InstallationError: it cannot; the text says what is missing and how to get it.
+    """
+    _require_source(engine)
+    styles = PACE_STYLES if engine == PACE else (engine,)
+    with LammpsSystem(('H',), package=None) as system:
+        missing = missing_styles([f'pair_style {style}' for style in styles], system.lammps)
+    if missing and engine == PACE:
+        _require_pyace(missing[0])
+    elif missing:
+        raise InstallationError(missing_style(missing[0]))
+
+
+def _require_source(engine: str) -> None:
+    if engine not in SOURCES:
+        raise EngineError(f'engine: got {engine!r}; how LAMMPS gives its grade is known of {", ".join(SOURCES)}')
 
 
 class PairForces:
@@ -155,10 +177,15 @@ def _pace(system: LammpsSystem, potential: LammpsPotential, every: int) -> Force
         return PaceForces(system, potential, every) if every else PairForces(system, lines)
     if not set(pair_styles(lines)) <= set(PACE_STYLES) or len(lines) != PLAIN_LINES:
         raise InstallationError(missing_style(missing[0]))
+    _require_pyace(missing[0])
+    return CallbackForces(system, evaluator_of(lines, potential.elements), every)
+
+
+def _require_pyace(missing: str) -> None:
     try:
-        return CallbackForces(system, evaluator_of(lines, potential.elements), every)
+        pyace_module()
     except InstallationError as error:
-        raise InstallationError(f'{missing_style(missing[0])}; pyace can take its place, but {error}') from error
+        raise InstallationError(f'{missing_style(missing)}; pyace can take its place, but {error}') from error
 
 
 SOURCES: Final[Mapping[str, Maker]] = MappingProxyType({POD: _pod, PACE: _pace})

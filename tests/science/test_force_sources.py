@@ -14,6 +14,7 @@ from aiida_mlip_autopipe.common.errors import EngineError, InputError, Installat
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.formats.pacemaker import ACTIVE_SET, grade_lines, pair_lines
 from aiida_mlip_autopipe.science import force_sources
+from aiida_mlip_autopipe.science.ace.external import CallbackForces
 from aiida_mlip_autopipe.science.checks.nve import NveSettings, run_nve
 from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.force_sources import (
@@ -23,10 +24,12 @@ from aiida_mlip_autopipe.science.force_sources import (
     PairForces,
     PodForces,
     force_source,
+    require_engine,
     require_runnable,
 )
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
+from tests import ace_data
 from tests.lammps_pace_data import eam_file
 
 ACE = LammpsPotential(
@@ -44,6 +47,14 @@ def eam(engine=PACE, **values):
 def density(monkeypatch):
     """The density of EAM in place of gamma in what ACE hands out."""
     monkeypatch.setattr(force_sources, 'GRADE_FIX_LINE', GRADE_FIX_LINE.replace('pace/extrapolation gamma 1', 'eam/alloy rho 0'))
+
+
+@pytest.fixture
+def without_pyace(monkeypatch):
+    def missing():
+        raise InstallationError('there is none')
+
+    monkeypatch.setattr(force_sources, 'pyace_module', missing)
 
 
 def defective():
@@ -136,6 +147,46 @@ class TestLibrary:
         plain, shifted = (run_nve(defective(), eam(energy_shift=shift), settings) for shift in ({}, SHIFT))
         np.testing.assert_allclose(shifted - plain, -2.5 * 31, atol=1e-9)
 
-    def test_without_ml_pace_the_package_is_named(self):
-        with pytest.raises(InstallationError, match=r'no pair style pace/extrapolation.*without the package ML-PACE'):
+    def test_lines_beside_those_of_ace_need_ml_pace(self):
+        lines = ('pair_style hybrid/overlay pace zbl 1 2', 'pair_coeff * * pace a.yace Al', 'pair_coeff * * zbl 13 13')
+        with pytest.raises(InstallationError, match=r'^this LAMMPS has no pair style pace, .*ML-PACE.*conda-forge$'):
+            evaluate_frames(Frames.from_atoms([defective()]), LammpsPotential(('Al',), lines, 6.0, engine=PACE))
+
+
+@pytest.mark.lammps
+class TestCallback:
+    """ACE where LAMMPS has no ML-PACE."""
+
+    def test_it_takes_the_place_of_the_pair_style(self):
+        potential = ace_data.POTENTIAL
+        frames = Frames.from_atoms([ace_data.alloy(seed=seed) for seed in (1, 2)])
+        graded, fast = evaluate_frames(frames, potential), evaluate_frames(frames, ace_data.PLAIN)
+        assert fast.gamma is None
+        np.testing.assert_allclose(fast.energy, graded.energy, atol=1e-9)
+        np.testing.assert_allclose(fast.forces, graded.forces, atol=1e-9)
+        with LammpsSystem(potential.elements, package=None) as system:
+            assert type(force_source(system, potential, grade_every=0)) is CallbackForces
+
+    def test_without_pyace_both_ways_are_told(self, without_pyace):
+        with pytest.raises(InstallationError, match=r'no pair style pace/extrapolation.*ML-PACE.*pyace can .* but there is none'):
             evaluate_frames(Frames.from_atoms([defective()]), ACE)
+
+
+@pytest.mark.lammps
+class TestRequired:
+    def test_what_is_installed_here_runs_both_engines(self):
+        require_engine(POD)
+        require_engine(PACE)
+
+    def test_ace_without_pyace(self, without_pyace):
+        with pytest.raises(InstallationError, match=r'no pair style pace, .*pyace can take its place, but there is none'):
+            require_engine(PACE)
+
+    def test_a_package_that_is_not_there(self, monkeypatch):
+        monkeypatch.setattr(force_sources, 'missing_styles', lambda lines, lammps: ['pod'])
+        with pytest.raises(InstallationError, match=r'no pair style pod, .*ML-POD'):
+            require_engine(POD)
+
+    def test_an_engine_without_an_entry(self):
+        with pytest.raises(EngineError, match=r"engine: got 'snap'; .* known of pod, pace"):
+            require_engine('snap')

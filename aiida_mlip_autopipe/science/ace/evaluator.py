@@ -1,4 +1,4 @@
-"""`AceEvaluator`: energy, forces, virial and grade of one structure that moves, by pyace's C++ evaluator and a list of neighbours."""
+"""`AceEvaluator`: energy, forces, virial and grade of one structure that moves, by pyace's C++ evaluator and a Verlet list."""
 
 from __future__ import annotations
 
@@ -96,6 +96,8 @@ class AceEvaluator:
 
     def _loaded(self, potential: Path, active_set: Path | None) -> tuple[Any, Any]:
         is_fast = potential.suffix == '.yace'
+        if is_fast and active_set is not None:
+            raise InputError(f'{potential.name}: the fast form gives no grade; the B-basis (.yaml) does')
         try:
             basis = (self._pyace.ACECTildeBasisSet if is_fast else self._pyace.ACEBBasisSet)(str(potential))
             evaluator = (self._pyace.ACECTildeEvaluator if is_fast else self._pyace.ACEBEvaluator)(basis)
