@@ -59,7 +59,7 @@ def run_md(atoms: Atoms, potential: LammpsPotential, settings: MdSettings) -> Md
         source.attach(_continued(system, atoms, settings) if settings.restart else system.load(atoms, []))
         for line in _run_lines(settings):
             system.command(line)
-        observer = _Observer(system, atoms, source, settings)
+        observer = _Observer(system, atoms, source, settings, potential.shift_of(atoms))
         system.call_back(_WATCH, observer.callback)
         stop, message = _run(system, observer, settings)
     done = settings.time_steps if stop is StopReason.FINISHED else min(observer.steps[-1], settings.time_steps)
@@ -145,8 +145,8 @@ def _quench(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> 
 class _Observer:
     """What LAMMPS calls at each check: it records the state, keeps frames and asks the run to stop."""
 
-    def __init__(self, system: LammpsSystem, atoms: Atoms, source: ForceSource, settings: MdSettings) -> None:
-        self._system, self._atoms, self._source, self._settings = system, atoms, source, settings
+    def __init__(self, system: LammpsSystem, atoms: Atoms, source: ForceSource, settings: MdSettings, shift: float) -> None:
+        self._system, self._atoms, self._source, self._settings, self._shift = system, atoms, source, settings, shift
         self._radii = np.array([covalent_radii[atomic_numbers[element]] for element in system.elements])
         self._journal = Journal(Path(settings.journal)) if settings.journal else None
         self.steps: list[int] = []
@@ -185,7 +185,8 @@ class _Observer:
         grades = self._source.grade()
         gamma, bond = float(grades.max()), self._shortest_bond(n_local)
         temperature = system.scalar('thermo_temp')
-        values = (gamma, temperature, system.scalar('thermo_pe'), system.scalar('thermo_press') * BAR, bond)
+        energy = system.scalar('thermo_pe') + self._shift
+        values = (gamma, temperature, energy, system.scalar('thermo_press') * BAR, bond)
         self._values.append(values)
         self.steps.append(step)
         if self._journal is not None:

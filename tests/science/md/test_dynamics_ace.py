@@ -60,6 +60,12 @@ def test_the_start_of_the_trace_is_the_start_structure(atoms: Atoms) -> None:
     assert trace.pressure[0] == pytest.approx(kinetic - start.stress[0, :3].mean(), rel=1e-4)
 
 
+def test_energies_are_total_energies(atoms: Atoms) -> None:
+    shifted = dataclasses.replace(POTENTIAL, energy_shift={'Al': -50.0, 'Mg': -20.0})
+    plain, total = (run_md(atoms, potential, COLD).trace.potential_energy for potential in (POTENTIAL, shifted))
+    np.testing.assert_allclose(total - plain, -50.0 * 24 - 20.0 * 8, atol=1e-9)
+
+
 def test_a_hot_run_is_stopped_by_the_grade(hot_run: MdResult) -> None:
     assert hot_run.stop is StopReason.GRADE
     assert hot_run.steps_done == hot_run.trace.step[-1] < HOT.steps
