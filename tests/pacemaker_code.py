@@ -8,7 +8,6 @@ import sys
 import pytest
 from aiida import orm
 
-from aiida_mlip_autopipe.science.lammps_library import lammps_class
 from tests.pacemaker_data import BIN
 
 REAL = 'MLIP_PACEMAKER'
@@ -25,6 +24,12 @@ REAL_LMP_PREPEND = 'MLIP_PACE_LMP_PREPEND'
 """Environment variable with a shell command that sets it up; optional."""
 
 GRADE_STYLE = 'pace/extrapolation'
+
+_HAS_STYLE = f"""
+from aiida_mlip_autopipe.science.lammps_library import lammps_class
+lammps = lammps_class()(cmdargs=['-screen', 'none', '-log', 'none'])
+print(lammps.has_style('pair', {GRADE_STYLE!r}))
+"""
 
 
 def stand_in(computer: orm.Computer, case: str = 'fit_al', broken: str = '') -> orm.InstalledCode:
@@ -64,10 +69,8 @@ def real_lmp(computer: orm.Computer) -> orm.InstalledCode:
     return installed(computer, path, prepend)
 
 
-def require_pace_library() -> None:
-    """Skip the test where the LAMMPS library of this environment, which is that of mlip-worker, has no ML-PACE."""
-    lammps = lammps_class()(cmdargs=['-screen', 'none', '-log', 'none'])
-    has_style = lammps.has_style('pair', GRADE_STYLE)
-    lammps.close()
-    if not has_style:
-        pytest.skip(f'the LAMMPS library of {sys.prefix} has no {GRADE_STYLE}: it was built without ML-PACE')
+def has_pace_library() -> bool:
+    """Whether the LAMMPS library of this environment, which is that of mlip-worker, has ML-PACE, of its own or of a plugin."""
+    # In a process of its own: a plugin that was loaded once stays in its process.
+    done = subprocess.run([sys.executable, '-c', _HAS_STYLE], capture_output=True, text=True, check=True)
+    return done.stdout.split()[-1] == 'True'

@@ -13,7 +13,6 @@ from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.formats.pace_md import GRADE_STYLE, has_grade
 from aiida_mlip_autopipe.formats.restarts import RESTARTS
 
 
@@ -22,16 +21,6 @@ def validate_temperature(value: orm.Float | None, _: Any) -> str | None:
     if value is None or value.value > 0:
         return None
     return f'temperature: got {value.value:g} K; must be more than 0'
-
-
-def validate_potential(value: PotentialData | None, _: Any) -> str | None:
-    """Return why the potential gives no grade here, or None."""
-    if value is None or not has_grade(value.record.grade_lines):
-        return None
-    return (
-        f'potential: its grade lines load the pair style {GRADE_STYLE}, which watches the grade by itself; '
-        'the explorer of such a potential is mlip_autopipe.lammps_pace'
-    )
 
 
 class LammpsMdCalculation(WorkerCalculation):
@@ -44,7 +33,7 @@ class LammpsMdCalculation(WorkerCalculation):
     def define(cls, spec: Any) -> None:
         """Define inputs and outputs."""
         super().define(spec)
-        spec.input('potential', valid_type=PotentialData, validator=validate_potential, help='Potential with an active set.')
+        spec.input('potential', valid_type=PotentialData, help='Potential with an active set.')
         spec.input('starts', valid_type=FramesData, help='Start structures (Å), one trajectory each.')
         spec.input('temperature', valid_type=orm.Float, validator=validate_temperature, help='Temperature of the thermostat, K.')
         spec.input(

@@ -10,5 +10,9 @@ POD: Final = 'pod'
 PACE: Final = 'pace'
 """Atomic cluster expansion of Pacemaker."""
 
+CAN: Final = '--can'
+CANNOT: Final = 3
+"""Option and exit status by which `mlip-worker` says whether it can run the potentials of an engine."""
+
 PACE_GRADE_STYLE: Final = 'pace/extrapolation'
 """Pair style whose per-atom quantity `gamma` is the extrapolation grade."""

@@ -19,13 +19,21 @@ from aiida_mlip_autopipe.config.label import AnyLabelConfig, AseLabelConfig, Job
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.select import SurrogateConfig
 from aiida_mlip_autopipe.config.system import TargetSystem
-from aiida_mlip_autopipe.config.train import PACEMAKER, POD, TrainingConfig
+from aiida_mlip_autopipe.config.train import ACE, PACEMAKER, POD, TrainingConfig
 from aiida_mlip_autopipe.config.yaml_file import read_yaml
 
 EMT_ELEMENTS = frozenset({'H', 'C', 'N', 'O', 'Al', 'Ni', 'Cu', 'Pd', 'Ag', 'Pt', 'Au'})
 
-EXPLORERS: Final[Mapping[str, str]] = MappingProxyType({POD: 'mlip_autopipe.lammps_md', PACEMAKER: 'mlip_autopipe.lammps_pace'})
-"""Explorer that runs the potentials of each trainer of this package."""
+LAMMPS_MD: Final = 'mlip_autopipe.lammps_md'
+"""Explorer in mlip-worker, which needs no LAMMPS of the user's own."""
+
+LAMMPS_PACE: Final = 'mlip_autopipe.lammps_pace'
+"""Explorer by a program `lmp` with ML-PACE, which can run on many ranks."""
+
+EXPLORERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {POD: (LAMMPS_MD,), ACE: (LAMMPS_MD, LAMMPS_PACE), PACEMAKER: (LAMMPS_MD, LAMMPS_PACE)}
+)
+"""Explorers that run the potentials of each trainer of this package; the first one is taken where none is chosen."""
 
 
 class WorkerConfig(Settings):
@@ -57,17 +65,17 @@ class MLIPConfig(Settings):
         train, explore = (values.get(name, {}) for name in ('train', 'explore')) if isinstance(values, dict) else ({}, {})
         if not isinstance(train, dict) or not isinstance(explore, dict) or 'explorer' in explore:
             return values
-        explorer = EXPLORERS.get(str(train.get('trainer', POD)))
-        return {**values, 'explore': {**explore, 'explorer': explorer}} if explorer and isinstance(values, dict) else values
+        explorers = EXPLORERS.get(str(train.get('trainer', POD)))
+        return {**values, 'explore': {**explore, 'explorer': explorers[0]}} if explorers and isinstance(values, dict) else values
 
     @model_validator(mode='after')
     def check_explorer(self) -> Self:
         """Refuse an explorer of this package that cannot run the potentials of the trainer."""
         fitting = EXPLORERS.get(self.train.trainer)
-        if fitting is not None and self.explore.explorer in EXPLORERS.values() and self.explore.explorer != fitting:
+        if fitting is not None and self.explore.explorer in (LAMMPS_MD, LAMMPS_PACE) and self.explore.explorer not in fitting:
             raise ValueError(
                 f'explore.explorer: got {self.explore.explorer!r}; it cannot run the potentials of {self.train.trainer}: '
-                f'take {fitting}, or leave it out'
+                f'take {fitting[0]}, or leave it out'
             )
         return self
 

@@ -28,11 +28,11 @@ from aiida_mlip_autopipe.remote.lammps_job import (
 )
 from aiida_mlip_autopipe.science.checks.nve import NveSettings
 from aiida_mlip_autopipe.science.child import run_in_child
+from aiida_mlip_autopipe.science.evaluate import Evaluation
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings
 from aiida_mlip_autopipe.science.pod.committee import Spread
-from aiida_mlip_autopipe.science.pod.evaluate import Evaluation
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
-from aiida_mlip_autopipe.science.pod.md import MdResult, MdSettings
 
 CHILD = 'aiida_mlip_autopipe.remote.lammps_child'
 """Module that the child process runs."""

@@ -27,11 +27,11 @@ from aiida_mlip_autopipe.remote.lammps_job import (
     write_failure,
 )
 from aiida_mlip_autopipe.science.checks.nve import run_nve
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.pod.committee import committee_spread
 from aiida_mlip_autopipe.science.pod.descriptors import pod_features
-from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.pod.fit import fit_pod
-from aiida_mlip_autopipe.science.pod.md import run_md
 
 FAILED: Final = 3
 """Exit code after an error that is meant for the user and lies in a file."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from aiida_mlip_autopipe.common.engines import CAN, CANNOT
 from aiida_mlip_autopipe.common.errors import InputError, MlipError
 from aiida_mlip_autopipe.formats import files
 
@@ -26,7 +27,10 @@ STAGES = {
 
 Stage = Callable[[dict[str, Any], Path], dict[str, Any]]
 
-USAGE = f'usage: mlip-worker STAGE, in a folder with {files.SETTINGS}; STAGE is one of {", ".join(STAGES)}\n'
+USAGE = (
+    f'usage: mlip-worker STAGE, in a folder with {files.SETTINGS}; STAGE is one of {", ".join(STAGES)}\n'
+    f'   or: mlip-worker {CAN} ENGINE, exit status 0 where potentials of ENGINE (pod, pace) run, {CANNOT} with the reason else\n'
+)
 
 
 class StageSettings(dict[str, Any]):
@@ -59,10 +63,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words in (['-h'], ['--help']):
         sys.stdout.write(USAGE)
         raise SystemExit(0)
+    if len(words) == 2 and words[0] == CAN:
+        raise SystemExit(_can(words[1]))
     if len(words) != 1 or words[0] not in STAGES:
         sys.stderr.write(USAGE)
         raise SystemExit(2)
     raise SystemExit(run_stage(words[0], Path.cwd()))
+
+
+def _can(engine: str) -> int:
+    from aiida_mlip_autopipe.science.force_sources import require_engine  # noqa: PLC0415  # loads what a stage may not need
+
+    try:
+        require_engine(engine)
+    except MlipError as error:
+        sys.stderr.write(f'{error}\n')
+        return CANNOT
+    return 0
 
 
 def _stage(name: str) -> Stage:

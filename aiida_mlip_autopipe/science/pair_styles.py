@@ -46,6 +46,14 @@ def missing_style(style: str) -> str:
     return f'this LAMMPS has no pair style {style}, it was built without the package {package}; {REMEDIES.get(package, REMEDY)}'
 
 
+def missing_styles(pair_lines: Sequence[str], lammps: Any) -> list[str]:
+    """Return the pair styles of the lines that a LAMMPS instance has not.
+
+    :param lammps: the instance, or anything that answers `has_style('pair', name)`.
+    """
+    return [style for style in pair_styles(pair_lines) if not lammps.has_style('pair', style)]
+
+
 def require_pair_styles(pair_lines: Sequence[str], lammps: Any) -> None:
     """Check that a LAMMPS instance has what a potential needs, before a failed command leaves it unusable.
 
@@ -53,6 +61,5 @@ def require_pair_styles(pair_lines: Sequence[str], lammps: Any) -> None:
     :param lammps: the instance, or anything that answers `has_style('pair', name)`.
     :raises InstallationError: a pair style is missing; the text names its package and how to get it.
     """
-    for style in pair_styles(pair_lines):
-        if not lammps.has_style('pair', style):
-            raise InstallationError(missing_style(style))
+    for style in missing_styles(pair_lines, lammps):
+        raise InstallationError(missing_style(style))

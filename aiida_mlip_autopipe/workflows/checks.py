@@ -18,9 +18,10 @@ from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.label import DFTConfig, JobOptions
-from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.config.pipeline import LAMMPS_MD, LAMMPS_PACE, MLIPConfig
 from aiida_mlip_autopipe.config.select import SurrogateConfig
-from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.config.train import ACE, PACEMAKER, TrainingConfig
+from aiida_mlip_autopipe.workflows.programs import ask_lmp, ask_worker
 from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, find_family
 
 MODEL_EXTRA: Final = 'mlip_autopipe_model_sha256'
@@ -97,8 +98,10 @@ def find_stage_code(section: TrainingConfig | InferenceConfig, worker: str) -> o
     field, process = ('train', section.trainer) if isinstance(section, TrainingConfig) else ('explore', section.explorer)
     found = find_process(process, f'{field}.{PROCESS_FIELDS[field]}')
     if section.code is not None:
-        return find_code(section.code, f'{field}.code')
-    if issubclass(found, CalcJob) and not issubclass(found, WorkerCalculation):
+        code = find_code(section.code, f'{field}.code')
+        _check_program(code, found, process, f'{field}.code')
+        return code
+    if _has_own_program(found):
         raise InputError(
             f'{field}.code: missing; {process} runs a program of its own, not mlip-worker: give the label of its code '
             '(verdi code list)'
@@ -106,9 +109,39 @@ def find_stage_code(section: TrainingConfig | InferenceConfig, worker: str) -> o
     return find_code(worker, 'worker.code')
 
 
+def _has_own_program(process: type[Process]) -> bool:
+    return issubclass(process, CalcJob) and not issubclass(process, WorkerCalculation)
+
+
+def _check_program(code: orm.AbstractCode, process: type[Process], name: str, field: str) -> None:
+    """Refuse the code of another program where a process runs `mlip-worker`."""
+    plugin = code.default_calc_job_plugin
+    if plugin is None or not issubclass(process, WorkerCalculation) or not _has_own_program(find_process(plugin, field)):
+        return
+    raise InputError(
+        f'{field}: got {code.full_label!r}, the program of {plugin}, but {name} runs mlip-worker: '
+        f'leave {field} out, or choose {plugin} for the section'
+    )
+
+
+def check_engine(config: MLIPConfig, *, explores: bool = True) -> tuple[str, ...]:
+    """Return sentences on programs of which nobody can say from here whether they can run the potentials of ACE.
+
+    :raises InputError: a program on this machine cannot.
+    """
+    if config.train.trainer not in (ACE, PACEMAKER):
+        return ()
+    unknown = ask_worker(find_code(config.worker.code, 'worker.code'), 'worker.code')
+    if explores and config.explore.explorer == LAMMPS_PACE:
+        unknown += ask_lmp(find_stage_code(config.explore, config.worker.code), 'explore.code')
+    if explores and config.explore.explorer == LAMMPS_MD and config.explore.code is not None:
+        unknown += ask_worker(find_stage_code(config.explore, config.worker.code), 'explore.code')
+    return unknown
+
+
 def warnings_of(config: MLIPConfig) -> list[str]:
     """Return sentences on settings that are allowed but seldom wise; the profile was checked before."""
-    sentences = list(config.explore.warnings)
+    sentences = [*config.explore.warnings, *check_engine(config)]
     if isinstance(config.label, DFTConfig):
         family = find_family(config.label, config.system.elements)
         sentences += cutoff_warnings(config.label, family, config.system.elements)
@@ -154,6 +187,7 @@ def check_profile(config: MLIPConfig, *, explores: bool = True) -> None:
         partial(find_code, config.label.code, 'label.code'),
         partial(find_code, config.worker.code, 'worker.code'),
         partial(check_surrogate_model, config.select.model),
+        partial(check_engine, config, explores=explores),
     ]
     if isinstance(config.label, DFTConfig):
         looks.append(partial(find_family, config.label, config.system.elements))

@@ -145,12 +145,13 @@ class TestRefused:
             submit_explore(str(fake_potential.pk), config_file(worker={'code': 'nothing@localhost'}), str(starts.pk), False)
 
     def test_a_program_of_its_own_without_code(self, fake_potential, config_file, starts):
-        path = config_file(train={'trainer': 'mlip_autopipe.pacemaker'})
+        path = config_file(train={'trainer': 'mlip_autopipe.pacemaker'}, explore={'explorer': 'mlip_autopipe.lammps_pace'})
         with pytest.raises(InputError, match=r'explore.code: missing; mlip_autopipe.lammps_pace runs a program of its own'):
             submit_explore(str(fake_potential.pk), path, str(starts.pk), False)
 
     def test_an_explorer_of_other_potentials(self, fake_potential, config_file, starts):
-        path = config_file(train={'trainer': 'mlip_autopipe.pacemaker'}, explore={'code': 'mlip-worker@localhost'})
+        explore = {'explorer': 'mlip_autopipe.lammps_pace', 'code': 'mlip-worker@localhost'}
+        path = config_file(train={'trainer': 'mlip_autopipe.pacemaker'}, explore=explore)
         with pytest.raises(InputError, match=r'mlip_autopipe.lammps_pace cannot run this potential: .*pace/extrapolation'):
             submit_explore(str(fake_potential.pk), path, str(starts.pk), False)
 

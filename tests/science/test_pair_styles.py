@@ -3,9 +3,9 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, lammps_class
 from aiida_mlip_autopipe.science.pair_styles import PACKAGES, missing_style, pair_styles, require_pair_styles
-from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
 
 PACE = ('pair_style pace/extrapolation', 'pair_coeff * * output.yace output.asi Al')
 POD = ('pair_style hybrid/overlay pod zbl 1.3 1.8', 'pair_coeff * * pod param.pod model.pod Al', 'pair_coeff 1 1 zbl 13 13')

@@ -1,21 +1,27 @@
+from pathlib import Path
+
 import pytest
 from aiida import orm
 
 from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, settings_validator
+from aiida_mlip_autopipe.cli.setup import ensure_code
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.label import JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.select import SurrogateConfig
 from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.workflows import checks
 from aiida_mlip_autopipe.workflows.checks import (
     add_options_port,
+    check_engine,
     check_profile,
     check_surrogate_model,
     find_code,
     find_process,
     surrogate_model,
     validate_config,
+    warnings_of,
 )
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 
@@ -116,3 +122,69 @@ def test_a_changed_model_is_another_node(tmp_path):
     second = surrogate_model(SurrogateConfig(model=str(path)))
     path.write_bytes(b'first')
     assert surrogate_model(SurrogateConfig(model=str(path))).uuid == first.uuid != second.uuid
+
+
+class TestEngine:
+    """The trainers of ACE: a worker or an `lmp` that cannot run their potentials is refused before the fit."""
+
+    ACE = {'trainer': 'mlip_autopipe.pacemaker', 'code': 'mlip-worker@localhost'}
+
+    @pytest.fixture
+    def answers(self, monkeypatch):
+        """What the programs are asked, and the sentence that each answers with."""
+        asked = []
+
+        def ask(kind):
+            def answer(code, field):
+                asked.append((kind, code.full_label, field))
+                return (f'{kind} is unknown',)
+
+            return answer
+
+        monkeypatch.setattr(checks, 'ask_worker', ask('worker'))
+        monkeypatch.setattr(checks, 'ask_lmp', ask('lmp'))
+        return asked
+
+    @pytest.fixture
+    def lmp(self, localhost):
+        return ensure_code('lmp-of-checks', localhost, Path('/bin/true'), 'mlip_autopipe.lammps_pace')
+
+    def test_the_worker_is_asked(self, mapping, worker_code, answers):
+        config = MLIPConfig.from_mapping(mapping(train=self.ACE))
+        assert check_engine(config) == ('worker is unknown',)
+        assert answers == [('worker', 'mlip-worker@localhost', 'worker.code')]
+        assert 'worker is unknown' in warnings_of(config)
+
+    def test_an_lmp_of_its_own_is_asked_too(self, mapping, worker_code, answers, lmp):
+        explore = {'explorer': 'mlip_autopipe.lammps_pace', 'code': lmp.full_label}
+        config = MLIPConfig.from_mapping(mapping(train=self.ACE, explore=explore))
+        assert check_engine(config) == ('worker is unknown', 'lmp is unknown')
+        assert answers[1] == ('lmp', lmp.full_label, 'explore.code')
+        assert check_engine(config, explores=False) == ('worker is unknown',)
+
+    def test_another_worker_is_asked_too(self, mapping, worker_code, answers, localhost):
+        ensure_code('second-worker', localhost, Path('/bin/true'), None)
+        config = MLIPConfig.from_mapping(mapping(train=self.ACE, explore={'code': 'second-worker@localhost'}))
+        check_engine(config)
+        assert answers[1] == ('worker', 'second-worker@localhost', 'explore.code')
+
+    def test_nobody_is_asked_about_pod(self, mapping, worker_code, answers):
+        assert check_engine(MLIPConfig.from_mapping(mapping())) == ()
+        assert answers == []
+
+    def test_the_code_of_lmp_does_not_run_mlip_worker(self, mapping, worker_code, answers, lmp):
+        config = MLIPConfig.from_mapping(mapping(train=self.ACE, explore={'code': lmp.full_label}))
+        said = (
+            r"^explore\.code: got 'lmp-of-checks@localhost', the program of mlip_autopipe\.lammps_pace, but mlip_auto.*lammps_md"
+        )
+        with pytest.raises(InputError, match=said) as error:
+            check_profile(config)
+        assert len(str(error.value).splitlines()) == 1
+
+    def test_a_worker_that_cannot_is_refused(self, mapping, worker_code, monkeypatch):
+        def refuse(code, field):
+            raise InputError(f'{field}: it cannot')
+
+        monkeypatch.setattr(checks, 'ask_worker', refuse)
+        with pytest.raises(InputError, match=r'^worker\.code: it cannot$'):
+            check_profile(MLIPConfig.from_mapping(mapping(train=self.ACE)))

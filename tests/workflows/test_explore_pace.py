@@ -66,7 +66,6 @@ def test_the_ladder_ends_where_the_grade_stops_a_run(explore):
 @pytest.mark.parametrize(
     ('explorer', 'of_pace', 'said'),
     [
-        ('mlip_autopipe.lammps_md', True, 'the explorer of such a potential is mlip_autopipe.lammps_pace'),
         ('mlip_autopipe.lammps_pace', False, 'the explorer of such a potential is mlip_autopipe.lammps_md'),
         ('nowhere', True, "explore.explorer: got 'nowhere'"),
     ],
@@ -80,7 +79,8 @@ def test_an_explorer_that_cannot_run_the_potential_is_refused(tmp_path, fake_pot
 
 def test_an_explorer_that_can_run_the_potential(tmp_path, fake_potential):
     pace = PotentialData.from_folder(pace_folder(tmp_path / 'pace'))
-    for potential, explorer in ((pace, 'mlip_autopipe.lammps_pace'), (fake_potential, 'mlip_autopipe.lammps_md')):
+    mine, other = 'mlip_autopipe.lammps_md', 'mlip_autopipe.lammps_pace'
+    for potential, explorer in ((pace, other), (pace, mine), (fake_potential, mine)):
         inputs = {'potential': potential, 'settings': orm.Dict({**SETTINGS, 'explorer': explorer})}
         assert validate_inputs(inputs, None) is None
 

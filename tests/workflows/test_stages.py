@@ -202,7 +202,8 @@ class TestCodes:
 
     @pytest.mark.usefixtures('pacemaker')
     def test_the_explorer_has_the_code_of_its_section(self, walk, pace, config, lmp, worker_code):
-        sections = {'train': self.PACE, 'explore': {'code': 'lmp-of-config@localhost'}, 'loop': {'max_rounds': 2}}
+        explore = {'explorer': 'mlip_autopipe.lammps_pace', 'code': 'lmp-of-config@localhost'}
+        sections = {'train': self.PACE, 'explore': explore, 'loop': {'max_rounds': 2}}
         found = walk(ActiveLearningWorkChain, pace, config=config(**sections))
         assert found.exit_code is None
         (explore,) = inputs_of(found, 'ExploreWorkChain')
@@ -211,9 +212,21 @@ class TestCodes:
         (acquisition,) = inputs_of(found, 'EvaluateCalculation')
         assert acquisition['code'].pk == worker_code.pk
 
+    @pytest.mark.usefixtures('pacemaker')
+    def test_unless_told_otherwise_the_worker_explores_what_pacemaker_made(self, walk, pace, config, worker_code):
+        found = walk(ActiveLearningWorkChain, pace, config=config(train=self.PACE, loop={'max_rounds': 2}))
+        assert found.exit_code is None
+        (explore,) = inputs_of(found, 'ExploreWorkChain')
+        assert explore['code'].pk == worker_code.pk
+        assert explore['settings']['explorer'] == 'mlip_autopipe.lammps_md'
+
     def test_a_loop_without_the_code_of_lammps_is_refused(self, walk, children, config, pacemaker):
         with pytest.raises(ValueError, match=r'explore\.code: missing; mlip_autopipe\.lammps_pace runs a program of its own'):
-            walk(ActiveLearningWorkChain, children, config=config(train=self.PACE))
+            walk(
+                ActiveLearningWorkChain,
+                children,
+                config=config(train=self.PACE, explore={'explorer': 'mlip_autopipe.lammps_pace'}),
+            )
 
     def test_a_run_without_the_code_of_pacemaker_is_refused(self, one_shot):
         with pytest.raises(ValueError, match=r'train\.code: missing; mlip_autopipe\.pacemaker runs a program of its own'):

@@ -10,7 +10,7 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 from tests import pacemaker_data
-from tests.pacemaker_code import real, require_pace_library, stand_in
+from tests.pacemaker_code import real, stand_in
 from tests.workflows.conftest import Children
 
 PACEMAKER = 'mlip_autopipe.pacemaker'
@@ -158,8 +158,7 @@ def test_a_real_fit_inside_the_chain(walk, children, inputs, localhost):
 
 @pytest.mark.pacemaker
 def test_the_whole_chain_for_real(inputs, localhost):
-    """Pacemaker fits, and the LAMMPS library of mlip-worker checks and evaluates what it made, grades included."""
-    require_pace_library()
+    """Pacemaker fits, and mlip-worker, with ML-PACE or with pyace, checks and evaluates what it made, grades included."""
     small = inputs()
     small['code'] = real(localhost)
     small['train_frames'] = FramesData(pacemaker_data.frames(count=10))

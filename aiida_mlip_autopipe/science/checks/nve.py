@@ -13,9 +13,8 @@ from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.common.trainer_predictions import spread_indices
 from aiida_mlip_autopipe.common.units import MILLI, PICOSECOND
 from aiida_mlip_autopipe.science.checks.finding import Finding
+from aiida_mlip_autopipe.science.force_sources import force_source, require_runnable
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
-from aiida_mlip_autopipe.science.pair_styles import require_pair_styles
-from aiida_mlip_autopipe.science.pod.guards import require_neighbours
 
 DRIFT: Final = 'nve_drift'
 FLUCTUATION: Final = 'nve_fluctuation'
@@ -95,20 +94,20 @@ def run_nve(atoms: Atoms, potential: LammpsPotential, settings: NveSettings) -> 
 
     An atom that leaves all others ends the process: call it through `remote.engine.nve`.
 
-    :raises InputError: a structure on which POD would crash.
+    :raises InputError: a structure on which the engine would crash.
     :raises EngineError: LAMMPS refuses the potential, or the run loses atoms.
     """
-    require_neighbours(atoms, potential.cutoff, 'the start structure')
+    require_runnable(atoms, potential, 'the start structure')
     lines = [
-        *potential.pair_lines,
         f'velocity all create {settings.temperature:.16g} {settings.seed} mom yes rot no dist gaussian',
         'fix ensemble all nve',
         f'timestep {settings.timestep / PICOSECOND:.16g}',
         f'thermo {SAMPLE_STEPS}',
     ]
     with LammpsSystem(potential.elements, package=None) as system:
-        require_pair_styles(potential.pair_lines, system.lammps)
-        system.load(atoms, lines)
+        force_source(system, potential, grade_every=0).attach(system.load(atoms, []))
+        for line in lines:
+            system.command(line)
         system.command('run 0 post no')
         energies = [float(system.lammps.get_thermo('etotal'))]
         for _ in range(settings.n_samples - 1):

@@ -9,11 +9,11 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.pod import COEFFICIENTS, PARAMETERS, ZblCore, coefficient_text, parameter_text
 from aiida_mlip_autopipe.formats.pod import pair_lines
 from aiida_mlip_autopipe.science.checks.wall import wall_finding, wall_paths
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
 from aiida_mlip_autopipe.science.pod import fit as fit_module
 from aiida_mlip_autopipe.science.pod.core import FIRST_SHARE, TOLERANCES, CorePath, Zbl, core_factor, core_paths
 from aiida_mlip_autopipe.science.pod.descriptors import PodDescriptors
-from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from tests import pod_data
 

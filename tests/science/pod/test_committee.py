@@ -3,6 +3,7 @@ import pytest
 
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.pod.committee import (
     COMMITTEE,
     GROUPS,
@@ -13,7 +14,6 @@ from aiida_mlip_autopipe.science.pod.committee import (
     bootstrap_groups,
     committee_spread,
 )
-from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.pod.linear import RowStream, combine, solve
 from tests import pod_data

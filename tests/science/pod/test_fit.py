@@ -8,9 +8,9 @@ from aiida_mlip_autopipe.common.errors import FitError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.pod import ACTIVE_SET, COEFFICIENTS, PARAMETERS, read_coefficients
 from aiida_mlip_autopipe.formats.pod import pair_lines
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.pod import fit as module
-from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.pod.fit import PodSettings, base_energies, choose_basis, fit_pod
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
 from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, labelled, training_frames

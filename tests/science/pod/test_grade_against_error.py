@@ -11,8 +11,9 @@ import pytest
 from scipy.stats import spearmanr
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.pod.md import MdSettings, StopReason, run_md
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.md.dynamics import run_md
+from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
 from tests.pod_data import alloy, labelled
 
 MELTING = 1350.0

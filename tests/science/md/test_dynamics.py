@@ -9,9 +9,10 @@ from ase.neighborlist import neighbor_list
 from aiida_mlip_autopipe.common.errors import EngineError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.units import GPA
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.md.journal import RESTART, ROLLING, read_journal
-from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.pod.md import MdSettings, StopReason, run_md
+from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
 from tests.pod_data import alloy
 

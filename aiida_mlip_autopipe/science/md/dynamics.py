@@ -9,19 +9,15 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 
-from aiida_mlip_autopipe.common.errors import EngineError, InputError, MlipError
+from aiida_mlip_autopipe.common.errors import EngineError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
-from aiida_mlip_autopipe.common.pod import GRADE_COMPUTE
 from aiida_mlip_autopipe.common.units import BAR, PICOSECOND
+from aiida_mlip_autopipe.science.force_sources import ForceSource, force_source, require_runnable
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
 from aiida_mlip_autopipe.science.md.bonds import shortest_bond
 from aiida_mlip_autopipe.science.md.journal import RESTART, ROLLING, Journal
 from aiida_mlip_autopipe.science.md.pool import CandidatePool
 from aiida_mlip_autopipe.science.md.records import BAROSTATS, MdResult, MdSettings, MdTrace, StopReason
-from aiida_mlip_autopipe.science.pod.guards import require_neighbours
-from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
-
-__all__ = ['MdResult', 'MdSettings', 'MdTrace', 'StopReason', 'run_md']
 
 THERMOSTAT_STEPS: Final = 100
 BAROSTAT_STEPS: Final = 1000
@@ -39,6 +35,7 @@ RESTARTS: Final = 5
 NEVER: Final = 1_000_000_000
 
 _STOP: Final = 'stop'
+_WATCH: Final = 'watch'
 _MESSAGES: Final = (('Lost atoms', 'lost_atoms'), ('Non-numeric', 'temperature'))
 
 
@@ -50,26 +47,26 @@ def run_md(atoms: Atoms, potential: LammpsPotential, settings: MdSettings) -> Md
 
     :param atoms: periodic start structure of at least two atoms.
     :param potential: with grade lines and active set.
-    :raises InputError: a potential without grade, a structure on which POD would crash, or a restart file of another structure.
+    :raises InputError: a potential without grade, a structure on which the engine would crash, or a restart file of
+        another structure.
     :raises EngineError: LAMMPS refuses the potential, the structure or the restart file.
     """
-    if potential.active_set is None or not potential.has_grade:
-        raise InputError('molecular dynamics needs a potential with an active set and the compute for its grade')
     if len(atoms) < 2:
         raise InputError(f'molecular dynamics needs at least two atoms, got {len(atoms)}')
-    require_neighbours(atoms, potential.cutoff, 'the start structure')
-    active = ActiveSet.load(potential.active_set)
-    with LammpsSystem(potential.elements) as system:
-        lines = [*potential.pair_lines, *potential.grade_lines, *_run_lines(settings)]
-        kinds = _continued(system, atoms, lines, settings) if settings.restart else system.load(atoms, lines)
-        observer = _Observer(system, atoms, active, kinds, settings)
-        system.lammps.set_fix_external_callback('watch', observer.callback, None)
+    require_runnable(atoms, potential, 'the start structure')
+    with LammpsSystem(potential.elements, package=None) as system:
+        source = force_source(system, potential, grade_every=settings.check_interval)
+        source.attach(_continued(system, atoms, settings) if settings.restart else system.load(atoms, []))
+        for line in _run_lines(settings):
+            system.command(line)
+        observer = _Observer(system, atoms, source, settings, potential.shift_of(atoms))
+        system.call_back(_WATCH, observer.callback)
         stop, message = _run(system, observer, settings)
     done = settings.time_steps if stop is StopReason.FINISHED else min(observer.steps[-1], settings.time_steps)
     return MdResult(observer.pool.chosen(), stop, message, done, observer.pool.n_seen, observer.trace())
 
 
-def _continued(system: LammpsSystem, atoms: Atoms, lines: list[str], settings: MdSettings) -> IntArray:
+def _continued(system: LammpsSystem, atoms: Atoms, settings: MdSettings) -> IntArray:
     """Load positions, velocities, cell and thermostat of a restart file; the time steps are counted from 0 again."""
     if not Path(settings.restart).is_file():
         raise InputError(f'restart: there is no file {settings.restart}')
@@ -82,8 +79,6 @@ def _continued(system: LammpsSystem, atoms: Atoms, lines: list[str], settings: M
         raise InputError(
             f'restart: the file {Path(settings.restart).name} has {len(found)} atoms that are not those of {atoms.symbols}'
         )
-    for line in lines:
-        system.command(line)
     return kinds
 
 
@@ -96,7 +91,7 @@ def _run_lines(settings: MdSettings) -> list[str]:
         f'timestep {step:.16g}',
         f'thermo {every}',  # energy and virial are tallied at the steps that the callback looks at
         f'variable {_STOP} internal 0.0',
-        f'fix watch all external pf/callback {every} {NEVER}',
+        f'fix {_WATCH} all external pf/callback {every} {NEVER}',
         f'fix halt all halt {every} v_{_STOP} > 0.5 error soft message no',
     ]
     if settings.journal:
@@ -122,17 +117,15 @@ def _run(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> tup
         system.command('run 0 post no')
         if observer.goes_on:
             system.command(f'run {settings.steps} post no')
-        if settings.journal and observer.failure is None:
+        if settings.journal:
             system.command(f'write_restart "{Path(settings.journal) / RESTART}"')
         if observer.goes_on:
             _quench(system, observer, settings)
     except EngineError as error:
-        if not observer.steps:
+        if system.failure is not None or not observer.steps:
             raise
         reasons = [reason for text, reason in _MESSAGES if text in str(error)]
         return StopReason(reasons[0]) if reasons else StopReason.ERROR, str(error)
-    if observer.failure is not None:
-        raise EngineError(f'the grade could not be computed: {observer.failure}') from observer.failure
     return observer.stop or StopReason.FINISHED, ''
 
 
@@ -152,39 +145,32 @@ def _quench(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> 
 class _Observer:
     """What LAMMPS calls at each check: it records the state, keeps frames and asks the run to stop."""
 
-    def __init__(self, system: LammpsSystem, atoms: Atoms, active: ActiveSet, kinds: IntArray, settings: MdSettings) -> None:
-        self._system, self._atoms, self._active, self._kinds, self._settings = system, atoms, active, kinds, settings
+    def __init__(self, system: LammpsSystem, atoms: Atoms, source: ForceSource, settings: MdSettings, shift: float) -> None:
+        self._system, self._atoms, self._source, self._settings, self._shift = system, atoms, source, settings, shift
         self._radii = np.array([covalent_radii[atomic_numbers[element]] for element in system.elements])
         self._journal = Journal(Path(settings.journal)) if settings.journal else None
         self.steps: list[int] = []
         self._values: list[tuple[float, ...]] = []
         self.pool = CandidatePool(settings.max_candidates)
         self.stop: StopReason | None = None
-        self.failure: MlipError | None = None
 
     @property
     def goes_on(self) -> bool:
         """Whether nothing has asked the run to stop."""
-        return self.stop is None and self.failure is None
+        return self.stop is None
 
-    def callback(self, caller: object, step: int, n_local: int, tags: object, positions: object, forces: FloatArray) -> None:
-        """Look at the state of the run; an error cannot travel through LAMMPS, so it is kept and ends the run."""
+    def callback(self, step: int, tags: IntArray, positions: FloatArray, forces: FloatArray) -> None:
+        """Look at the state of the run; no force is added."""
         forces[:, :] = 0.0
-        self.look(int(step), n_local)
+        self.look(step, len(tags))
 
     def look(self, step: int, n_local: int) -> None:
         """Record a step that was not looked at before, and stop the run where it must not go on."""
-        if self.failure is not None or (self.steps and step == self.steps[-1]):
+        if self.steps and step == self.steps[-1]:
             return
-        self.failure = EngineError(f'the check at step {step} ended early')
-        try:
-            self._look(step, n_local)
-            self.failure = None
-        except MlipError as error:
-            self.failure = error
-        finally:
-            if not self.goes_on:
-                self._system.lammps.set_internal_variable(_STOP, 1.0)
+        self._look(step, n_local)
+        if not self.goes_on:
+            self._system.lammps.set_internal_variable(_STOP, 1.0)
 
     def trace(self) -> MdTrace:
         """Return the records of all checks."""
@@ -196,10 +182,11 @@ class _Observer:
         if n_local != len(self._atoms):
             self.stop = StopReason.LOST_ATOMS
             return
-        grades = self._active.grade(system.atom_compute(GRADE_COMPUTE), self._kinds)
+        grades = self._source.grade()
         gamma, bond = float(grades.max()), self._shortest_bond(n_local)
         temperature = system.scalar('thermo_temp')
-        values = (gamma, temperature, system.scalar('thermo_pe'), system.scalar('thermo_press') * BAR, bond)
+        energy = system.scalar('thermo_pe') + self._shift
+        values = (gamma, temperature, energy, system.scalar('thermo_press') * BAR, bond)
         self._values.append(values)
         self.steps.append(step)
         if self._journal is not None:

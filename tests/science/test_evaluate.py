@@ -7,8 +7,8 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
-from aiida_mlip_autopipe.science.pod.evaluate import evaluate_frames
 from tests.pod_data import alloy
 
 pytestmark = pytest.mark.lammps

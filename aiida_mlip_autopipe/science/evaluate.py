@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
-from aiida_mlip_autopipe.science.grades import grade_source, guard_of
+from aiida_mlip_autopipe.science.force_sources import force_source, require_runnable
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
-from aiida_mlip_autopipe.science.pair_styles import require_pair_styles
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,21 +31,20 @@ def evaluate_frames(frames: Frames, potential: LammpsPotential) -> Evaluation:
     """Return the predictions of a potential, in this process; `remote.engine.evaluate` does it in a child process.
 
     :raises InputError: a frame on which LAMMPS would crash, or with an element that the potential does not know.
-    :raises InstallationError: LAMMPS has not its pair style.
+    :raises InstallationError: LAMMPS has not what the potential needs.
     :raises EngineError: LAMMPS refuses the potential.
     """
-    guard_of(potential.engine)(frames, potential.elements, potential.cutoff)
+    for index, atoms in enumerate(frames):
+        require_runnable(atoms, potential, f'frame {index}')
     energy, stress = np.zeros(len(frames)), np.zeros((len(frames), 6))
     forces, gamma = np.zeros((len(frames.numbers), 3)), np.zeros(len(frames.numbers))
-    source = grade_source(potential.engine) if potential.has_grade else None
-    lines, read = (source.lines(potential), source.reader(potential)) if source else (potential.pair_lines, None)
     with LammpsSystem(potential.elements, package=None) as system:
-        require_pair_styles(lines, system.lammps)
+        source = force_source(system, potential, grade_every=1 if potential.has_grade else 0)
         for index, atoms in enumerate(frames):
-            kinds = system.load(atoms, lines)
+            source.attach(system.load(atoms, []))
             prediction = system.predict()
             energy[index], stress[index] = prediction.energy + potential.shift_of(atoms), prediction.stress
             forces[frames.rows(index)] = prediction.forces
-            if read is not None:
-                gamma[frames.rows(index)] = read(system, kinds)
-    return Evaluation(energy, forces, stress, gamma if read is not None else None)
+            if potential.has_grade:
+                gamma[frames.rows(index)] = source.grade()
+    return Evaluation(energy, forces, stress, gamma if potential.has_grade else None)
