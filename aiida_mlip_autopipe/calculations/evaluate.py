@@ -26,14 +26,14 @@ class EvaluateCalculation(WorkerCalculation):
         spec.inputs['settings'].required = False
         spec.inputs[
             'settings'
-        ].help = '`spread`: whether the committee of the potential says how much it disagrees; default true.'
+        ].help = '`spread`: whether the posterior of the potential gives the spread of each prediction; default true.'
         spec.inputs['settings'].default = lambda: orm.Dict({})
         spec.output(
             'predictions',
             valid_type=orm.ArrayData,
             required=False,
             help=(
-                "`energy` (eV), `forces` (eV/Å), `stress` (eV/Å³, ASE's order), `gamma` of each atom; with a committee "
+                "`energy` (eV), `forces` (eV/Å), `stress` (eV/Å³, ASE's order), `gamma` of each atom; with a posterior "
                 '`energy_spread` (eV) of each frame and `force_spread` (eV/Å) of each atom; rows as in frames.'
             ),
         )

@@ -19,7 +19,12 @@ class LinearFitCalculation(WorkerCalculation):
         """Define inputs and outputs."""
         super().define(spec)
         spec.input('frames', valid_type=FramesData, help='Training frames with energy (eV), forces (eV/Å) and stress (eV/Å³).')
-        spec.input('references', valid_type=FramesData, help='Isolated atoms, one for each element, labelled in eV.')
+        spec.input(
+            'references',
+            valid_type=FramesData,
+            required=False,
+            help='Isolated atoms, one for each element, labelled in eV; without them an energy of each element is fitted.',
+        )
         spec.input('elements', valid_type=orm.List, help='Chemical symbols, in the order of the atom types of the potential.')
         spec.input('seed', valid_type=orm.Int, help='Seed of everything random, dimensionless.')
         spec.inputs['settings'].help = 'Training settings, as `TrainingConfig`: cutoff in Å, weights per eV, eV/Å and eV/Å³.'

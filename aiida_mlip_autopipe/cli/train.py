@@ -165,7 +165,10 @@ def evaluation_lines(node: orm.CalcJobNode) -> list[str]:
     grade = 'the potential has no active set' if gamma is None else f'up to {gamma:.3g}'
     lines = [f'{report["n_frames"]} frames', errors, f'grade: {grade}']
     if report.get('force_spread_max') is not None:
-        lines.append(f'committee: forces differ by up to {MILLI * report["force_spread_max"]:.0f} meV/Å')
+        lines.append(f'stated standard deviation of the forces: up to {MILLI * report["force_spread_max"]:.0f} meV/Å')
+    if calibration := report.get('calibration'):
+        parts = ', '.join(f'{name} {calibration[name]["rms"]:.2f}' for name in ('energy', 'force'))
+        lines.append(f'errors over the stated standard deviation (rms, 1 is right): {parts}')
     return [*lines, f'predictions: PK {node.outputs.predictions.pk}']
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
-    SerializerFunctionWrapHandler,
-    model_serializer,
     model_validator,
 )
 
@@ -23,6 +21,9 @@ POD = 'mlip_autopipe.pod'
 
 ACE = 'mlip_autopipe.ace'
 """Entry point of linear ACE, which runs in mlip-worker too and needs `python-ace` there."""
+
+AUTO = 'auto'
+"""A weight or a ridge that is found by evidence."""
 
 PACEMAKER = 'mlip_autopipe.pacemaker'
 """Entry point of the trainer that has no stress loss."""
@@ -38,13 +39,18 @@ class TrainingConfig(Settings):
     cutoff: float = Field(default=4.5, ge=2, le=12, description='Å, range of the interaction')
     basis: Literal['S', 'M', 'L', 'auto'] = Field(
         default='auto',
-        description='size of the basis; auto: M from 300, L from 2000 training atoms of the rarest element, else S',
+        description='size of the basis of POD; auto: the one with the greatest evidence, L from 2000 training atoms of the '
+        'rarest element',
     )
-    energy_weight: PositiveFloat = Field(default=100.0, description='weight of the energy per atom, per eV')
+    energy_weight: Literal['auto'] | PositiveFloat = Field(
+        default=12.0, description='weight of the energy of a cell over √N, per eV/√atom; auto: from its noise by evidence'
+    )
     force_weight: PositiveFloat = Field(default=1.0, description='weight of a force component, per eV/Å')
-    stress_weight: NonNegativeFloat = Field(default=100.0, description='weight of a stress component, per eV/Å³')
+    stress_weight: Literal['auto'] | NonNegativeFloat = Field(
+        default='auto', description='weight of a stress component, per eV/Å³; auto: from its noise by evidence'
+    )
     ridge: Literal['auto'] | Annotated[float, Field(gt=0, lt=1)] = Field(
-        default='auto', description='relative ridge, dimensionless; auto: cross-validation grouped by lineage'
+        default='auto', description='relative ridge, dimensionless; auto: the one with the greatest evidence'
     )
     core_repulsion: bool = Field(default=True, description='add a ZBL repulsion below the shortest distance of the training set')
     ace: AceConfig = AceConfig()
@@ -54,17 +60,9 @@ class TrainingConfig(Settings):
     @model_validator(mode='after')
     def check_stress_weight(self) -> Self:
         """Refuse a stress weight that somebody chose for a trainer that would ignore it."""
-        if self.trainer == PACEMAKER and 'stress_weight' in self.model_fields_set and self.stress_weight > 0:
+        if self.trainer == PACEMAKER and self.stress_weight not in (AUTO, 0):
             raise ValueError(
                 f'stress_weight: got {self.stress_weight:g}; Pacemaker has no stress loss and would ignore it: '
-                'leave it out, or train with mlip_autopipe.pod'
+                'leave it out, or train with mlip_autopipe.ace'
             )
         return self
-
-    @model_serializer(mode='wrap')
-    def without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Return the settings; a stress weight that nobody chose does not look chosen when they are read again."""
-        values: dict[str, Any] = handler(self)
-        if self.trainer == PACEMAKER and 'stress_weight' not in self.model_fields_set:
-            del values['stress_weight']
-        return values

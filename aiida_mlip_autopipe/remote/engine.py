@@ -21,17 +21,19 @@ from aiida_mlip_autopipe.remote.lammps_job import (
     Task,
     pack_potential,
     read_failure,
+    unpack_ace_fit,
     unpack_evaluation,
-    unpack_fit,
     unpack_md,
+    unpack_pod_fit,
     unpack_spread,
 )
+from aiida_mlip_autopipe.science.ace.fit import AceFit, AceSettings
 from aiida_mlip_autopipe.science.checks.nve import NveSettings
 from aiida_mlip_autopipe.science.child import run_in_child
 from aiida_mlip_autopipe.science.evaluate import Evaluation
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.linear.posterior import Spread
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings
-from aiida_mlip_autopipe.science.pod.committee import Spread
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
 
 CHILD = 'aiida_mlip_autopipe.remote.lammps_child'
@@ -52,24 +54,36 @@ def features(frames: Frames, *, elements: Sequence[str], cutoff: float) -> Float
         return _call(Task.FEATURES, options, frames, Path(folder)).arrays['features']
 
 
-def fit(
+def fit_pod(
     frames: Frames, references: Mapping[str, float], settings: PodSettings, folder: Path, *, timeout: float | None = None
 ) -> PodFit:
-    """Return a POD potential fitted to labelled frames; `param.pod`, `model.pod` and `active_set.npz` are written to `folder`.
+    """Return a POD potential fitted to labelled frames, its files written to `folder`.
 
     :param frames: labelled frames, without isolated atoms.
-    :param references: eV, energy of the isolated atom of each element.
+    :param references: eV, energy of the isolated atom of each element; none at all: their energies are fitted.
     :param timeout: s, or None.
     :raises FitError: a training set or a fit that makes no sense.
     :raises InputError: frames on which POD would crash, or settings that contradict the frames.
     :raises EngineError: LAMMPS is missing, crashed or exceeded the time limit.
     """
-    options = {
-        'settings': dataclasses.asdict(settings),
-        'references': {element: float(energy) for element, energy in references.items()},
-        'folder': str(folder.resolve()),
-    }
-    return unpack_fit(_call(Task.FIT, options, frames, folder, timeout=timeout))
+    options = _fit_options(settings, references, folder)
+    return unpack_pod_fit(_call(Task.FIT_POD, options, frames, folder, timeout=timeout))
+
+
+def fit_ace(
+    frames: Frames, references: Mapping[str, float], settings: AceSettings, folder: Path, *, timeout: float | None = None
+) -> AceFit:
+    """Return a linear ACE potential fitted to labelled frames, its files written to `folder`.
+
+    :param frames: labelled frames, without isolated atoms.
+    :param references: eV, energy of the isolated atom of each element; none at all: their energies are fitted.
+    :param timeout: s, or None.
+    :raises FitError: a training set or a fit that makes no sense.
+    :raises InputError: frames that are not periodic, or settings that contradict the frames.
+    :raises EngineError: pyace is missing, crashed or exceeded the time limit.
+    """
+    options = _fit_options(settings, references, folder)
+    return unpack_ace_fit(_call(Task.FIT_ACE, options, frames, folder, timeout=timeout))
 
 
 def md(atoms: Atoms, potential: LammpsPotential, settings: MdSettings, folder: Path, *, timeout: float | None = None) -> MdResult:
@@ -99,16 +113,17 @@ def evaluate(frames: Frames, potential: LammpsPotential, folder: Path, *, timeou
     return unpack_evaluation(_call(Task.EVALUATE, options, frames, folder, timeout=timeout))
 
 
-def spread(frames: Frames, folder: Path, *, timeout: float | None = None) -> Spread:
-    """Return how much the members of the committee of a POD potential disagree on frames.
+def spread(frames: Frames, potential: LammpsPotential, folder: Path, *, timeout: float | None = None) -> Spread:
+    """Return the standard deviations of the predictions of a linear potential, by its posterior.
 
-    :param folder: of the potential, with `committee.npz` and `param.pod`.
+    :param folder: of the potential, with `posterior.npz`.
     :param timeout: s, or None.
-    :raises InputError: a frame on which POD would crash, or with an element that the potential does not know.
-    :raises FormatError: there is no readable committee.
-    :raises EngineError: LAMMPS is missing, crashed or exceeded the time limit.
+    :raises InputError: a frame that the potential cannot run, or a posterior of another potential.
+    :raises FormatError: there is no readable posterior.
+    :raises EngineError: LAMMPS or pyace is missing, crashed or exceeded the time limit.
     """
-    return unpack_spread(_call(Task.SPREAD, {'folder': str(folder.resolve())}, frames, folder, timeout=timeout))
+    options = {'potential': pack_potential(potential), 'folder': str(folder.resolve())}
+    return unpack_spread(_call(Task.SPREAD, options, frames, folder, timeout=timeout))
 
 
 def nve(
@@ -125,6 +140,14 @@ def nve(
     """
     options = {'settings': dataclasses.asdict(settings), 'potential': pack_potential(potential)}
     return _call(Task.NVE, options, Frames.from_atoms(structures), folder, timeout=timeout).arrays['energies']
+
+
+def _fit_options(settings: PodSettings | AceSettings, references: Mapping[str, float], folder: Path) -> dict[str, Any]:
+    return {
+        'settings': dataclasses.asdict(settings),
+        'references': {element: float(energy) for element, energy in references.items()},
+        'folder': str(folder.resolve()),
+    }
 
 
 def _call(task: Task, options: Mapping[str, Any], frames: Frames, folder: Path, *, timeout: float | None = None) -> Packet:

@@ -9,26 +9,28 @@ from typing import Any
 import numpy as np
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.frames import FloatArray
+from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.inputs import read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
+from aiida_mlip_autopipe.science.calibration import energy_calibration, force_calibration
+from aiida_mlip_autopipe.science.evaluate import Evaluation
+from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior, Spread
 from aiida_mlip_autopipe.science.metrics import label_errors
-from aiida_mlip_autopipe.science.pod.committee import COMMITTEE
 
 SPREAD = 'spread'
-"""Setting: whether the committee of the potential, where it has one, says how much it disagrees."""
+"""Setting: whether the posterior of the potential, where it has one, gives the spread of each prediction."""
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Write the predictions and return the errors, the highest grade and the largest disagreement of the committee."""
+    """Write the predictions and return the errors, the highest grade, the largest spread and how well it is calibrated."""
     wants_spread = _wants_spread(settings)
-    frames, files = read_frames(folder, 'frames'), potential_folder(folder)
-    found = engine.evaluate(frames, read_potential(folder), files)
+    frames, files, potential = read_frames(folder, 'frames'), potential_folder(folder), read_potential(folder)
+    found = engine.evaluate(frames, potential, files)
+    spread = engine.spread(frames, potential, files) if wants_spread and (files / POSTERIOR).exists() else None
     columns: dict[str, FloatArray] = {name: column for name, column in vars(found).items() if column is not None}
-    if wants_spread and (files / COMMITTEE).exists():
-        spread = engine.spread(frames, files)
+    if spread is not None:
         columns |= {'energy_spread': spread.energy, 'force_spread': spread.forces}
     with (folder / arrays_file('predictions')).open('wb') as handle:
         np.savez(handle, **columns)  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`
@@ -37,8 +39,17 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         'n_frames': len(frames),
         'errors': dataclasses.asdict(errors) if errors is not None else None,
         'gamma_max': None if found.gamma is None else float(np.nan_to_num(found.gamma, posinf=np.finfo(float).max).max()),
-        'force_spread_max': float(columns['force_spread'].max()) if 'force_spread' in columns else None,
+        'force_spread_max': float(spread.forces.max()) if spread is not None else None,
+        'calibration': _calibration(frames, found, spread, files) if spread is not None and errors is not None else None,
     }
+
+
+def _calibration(frames: Frames, found: Evaluation, spread: Spread, files: Path) -> dict[str, Any]:
+    """Return the errors of energies and forces in units of what the potential states of them."""
+    noise = Posterior.load(files).noise
+    energy = energy_calibration(frames, found.energy, spread.energy, noise['energy'])
+    force = force_calibration(frames, found.forces, spread.forces, noise['force'])
+    return {'energy': dataclasses.asdict(energy), 'force': dataclasses.asdict(force)}
 
 
 def _wants_spread(settings: dict[str, Any]) -> bool:

@@ -20,18 +20,19 @@ from aiida_mlip_autopipe.remote.lammps_job import (
     pack_fit,
     pack_md,
     pack_spread,
+    unpack_fit_settings,
     unpack_md_settings,
     unpack_nve_settings,
-    unpack_pod_settings,
     unpack_potential,
     write_failure,
 )
+from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
 from aiida_mlip_autopipe.science.checks.nve import run_nve
 from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.md.dynamics import run_md
-from aiida_mlip_autopipe.science.pod.committee import committee_spread
 from aiida_mlip_autopipe.science.pod.descriptors import pod_features
-from aiida_mlip_autopipe.science.pod.fit import fit_pod
+from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
+from aiida_mlip_autopipe.science.spread import posterior_spread
 
 FAILED: Final = 3
 """Exit code after an error that is meant for the user and lies in a file."""
@@ -58,9 +59,14 @@ def _features(frames: Frames, options: Mapping[str, Any]) -> Packet:
     return Packet({}, {'features': pod_features(frames, elements=options['elements'], cutoff=options['cutoff'])})
 
 
-def _fit(frames: Frames, options: Mapping[str, Any]) -> Packet:
-    settings = unpack_pod_settings(options['settings'])
+def _fit_pod(frames: Frames, options: Mapping[str, Any]) -> Packet:
+    settings = unpack_fit_settings(options['settings'], PodSettings)
     return pack_fit(fit_pod(frames, options['references'], settings, Path(options['folder'])))
+
+
+def _fit_ace(frames: Frames, options: Mapping[str, Any]) -> Packet:
+    settings = unpack_fit_settings(options['settings'], AceSettings)
+    return pack_fit(fit_ace(frames, options['references'], settings, Path(options['folder'])))
 
 
 def _md(frames: Frames, options: Mapping[str, Any]) -> Packet:
@@ -73,7 +79,7 @@ def _evaluate(frames: Frames, options: Mapping[str, Any]) -> Packet:
 
 
 def _spread(frames: Frames, options: Mapping[str, Any]) -> Packet:
-    return pack_spread(committee_spread(frames, Path(options['folder'])))
+    return pack_spread(posterior_spread(frames, unpack_potential(options['potential']), Path(options['folder'])))
 
 
 def _nve(frames: Frames, options: Mapping[str, Any]) -> Packet:
@@ -83,7 +89,8 @@ def _nve(frames: Frames, options: Mapping[str, Any]) -> Packet:
 
 _TASKS: Final[Mapping[Task, Callable[[Frames, Mapping[str, Any]], Packet]]] = {
     Task.FEATURES: _features,
-    Task.FIT: _fit,
+    Task.FIT_POD: _fit_pod,
+    Task.FIT_ACE: _fit_ace,
     Task.MD: _md,
     Task.EVALUATE: _evaluate,
     Task.SPREAD: _spread,

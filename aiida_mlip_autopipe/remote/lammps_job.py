@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,17 @@ from ase import Atoms
 from aiida_mlip_autopipe.common import errors
 from aiida_mlip_autopipe.common.errors import EngineError, MlipError
 from aiida_mlip_autopipe.common.pod import ZblCore
+from aiida_mlip_autopipe.science.ace.fit import AceFit, AceSettings
 from aiida_mlip_autopipe.science.checks.nve import NveSettings
 from aiida_mlip_autopipe.science.evaluate import Evaluation
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.linear.fit import FitErrors
+from aiida_mlip_autopipe.science.linear.posterior import Spread
+from aiida_mlip_autopipe.science.linear.search import FitReport
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
-from aiida_mlip_autopipe.science.pod.committee import Spread
-from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings, TrainingErrors
+from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
+
+Settings = TypeVar('Settings', PodSettings, AceSettings)
 
 JOB: Final = 'job.json'
 FRAMES: Final = 'frames.npz'
@@ -35,7 +40,8 @@ class Task(StrEnum):
     """What the child process is to do."""
 
     FEATURES = 'features'
-    FIT = 'fit'
+    FIT_POD = 'fit_pod'
+    FIT_ACE = 'fit_ace'
     MD = 'md'
     EVALUATE = 'evaluate'
     SPREAD = 'spread'
@@ -104,9 +110,9 @@ def unpack_potential(values: Mapping[str, Any]) -> LammpsPotential:
     )
 
 
-def unpack_pod_settings(values: Mapping[str, Any]) -> PodSettings:
+def unpack_fit_settings(values: Mapping[str, Any], kind: type[Settings]) -> Settings:
     """Return the settings of a fit from their JSON values."""
-    return PodSettings(**{**values, 'elements': tuple(values['elements'])})
+    return kind(**{**values, 'elements': tuple(values['elements'])})
 
 
 def unpack_md_settings(values: Mapping[str, Any]) -> MdSettings:
@@ -119,25 +125,29 @@ def unpack_nve_settings(values: Mapping[str, Any]) -> NveSettings:
     return NveSettings(**values)
 
 
-def pack_fit(fit: PodFit) -> Packet:
+def pack_fit(fit: PodFit | AceFit) -> Packet:
     """Return a fit as it travels."""
     values = dataclasses.asdict(fit)
     del values['coefficients']
-    values['ridge_scores'] = list(fit.ridge_scores.items())
     return Packet(values, {'coefficients': fit.coefficients})
 
 
-def unpack_fit(packet: Packet) -> PodFit:
+def unpack_pod_fit(packet: Packet) -> PodFit:
     """Return the fit of :func:`pack_fit`."""
-    values = dict(packet.values)
-    core = values.pop('core')
-    return PodFit(
-        coefficients=packet.arrays['coefficients'],
-        ridge_scores={float(ridge): float(score) for ridge, score in values.pop('ridge_scores')},
-        errors=TrainingErrors(**values.pop('errors')),
-        core=ZblCore(**core) if core is not None else None,
-        **values,
-    )
+    values, core = _fit_values(packet), packet.values['core']
+    return PodFit(**{**values, 'core': ZblCore(**core) if core is not None else None})
+
+
+def unpack_ace_fit(packet: Packet) -> AceFit:
+    """Return the fit of :func:`pack_fit`."""
+    return AceFit(**_fit_values(packet))
+
+
+def _fit_values(packet: Packet) -> dict[str, Any]:
+    report = dict(packet.values['report'])
+    for name in ('errors', 'held_out'):
+        report[name] = FitErrors(**report[name]) if report[name] is not None else None
+    return {**packet.values, 'report': FitReport(**report), 'coefficients': packet.arrays['coefficients']}
 
 
 def pack_md(result: MdResult) -> Packet:
@@ -191,10 +201,10 @@ def unpack_evaluation(packet: Packet) -> Evaluation:
 
 
 def pack_spread(spread: Spread) -> Packet:
-    """Return the disagreement of a committee as it travels."""
+    """Return the spread of predictions as it travels."""
     return Packet({}, {'energy': spread.energy, 'forces': spread.forces})
 
 
 def unpack_spread(packet: Packet) -> Spread:
-    """Return the disagreement of :func:`pack_spread`."""
+    """Return the spread of :func:`pack_spread`."""
     return Spread(packet.arrays['energy'], packet.arrays['forces'])

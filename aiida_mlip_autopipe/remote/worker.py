@@ -19,6 +19,7 @@ STAGES = {
     'label-ase': 'aiida_mlip_autopipe.remote.label_ase',
     'label-pw': 'aiida_mlip_autopipe.remote.label_pw',
     'train-pod': 'aiida_mlip_autopipe.remote.train_pod',
+    'train-ace': 'aiida_mlip_autopipe.remote.train_ace',
     'explore': 'aiida_mlip_autopipe.remote.explore',
     'evaluate': 'aiida_mlip_autopipe.remote.evaluate',
     'check': 'aiida_mlip_autopipe.remote.check',

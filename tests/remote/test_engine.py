@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aiida_mlip_autopipe.science.pod.committee import COMMITTEE
 from ase import Atoms
 from ase.build import bulk
 
@@ -13,7 +14,6 @@ from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
 from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
-from aiida_mlip_autopipe.science.pod.committee import COMMITTEE
 from aiida_mlip_autopipe.science.pod.descriptors import pod_features
 from aiida_mlip_autopipe.science.pod.fit import PodSettings
 from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, training_frames

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aiida_mlip_autopipe.science.pod.committee import Spread
 from ase.build import bulk
 
 from aiida_mlip_autopipe.common.errors import EngineError, FitError, InputError, InstallationError, MlipError
@@ -13,7 +14,6 @@ from aiida_mlip_autopipe.science.checks.nve import NveSettings
 from aiida_mlip_autopipe.science.evaluate import Evaluation
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
-from aiida_mlip_autopipe.science.pod.committee import Spread
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings, TrainingErrors
 
 

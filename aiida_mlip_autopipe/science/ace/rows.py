@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from ase import Atoms
 
+from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.common.pace import POTENTIAL_YACE, POTENTIAL_YAML
 from aiida_mlip_autopipe.science.ace.basis import functions_per_element
@@ -49,6 +50,18 @@ class AceRows:
         self.counts = functions_per_element(self._basis)
         self._ends = np.concatenate([[0], np.cumsum(self.counts)])
         self._with_one_body = with_one_body
+
+    @classmethod
+    def of_file(cls, path: Path, elements: Sequence[str], *, with_one_body: bool = False) -> Self:
+        """Return the rows of the basis of a potential in the B-basis.
+
+        :raises FormatError: pyace cannot read the file.
+        """
+        try:
+            configuration = pyace_module().BBasisConfiguration(str(path))
+        except (RuntimeError, ValueError) as error:
+            raise FormatError(f'{path.name}: not a potential in the B-basis: {error}') from error
+        return cls(configuration, elements, with_one_body=with_one_body)
 
     @property
     def n_functions(self) -> int:

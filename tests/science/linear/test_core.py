@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from aiida_mlip_autopipe.science.pod.core import FIRST_SHARE, TOLERANCES, CorePath, Zbl, core_factor, core_paths
 from ase import Atoms
 from ase.calculators.emt import EMT
 
@@ -12,7 +13,6 @@ from aiida_mlip_autopipe.science.checks.wall import wall_finding, wall_paths
 from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
 from aiida_mlip_autopipe.science.pod import fit as fit_module
-from aiida_mlip_autopipe.science.pod.core import FIRST_SHARE, TOLERANCES, CorePath, Zbl, core_factor, core_paths
 from aiida_mlip_autopipe.science.pod.descriptors import PodDescriptors
 from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from tests import pod_data

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from aiida_mlip_autopipe.science.pod.linear import RIDGES, Factor, RowStream, choose_ridge, combine, group_folds, solve
 
 from aiida_mlip_autopipe.common.errors import FitError
-from aiida_mlip_autopipe.science.pod.linear import RIDGES, Factor, RowStream, choose_ridge, combine, group_folds, solve
 
 
 def problem(seed=0, n_rows=200, n_columns=6, noise=0.1):

@@ -1,9 +1,5 @@
 import numpy as np
 import pytest
-
-from aiida_mlip_autopipe.common.errors import FormatError, InputError
-from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.pod.committee import (
     COMMITTEE,
     GROUPS,
@@ -14,8 +10,12 @@ from aiida_mlip_autopipe.science.pod.committee import (
     bootstrap_groups,
     committee_spread,
 )
-from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.pod.linear import RowStream, combine, solve
+
+from aiida_mlip_autopipe.common.errors import FormatError, InputError
+from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from tests import pod_data
 
 RIDGE = 1e-10

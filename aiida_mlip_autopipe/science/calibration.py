@@ -1,0 +1,52 @@
+"""How well the uncertainty that a potential states agrees with its errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aiida_mlip_autopipe.common.frames import FloatArray, Frames
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Errors in units of the stated standard deviation, for labelled frames; a Gaussian has 1, 0.68 and 0.95.
+
+    :param rms: root mean square; above 1 the potential is surer of itself than it should be.
+    :param within_one: share of the errors within one standard deviation; `within_two` within two.
+    :param count: number of errors.
+    """
+
+    rms: float
+    within_one: float
+    within_two: float
+    count: int
+
+
+def energy_calibration(frames: Frames, energy: FloatArray, spread: FloatArray, noise: float) -> Calibration:
+    """Return the calibration of the energies of labelled cells: variance of the coefficients, and N times that of the noise.
+
+    :param energy: eV, predicted, shape (n_frames,); `spread` likewise, its standard deviation from the coefficients.
+    :param noise: eV/√atom, what the basis cannot fit of E/√N.
+    """
+    known = frames.labelled
+    deviation = np.sqrt(spread[known] ** 2 + noise**2 * frames.counts[known])
+    return _calibration((energy - frames.energy)[known], deviation)
+
+
+def force_calibration(frames: Frames, forces: FloatArray, spread: FloatArray, noise: float) -> Calibration:
+    """Return the calibration of the force components of labelled frames.
+
+    :param forces: eV/Å, predicted, shape (n_atoms, 3).
+    :param spread: eV/Å, of each atom over its three components together, shape (n_atoms,).
+    :param noise: eV/Å, what the basis cannot fit of a component.
+    """
+    known = np.repeat(frames.labelled, frames.counts)
+    deviation = np.sqrt(spread[known] ** 2 / 3 + noise**2)
+    return _calibration((forces - frames.forces)[known], np.repeat(deviation[:, None], 3, axis=1))
+
+
+def _calibration(errors: FloatArray, deviations: FloatArray) -> Calibration:
+    ratio = np.abs(errors) / np.maximum(deviations, np.finfo(float).tiny)
+    return Calibration(float(np.sqrt((ratio**2).mean())), float((ratio <= 1).mean()), float((ratio <= 2).mean()), int(ratio.size))
