@@ -10,9 +10,11 @@ from aiida import orm
 from aiida.common.exceptions import ValidationError
 from ase.calculators.calculator import Calculator
 
-from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.common.engines import PACE
+from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
+from aiida_mlip_autopipe.science.ace.calculator import ShiftedAce
 from aiida_mlip_autopipe.science.shifted_lammps import ShiftedLammps
 
 
@@ -78,13 +80,19 @@ class PotentialData(orm.Data):
         (folder / POTENTIAL_RECORD).write_text(self.record.to_json(), encoding='utf-8')
         return [folder / name for name in [*names, POTENTIAL_RECORD]]
 
-    def ase_calculator(self, folder: Path, command: str) -> Calculator:
-        """Return an ASE calculator that runs LAMMPS as a program of its own; its energies are total energies.
+    def ase_calculator(self, folder: Path, command: str | None = None) -> Calculator:
+        """Return an ASE calculator; its energies are total energies.
 
         :param folder: where the files of the potential are written to.
-        :param command: starts LAMMPS, such as `lmp`.
+        :param command: starts LAMMPS, such as `lmp`, which then runs as a program of its own; None: pyace in this process, for
+            an ACE potential.
+        :raises InputError: no command, and no ACE potential.
         """
         self.write(folder)
+        if command is None and self.record.engine != PACE:
+            raise InputError(f'command: missing; a potential of the engine {self.record.engine} runs in LAMMPS alone')
+        if command is None:
+            return ShiftedAce(folder, self.record.energy_shift)
         commands = [line.split(maxsplit=1) for line in self.lammps_lines(folder=folder)]
         return ShiftedLammps(
             energy_shift=self.record.energy_shift,
