@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.errors import EngineError, InputError, InstallationError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.explore import InferenceConfig
@@ -26,7 +26,10 @@ ENDED = 'the job was told to end (SIGTERM); the scheduler does so at the end of 
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Write candidates and traces after each trajectory, and return one entry for each of them."""
+    """Write candidates and traces after each trajectory, and return one entry for each of them.
+
+    :raises InstallationError: LAMMPS is missing, or lacks what the potential needs: no start would fare better.
+    """
     config = checked(InferenceConfig, settings['settings'])
     potential, starts = read_potential(folder), read_frames(folder, 'starts')
     rng = np.random.default_rng([settings['seed'], settings['round']])
@@ -49,6 +52,8 @@ def _trajectory(start: Atoms, potential: LammpsPotential, conditions: MdSettings
     """Return the outcome of one run, or what its journal holds of a run whose process crashed, and a message."""
     try:
         result = engine.md(start, potential, conditions, potential_folder(folder))
+    except InstallationError:
+        raise
     except (EngineError, InputError) as error:
         return read_journal(Path(conditions.journal), start, conditions, str(error)), str(error)
     return result, result.message

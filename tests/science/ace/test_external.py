@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -124,6 +125,12 @@ def test_an_exception_inside_ends_the_run_and_is_told(monkeypatch: pytest.Monkey
         with pytest.raises(EngineError, match='a step could not be done: no more'):
             system.command('run 50 post no')
     assert len(calls) == 5
+
+
+def test_several_ranks_are_refused() -> None:
+    system = SimpleNamespace(lammps=SimpleNamespace(extract_setting={'world_size': 4}.__getitem__))
+    with pytest.raises(EngineError, match='one MPI rank, got 4'):
+        CallbackForces(system, AceEvaluator(YAML, ELEMENTS), 0)  # type: ignore[arg-type]
 
 
 class TestLines:

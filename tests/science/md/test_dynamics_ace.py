@@ -77,6 +77,7 @@ def test_candidates_are_what_the_trace_says(hot_run: MdResult) -> None:
     steps = [frame.info['step'] for frame in hot_run.candidates]
     assert len(steps) > 3
     predicted = evaluate_frames(Frames.from_atoms(hot_run.candidates), POTENTIAL)
+    assert predicted.gamma is not None
     np.testing.assert_allclose(predicted.gamma, np.concatenate([f.arrays['gamma'] for f in hot_run.candidates]), rtol=1e-6)
     energies = hot_run.trace.potential_energy[np.isin(hot_run.trace.step, steps)]
     np.testing.assert_allclose(predicted.energy, energies, atol=1e-7)
