@@ -46,7 +46,10 @@ class TrainingConfig(Settings):
     ridge: Literal['auto'] | Annotated[float, Field(gt=0, lt=1)] = Field(
         default='auto', description='relative ridge, dimensionless; auto: cross-validation grouped by lineage'
     )
-    core_repulsion: bool = Field(default=True, description='add a ZBL repulsion below the shortest distance of the training set')
+    core_repulsion: bool = Field(
+        default=True,
+        description='add a ZBL repulsion below the shortest distance of the training set (ACE: below 0.8 of it, for each pair)',
+    )
     ace: AceConfig = AceConfig()
     pacemaker: PacemakerConfig = PacemakerConfig()
     checks: ChecksConfig = ChecksConfig()
@@ -54,10 +57,11 @@ class TrainingConfig(Settings):
     @model_validator(mode='after')
     def check_stress_weight(self) -> Self:
         """Refuse a stress weight that somebody chose for a trainer that would ignore it."""
-        if self.trainer == PACEMAKER and 'stress_weight' in self.model_fields_set and self.stress_weight > 0:
+        is_ignored = self.trainer == PACEMAKER and self.pacemaker.initial_potential == 'none'
+        if is_ignored and 'stress_weight' in self.model_fields_set and self.stress_weight > 0:
             raise ValueError(
                 f'stress_weight: got {self.stress_weight:g}; Pacemaker has no stress loss and would ignore it: '
-                'leave it out, or train with mlip_autopipe.pod'
+                'leave it out, start from a linear fit, or train with mlip_autopipe.ace'
             )
         return self
 
