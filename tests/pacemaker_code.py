@@ -1,18 +1,22 @@
-"""Codes of Pacemaker for tests: stand-ins that replay recorded runs, and the real programs where they are configured."""
+"""Codes of the real Pacemaker and of a LAMMPS with ML-PACE for tests."""
 
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from aiida import orm
 
+from aiida_mlip_autopipe.cli.setup import ONE_THREAD
 from aiida_mlip_autopipe.science.lammps_library import lammps_class
-from tests.pacemaker_data import BIN
 
 REAL = 'MLIP_PACEMAKER'
-"""Environment variable with the path of the real pacemaker; without it, `PATH` is looked through."""
+"""Environment variable with the path of the real pacemaker; without it, that of `setup_profile.sh --test` is taken."""
+
+ENVIRONMENT = Path(__file__).resolve().parents[1] / '.pacemaker'
+"""Environment that `setup_profile.sh` makes. The `pacemaker` of our own environment has no TensorFlow."""
 
 REAL_PREPEND = 'MLIP_PACEMAKER_PREPEND'
 """Environment variable with a shell command that activates its environment; optional."""
@@ -27,16 +31,6 @@ REAL_LMP_PREPEND = 'MLIP_PACE_LMP_PREPEND'
 GRADE_STYLE = 'pace/extrapolation'
 
 
-def stand_in(computer: orm.Computer, case: str = 'fit_al', broken: str = '') -> orm.InstalledCode:
-    """Return a code that replays a recorded run, with something broken on top of it when asked for."""
-    lines = [
-        f'export MLIP_PACEMAKER_CASE={case}',
-        f'export MLIP_PACEMAKER_BREAK={broken}',
-        f'export MLIP_TEST_PYTHON={sys.executable}',
-    ]
-    return installed(computer, BIN / 'pacemaker', '\n'.join(lines))
-
-
 def installed(computer: orm.Computer, path: os.PathLike[str] | str, prepend: str) -> orm.InstalledCode:
     count = orm.QueryBuilder().append(orm.InstalledCode).count()
     return orm.InstalledCode(
@@ -44,12 +38,20 @@ def installed(computer: orm.Computer, path: os.PathLike[str] | str, prepend: str
     ).store()
 
 
-def real(computer: orm.Computer) -> orm.InstalledCode:
-    """Return the code of the real pacemaker, or skip the test."""
-    path = os.environ.get(REAL) or shutil.which('pacemaker')
-    if not path:
-        pytest.skip(f'no pacemaker in PATH, and {REAL} is not set to its path ({REAL_PREPEND}: what activates its environment)')
-    return installed(computer, path, os.environ.get(REAL_PREPEND, ''))
+def real_pacemaker() -> Path:
+    """Return the path of the real pacemaker, or skip the test."""
+    path = Path(os.environ.get(REAL, ENVIRONMENT / 'bin' / 'pacemaker'))
+    if not path.exists():
+        pytest.skip(f'{path} does not exist: ./setup_profile.sh --pacemaker makes it, or set {REAL} to the path of another one')
+    return path
+
+
+def real(computer: orm.Computer, prepend: str = '') -> orm.InstalledCode:
+    """Return the code of the real pacemaker, or skip the test.
+
+    :param prepend: commands that come after those that activate its environment.
+    """
+    return installed(computer, real_pacemaker(), '\n'.join([os.environ.get(REAL_PREPEND, ''), ONE_THREAD, prepend]))
 
 
 def real_lmp(computer: orm.Computer) -> orm.InstalledCode:

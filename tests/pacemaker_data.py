@@ -12,15 +12,17 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 
 FIXTURES = Path(__file__).parent / 'fixtures' / 'pacemaker'
-BIN = FIXTURES / 'bin'
 FAILURES = sorted(path.name for path in (FIXTURES / 'failures').iterdir())
 FITS = ('fit_al', 'fit_alcu', 'ladder', 'upfit_p', 'upfit_ip', 'upfit_inityaml', 'al_loop')
+
+LINEAR = FIXTURES / 'linear_almg' / 'output_potential.yaml'
+"""Linear ACE for Al-Mg, 40 functions for each element, 5 Å."""
 
 FINGERPRINT = 'emt'
 ALONE = {'Al': -1.5, 'Cu': -2.25}
 """eV; added to the recorded energies, so that something must be subtracted from them again."""
 
-REGULARISED = {'kappa': 0.3, 'l1': 1e-8, 'l2': 1e-8, 'optimizer': 'BFGS', 'batch_size': 20}
+REGULARISED = {'initial_potential': 'none', 'kappa': 0.3, 'l1': 1e-8, 'l2': 1e-8, 'optimizer': 'BFGS', 'batch_size': 20}
 BASIS = {
     'b_basis_size': 60,
     'functions': {'ALL': {'nradmax_by_orders': [12, 5, 3, 2], 'lmax_by_orders': [0, 3, 2, 1]}},

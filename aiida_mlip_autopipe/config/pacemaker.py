@@ -26,7 +26,7 @@ FractionOfBasis = Annotated[float, Field(gt=0, lt=1)]
 OF_THE_START = ('b_basis_size', 'functions', 'bonds', 'delta_spline', 'ladder_step', 'ladder_type')
 """Fields without a meaning where the basis is that of a linear fit."""
 
-FROM_LINEAR = {'kappa': 0.01, 'l1': 0.0, 'l2': 0.0, 'max_iter': 100}
+FROM_LINEAR = {'l1': 0.0, 'l2': 0.0, 'max_iter': 100}
 """Defaults of a fit that starts from a linear one, see docs/pacemaker.md: the regularisation would be half of the loss."""
 
 LINEAR_EMBEDDING = ('FinnisSinclairShiftedScaled', [1.0, 1.0])
@@ -141,8 +141,7 @@ class PacemakerConfig(PacemakerSettings):
     )
     delta_spline: PositiveFloat = Field(default=0.001, le=0.1, description='Å, distance of the knots of the radial splines')
     kappa: Literal['auto'] | Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.3,
-        description='relative weight of the forces, from a linear fit 0.01; auto: from the variances of energies and forces',
+        default=0.01, description='relative weight of the forces; auto: from the variances of energies and forces'
     )
     kappa_f: PositiveFloat | dict[str, PositiveFloat] = Field(
         default=1.0, description='factor of the column w_forces, one for all structures or one for each config_type'
