@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read
 
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 
@@ -21,6 +22,9 @@ LINEAR = FIXTURES / 'linear_almg' / 'output_potential.yaml'
 FINGERPRINT = 'emt'
 ALONE = {'Al': -1.5, 'Cu': -2.25}
 """eV; added to the recorded energies, so that something must be subtracted from them again."""
+
+ALONE_ALMG = {'Al': -52.949, 'Mg': -27.414}
+"""eV, of the labels of Al-Mg by `pw.x`, which the linear potential was fitted to."""
 
 REGULARISED = {'initial_potential': 'none', 'kappa': 0.3, 'l1': 1e-8, 'l2': 1e-8, 'optimizer': 'BFGS', 'batch_size': 20}
 BASIS = {
@@ -58,12 +62,21 @@ def frames(name: str = 'al_emt', count: int | None = None, *, labelled: bool = T
     return Frames.from_atoms(structures)
 
 
-def references(*elements: str) -> Frames:
+def almg(count: int | None = None) -> Frames:
+    """Return alloys of eight or seven atoms labelled by `pw.x`."""
+    structures = []
+    for labelled in read(FIXTURES / 'data' / 'almg.extxyz', f':{"" if count is None else count}'):
+        labelled.info = {'config_type': 'rattle', 'fingerprint': FINGERPRINT}
+        structures.append(labelled)
+    return Frames.from_atoms(structures)
+
+
+def references(*elements: str, energies: dict[str, float] = ALONE) -> Frames:
     """Return the isolated atoms."""
     structures = []
     for element in elements:
         atoms = Atoms(element, cell=[12.0] * 3, pbc=True, positions=[[6.0] * 3])
-        atoms.calc = SinglePointCalculator(atoms, energy=ALONE[element], forces=[[0.0] * 3])
+        atoms.calc = SinglePointCalculator(atoms, energy=energies[element], forces=[[0.0] * 3])
         atoms.info = {'config_type': ISOLATED_ATOM, 'fingerprint': FINGERPRINT}
         structures.append(atoms)
     return Frames.from_atoms(structures)
