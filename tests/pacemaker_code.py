@@ -1,4 +1,4 @@
-"""Codes of the real Pacemaker and of a LAMMPS with ML-PACE for tests."""
+"""Codes of the real Pacemaker and of a LAMMPS with ML-PACE for tests, and a potential to start from."""
 
 import os
 import shutil
@@ -10,7 +10,11 @@ import pytest
 from aiida import orm
 
 from aiida_mlip_autopipe.cli.setup import ONE_THREAD
+from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
+from aiida_mlip_autopipe.formats.pacemaker import record_of
 from aiida_mlip_autopipe.science.lammps_library import lammps_class
+from tests import pacemaker_data
 
 REAL = 'MLIP_PACEMAKER'
 """Environment variable with the path of the real pacemaker; without it, that of `setup_profile.sh --test` is taken."""
@@ -52,6 +56,19 @@ def real(computer: orm.Computer, prepend: str = '') -> orm.InstalledCode:
     :param prepend: commands that come after those that activate its environment.
     """
     return installed(computer, real_pacemaker(), '\n'.join([os.environ.get(REAL_PREPEND, ''), ONE_THREAD, prepend]))
+
+
+def linear_potential(folder: Path, elements: list[str]) -> PotentialData:
+    """Return a linear ACE potential of 40 functions for Al and Mg, as `mlip_autopipe.ace` makes it.
+
+    :param folder: an empty folder for its files.
+    """
+    contents = pacemaker_data.files('linear_almg')
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    record = record_of(elements, 5.0, pacemaker_data.ALONE_ALMG, pacemaker_data.FINGERPRINT, contents)
+    (folder / POTENTIAL_RECORD).write_text(record.to_json(), encoding='utf-8')
+    return PotentialData.from_folder(folder)
 
 
 def real_lmp(computer: orm.Computer) -> orm.InstalledCode:

@@ -15,7 +15,7 @@ from aiida.engine import CalcJob
 from pydantic import ValidationError
 
 from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults
-from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.common.pace import POTENTIAL_FILES, POTENTIAL_YAML
 from aiida_mlip_autopipe.config.base import explain
@@ -132,7 +132,7 @@ class PacemakerCalculation(CalcJob):
         if self.node.exit_status is None and 'remote_folder' not in self.inputs:
             try:
                 self._check_inputs()
-            except InputError as error:
+            except (InputError, FormatError) as error:
                 return self.exit_codes.ERROR_INPUT_REFUSED.format(cause=str(error))
         return await super().run()
 

@@ -54,11 +54,20 @@ class TrainingConfig(Settings):
     pacemaker: PacemakerConfig = PacemakerConfig()
     checks: ChecksConfig = ChecksConfig()
 
+    @property
+    def starts_linear(self) -> bool:
+        """Whether the first fit starts from one of linear ACE."""
+        return self.trainer == PACEMAKER and self.pacemaker.initial_potential == 'linear'
+
+    @property
+    def starts_afresh(self) -> bool:
+        """Whether later rounds do not start from the potential of the round before either."""
+        return self.trainer == PACEMAKER and self.pacemaker.initial_potential == 'none'
+
     @model_validator(mode='after')
     def check_stress_weight(self) -> Self:
         """Refuse a stress weight that somebody chose for a trainer that would ignore it."""
-        is_ignored = self.trainer == PACEMAKER and self.pacemaker.initial_potential == 'none'
-        if is_ignored and 'stress_weight' in self.model_fields_set and self.stress_weight > 0:
+        if self.starts_afresh and 'stress_weight' in self.model_fields_set and self.stress_weight > 0:
             raise ValueError(
                 f'stress_weight: got {self.stress_weight:g}; Pacemaker has no stress loss and would ignore it: '
                 'leave it out, start from a linear fit, or train with mlip_autopipe.ace'

@@ -12,14 +12,11 @@ from aiida.plugins import CalculationFactory
 from aiida_mlip_autopipe.calculations.pacemaker import STATUS_OF
 from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
-from aiida_mlip_autopipe.formats.pacemaker import record_of
 from aiida_mlip_autopipe.formats.pacemaker_log import Failure, judge, read_log
 from aiida_mlip_autopipe.science.ace.core import CORE_FRACTION, shortest_distances
 from tests import pacemaker_data, pacemaker_failures
 from tests.formats.test_pacemaker_log import EXPECTED
-from tests.pacemaker_code import installed, real, real_pacemaker
+from tests.pacemaker_code import installed, linear_potential, real, real_pacemaker
 
 pytestmark = pytest.mark.pacemaker
 
@@ -146,15 +143,8 @@ def almg():
 
 
 @pytest.fixture(scope='module')
-def linear(tmp_path_factory, almg):
-    """A linear ACE potential of 40 functions for each element, as `mlip_autopipe.ace` makes it."""
-    folder = tmp_path_factory.mktemp('linear')
-    contents = pacemaker_data.files('linear_almg')
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    record = record_of(ALMG, 5.0, pacemaker_data.ALONE_ALMG, pacemaker_data.FINGERPRINT, contents)
-    (folder / POTENTIAL_RECORD).write_text(record.to_json(), encoding='utf-8')
-    return PotentialData.from_folder(folder)
+def linear(tmp_path_factory, aiida_profile):
+    return linear_potential(tmp_path_factory.mktemp('linear'), ALMG)
 
 
 def from_linear(**pacemaker):
