@@ -5,8 +5,9 @@
 #   ./setup_profile.sh --demo   set up, then go from nothing to a trained Al-Mg potential
 #   ./setup_profile.sh --test   set up with the test extras, then run the test suite
 #   --slurm, with or without one of these: also Slurm, and the computer "slurm" with the codes
+#   --pacemaker, likewise (and always with --test): also Pacemaker with TensorFlow, 2 GB, in an environment of its own
 #
-# Safe to run twice. All is kept inside this folder (.venv, .aiida): other AiiDA profiles are not touched.
+# Safe to run twice. All is kept inside this folder (.venv, .pacemaker, .aiida): other AiiDA profiles are not touched.
 set -euo pipefail
 
 PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,23 +15,31 @@ VENV=$PROJECT/.venv
 PROFILE=mlip
 PSEUDO_DIR=/usr/share/espresso/pseudo
 PSEUDOS=(Al.pz-vbc.UPF Mg.pz-n-vbc.UPF Si.pz-vbc.UPF)
+PACEMAKER_ENV=$PROJECT/.pacemaker
+# NumPy 2.4 breaks the fit. The second list goes without its dependencies: they would bring the TensorFlow with CUDA.
+PACEMAKER_PINS=(python-ace==0.4.0rc1 tensorflow-cpu==2.20.0 'numpy>=2.0,<2.4' 'pandas>=2,<3' matplotlib matscipy sympy pyyaml tqdm requests questionary rich)
+PACEMAKER_BARE_PINS=(tf_keras==2.20.1 tensorpotential==0.6.2.1)
+PACEMAKER_DISK_GB=4
 export AIIDA_PATH=$PROJECT
 
 say() { printf '\n==> %s\n' "$*"; }
 fail() { printf '\nERROR: %s\nREMEDY: %s\n' "$1" "$2" >&2; exit 1; }
-usage() { sed -n '2,9p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
+usage() { sed -n '2,10p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
 
 MODE=setup
 SLURM=no
+PACEMAKER=no
 for argument in "$@"; do
     case $argument in
         --demo) MODE=demo ;;
         --test) MODE=test ;;
         --slurm) SLURM=yes ;;
+        --pacemaker) PACEMAKER=yes ;;
         -h | --help) usage; exit 0 ;;
-        *) usage >&2; fail "unknown option $argument" "use one of --demo, --test, --slurm, --help or no option" ;;
+        *) usage >&2; fail "unknown option $argument" "use --demo or --test, --slurm, --pacemaker, --help or no option" ;;
     esac
 done
+[ "$MODE" != test ] || PACEMAKER=yes
 
 find_python() {
     for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
@@ -115,6 +124,37 @@ install_package() {
     fi
 }
 
+pacemaker_works() {
+    "$VENV/bin/python" -c 'from aiida_mlip_autopipe.formats.pacemaker_job import IMPORTS; print(IMPORTS)' | PYTHONPATH='' "$PACEMAKER_ENV/bin/python" - 2>&1
+}
+
+pacemaker_pip() {
+    local log python
+    log=$(mktemp)
+    "$PACEMAKER_ENV/bin/python" -m pip --disable-pip-version-check install -qq "$@" >"$log" 2>&1 && return
+    tail -n 3 "$log" >&2
+    python=$("$PACEMAKER_ENV/bin/python" -c 'import platform; print(platform.python_version(), platform.machine())')
+    if grep -q 'No matching distribution' "$log"; then
+        fail "Pacemaker cannot be had for Python $python: there is no wheel" "PYTHON=/path/to/python3.11 ./setup_profile.sh --pacemaker, or leave --pacemaker out"
+    fi
+    fail "Pacemaker could not be installed" "read the message of pip above (log: $log); a full disk and a missing connection are the usual causes"
+}
+
+install_pacemaker() {
+    if [ -x "$PACEMAKER_ENV/bin/pacemaker" ] && pacemaker_works >/dev/null; then
+        say "Pacemaker is installed: $PACEMAKER_ENV/bin/pacemaker."
+        return
+    fi
+    say "Installing Pacemaker with TensorFlow (2 GB, about 5 minutes). It is under the Academic Software Licence: for academic, non-commercial use only."
+    local free problem
+    free=$(df -Pk "$PROJECT" | awk 'NR == 2 {print int($4 / 1048576)}')
+    [ "$free" -ge "$PACEMAKER_DISK_GB" ] || fail "Pacemaker needs $PACEMAKER_DISK_GB GB of disk while it is installed, $free GB are free" "make room in $PROJECT, or leave --pacemaker out"
+    "$(find_python)" -m venv --clear "$PACEMAKER_ENV" || fail "the environment of Pacemaker could not be made" "apt-get install python3-venv"
+    pacemaker_pip "${PACEMAKER_PINS[@]}"
+    pacemaker_pip --no-deps "${PACEMAKER_BARE_PINS[@]}"
+    problem=$(pacemaker_works) || fail "Pacemaker was installed, but does not work: $(tail -n 1 <<<"$problem")" "remove $PACEMAKER_ENV and run this again"
+}
+
 make_profile() {
     export PATH=$VENV/bin:$PATH
     if ! verdi profile list 2>/dev/null | grep -qE "(^|[* ])$PROFILE( |\$)"; then
@@ -135,7 +175,9 @@ make_profile() {
     fi
     local slurm=()
     [ "$SLURM" = no ] || slurm=(--slurm)
-    mlip-auto setup "${pseudos[@]}" "${slurm[@]}" || fail "the profile could not be completed" "read the message above; this script may be run again"
+    local pacemaker=()
+    [ "$PACEMAKER" = no ] || pacemaker=(--pacemaker "$PACEMAKER_ENV/bin/pacemaker")
+    mlip-auto setup "${pseudos[@]}" "${slurm[@]}" "${pacemaker[@]}" || fail "the profile could not be completed" "read the message above; this script may be run again"
 }
 
 start_daemon() {
@@ -147,6 +189,7 @@ start_daemon() {
 install_espresso
 if [ "$MODE" = test ] || [ "$SLURM" = yes ]; then install_slurm; fi
 install_package
+if [ "$PACEMAKER" = yes ]; then install_pacemaker; fi
 if [ "$SLURM" = yes ]; then
     [ ! -f "$PROJECT/.slurm/slurm.conf" ] || export SLURM_CONF=$PROJECT/.slurm/slurm.conf
     start_slurm

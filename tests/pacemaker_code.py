@@ -1,17 +1,25 @@
-"""Codes of Pacemaker for tests: stand-ins that replay recorded runs, and the real programs where they are configured."""
+"""Codes of the real Pacemaker and of a LAMMPS with ML-PACE for tests, and a potential to start from."""
 
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from aiida import orm
 
-from tests.pacemaker_data import BIN
+from aiida_mlip_autopipe.cli.setup import ONE_THREAD
+from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
+from aiida_mlip_autopipe.formats.pacemaker import record_of
+from tests import pacemaker_data
 
 REAL = 'MLIP_PACEMAKER'
-"""Environment variable with the path of the real pacemaker; without it, `PATH` is looked through."""
+"""Environment variable with the path of the real pacemaker; without it, that of `setup_profile.sh --test` is taken."""
+
+ENVIRONMENT = Path(__file__).resolve().parents[1] / '.pacemaker'
+"""Environment that `setup_profile.sh` makes. The `pacemaker` of our own environment has no TensorFlow."""
 
 REAL_PREPEND = 'MLIP_PACEMAKER_PREPEND'
 """Environment variable with a shell command that activates its environment; optional."""
@@ -32,16 +40,6 @@ print(lammps.has_style('pair', {GRADE_STYLE!r}))
 """
 
 
-def stand_in(computer: orm.Computer, case: str = 'fit_al', broken: str = '') -> orm.InstalledCode:
-    """Return a code that replays a recorded run, with something broken on top of it when asked for."""
-    lines = [
-        f'export MLIP_PACEMAKER_CASE={case}',
-        f'export MLIP_PACEMAKER_BREAK={broken}',
-        f'export MLIP_TEST_PYTHON={sys.executable}',
-    ]
-    return installed(computer, BIN / 'pacemaker', '\n'.join(lines))
-
-
 def installed(computer: orm.Computer, path: os.PathLike[str] | str, prepend: str) -> orm.InstalledCode:
     count = orm.QueryBuilder().append(orm.InstalledCode).count()
     return orm.InstalledCode(
@@ -49,12 +47,33 @@ def installed(computer: orm.Computer, path: os.PathLike[str] | str, prepend: str
     ).store()
 
 
-def real(computer: orm.Computer) -> orm.InstalledCode:
-    """Return the code of the real pacemaker, or skip the test."""
-    path = os.environ.get(REAL) or shutil.which('pacemaker')
-    if not path:
-        pytest.skip(f'no pacemaker in PATH, and {REAL} is not set to its path ({REAL_PREPEND}: what activates its environment)')
-    return installed(computer, path, os.environ.get(REAL_PREPEND, ''))
+def real_pacemaker() -> Path:
+    """Return the path of the real pacemaker, or skip the test."""
+    path = Path(os.environ.get(REAL, ENVIRONMENT / 'bin' / 'pacemaker'))
+    if not path.exists():
+        pytest.skip(f'{path} does not exist: ./setup_profile.sh --pacemaker makes it, or set {REAL} to the path of another one')
+    return path
+
+
+def real(computer: orm.Computer, prepend: str = '') -> orm.InstalledCode:
+    """Return the code of the real pacemaker, or skip the test.
+
+    :param prepend: commands that come after those that activate its environment.
+    """
+    return installed(computer, real_pacemaker(), '\n'.join([os.environ.get(REAL_PREPEND, ''), ONE_THREAD, prepend]))
+
+
+def linear_potential(folder: Path, elements: list[str]) -> PotentialData:
+    """Return a linear ACE potential of 40 functions for Al and Mg, as `mlip_autopipe.ace` makes it.
+
+    :param folder: an empty folder for its files.
+    """
+    contents = pacemaker_data.files('linear_almg')
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    record = record_of(elements, 5.0, pacemaker_data.ALONE_ALMG, pacemaker_data.FINGERPRINT, contents)
+    (folder / POTENTIAL_RECORD).write_text(record.to_json(), encoding='utf-8')
+    return PotentialData.from_folder(folder)
 
 
 def real_lmp(computer: orm.Computer) -> orm.InstalledCode:

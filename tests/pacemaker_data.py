@@ -8,19 +8,25 @@ from typing import Any
 import pandas as pd
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read
 
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 
 FIXTURES = Path(__file__).parent / 'fixtures' / 'pacemaker'
-BIN = FIXTURES / 'bin'
 FAILURES = sorted(path.name for path in (FIXTURES / 'failures').iterdir())
 FITS = ('fit_al', 'fit_alcu', 'ladder', 'upfit_p', 'upfit_ip', 'upfit_inityaml', 'al_loop')
+
+LINEAR = FIXTURES / 'linear_almg' / 'output_potential.yaml'
+"""Linear ACE for Al-Mg, 40 functions for each element, 5 Å."""
 
 FINGERPRINT = 'emt'
 ALONE = {'Al': -1.5, 'Cu': -2.25}
 """eV; added to the recorded energies, so that something must be subtracted from them again."""
 
-REGULARISED = {'kappa': 0.3, 'l1': 1e-8, 'l2': 1e-8, 'optimizer': 'BFGS', 'batch_size': 20}
+ALONE_ALMG = {'Al': -52.949, 'Mg': -27.414}
+"""eV, of the labels of Al-Mg by `pw.x`, which the linear potential was fitted to."""
+
+REGULARISED = {'initial_potential': 'none', 'kappa': 0.3, 'l1': 1e-8, 'l2': 1e-8, 'optimizer': 'BFGS', 'batch_size': 20}
 BASIS = {
     'b_basis_size': 60,
     'functions': {'ALL': {'nradmax_by_orders': [12, 5, 3, 2], 'lmax_by_orders': [0, 3, 2, 1]}},
@@ -56,12 +62,21 @@ def frames(name: str = 'al_emt', count: int | None = None, *, labelled: bool = T
     return Frames.from_atoms(structures)
 
 
-def references(*elements: str) -> Frames:
+def almg(count: int | None = None) -> Frames:
+    """Return alloys of eight or seven atoms labelled by `pw.x`."""
+    structures = []
+    for labelled in read(FIXTURES / 'data' / 'almg.extxyz', f':{"" if count is None else count}'):
+        labelled.info = {'config_type': 'rattle', 'fingerprint': FINGERPRINT}
+        structures.append(labelled)
+    return Frames.from_atoms(structures)
+
+
+def references(*elements: str, energies: dict[str, float] = ALONE) -> Frames:
     """Return the isolated atoms."""
     structures = []
     for element in elements:
         atoms = Atoms(element, cell=[12.0] * 3, pbc=True, positions=[[6.0] * 3])
-        atoms.calc = SinglePointCalculator(atoms, energy=ALONE[element], forces=[[0.0] * 3])
+        atoms.calc = SinglePointCalculator(atoms, energy=energies[element], forces=[[0.0] * 3])
         atoms.info = {'config_type': ISOLATED_ATOM, 'fingerprint': FINGERPRINT}
         structures.append(atoms)
     return Frames.from_atoms(structures)

@@ -16,7 +16,7 @@ from aiida_pseudo.data.pseudo.upf import UpfData
 from aiida_quantumespresso.calculations.pw import PwCalculation
 
 from aiida_mlip_autopipe.calculations.pw_inputs import PwInputs, pw_inputs
-from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, settings_validator
+from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults, settings_validator
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files, pw_batch
@@ -55,13 +55,8 @@ class PwBatchCalculation(CalcJob):
             help='Labeller settings, as `DFTConfig`: cutoffs in Ry, force cap in eV/Å.',
         )
         spec.inputs.validator = validate_inputs
-        options = spec.inputs['metadata']['options']
-        options['parser_name'].default = 'mlip_autopipe.label_pw'
-        options['resources'].default = lambda: {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
-        options['withmpi'].default = False
-        options['max_wallclock_seconds'].default = DEFAULT_WALLTIME
-        options['input_filename'].default = files.SETTINGS
-        options['output_filename'].default = files.STDOUT
+        set_job_defaults(spec, parser='mlip_autopipe.label_pw', input_file=files.SETTINGS, output_file=files.STDOUT)
+        spec.inputs['metadata']['options']['max_wallclock_seconds'].default = DEFAULT_WALLTIME
         spec.output(
             'labelled', valid_type=FramesData, required=False, help='Frames with energy (eV), forces (eV/Å), stress (eV/Å³).'
         )

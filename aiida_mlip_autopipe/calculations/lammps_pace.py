@@ -18,7 +18,7 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob
 from ase import Atoms
 
-from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, settings_validator
+from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults, settings_validator
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
@@ -68,12 +68,7 @@ class LammpsPaceCalculation(CalcJob):
         )
         spec.inputs.validator = validate_elements
         spec.inputs['code'].required = True
-        options = spec.inputs['metadata']['options']
-        options['parser_name'].default = 'mlip_autopipe.lammps_pace'
-        options['resources'].default = lambda: {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
-        options['withmpi'].default = False
-        options['input_filename'].default = RunFiles(0).input
-        options['output_filename'].default = RunFiles(0).output
+        set_job_defaults(spec, parser='mlip_autopipe.lammps_pace', input_file=RunFiles(0).input, output_file=RunFiles(0).output)
         spec.output('candidates', valid_type=FramesData, required=False, help='Frames above `gamma_select` (Å).')
         spec.output('report', valid_type=orm.Dict, required=False, help='One entry for each trajectory.')
         spec.output(

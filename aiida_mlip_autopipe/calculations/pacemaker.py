@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -11,8 +14,8 @@ from aiida.common.folders import Folder
 from aiida.engine import CalcJob
 from pydantic import ValidationError
 
-from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec
-from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults
+from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.common.pace import POTENTIAL_FILES, POTENTIAL_YAML
 from aiida_mlip_autopipe.config.base import explain
@@ -20,9 +23,10 @@ from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats import pacemaker as files
-from aiida_mlip_autopipe.formats import pacemaker_data, pacemaker_input, pacemaker_job
+from aiida_mlip_autopipe.formats import pacemaker_active_set, pacemaker_data, pacemaker_input, pacemaker_job, pacemaker_start
 from aiida_mlip_autopipe.formats.pacemaker_log import Failure
 from aiida_mlip_autopipe.formats.pacemaker_predictions import PREDICTIONS
+from aiida_mlip_autopipe.science.ace.core import CORE_WIDTH, core_radii, shortest_distances
 
 PARSER: Final = 'mlip_autopipe.pacemaker'
 
@@ -51,6 +55,24 @@ NOT_OF_THE_INPUTS: Final = {Failure.INSTALLATION, Failure.OUT_OF_MEMORY, Failure
 """Failures that the same inputs need not meet again: never served from the cache."""
 
 
+LINEAR: Final = 'linear'
+"""Value of `initial_potential` in the settings with which the start brings the basis."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a fit is given.
+
+    :param values: content of `input.yaml`.
+    :param option: with which the initial potential is handed over, or empty.
+    :param start: text of the initial potential, or empty.
+    """
+
+    values: dict[str, Any]
+    option: str = ''
+    start: str = ''
+
+
 class PacemakerCalculation(CalcJob):
     """One job: import self-test, `pacemaker`, `pace_yaml2yace`, `pace_activeset`."""
 
@@ -76,18 +98,14 @@ class PacemakerCalculation(CalcJob):
             'initial_potential',
             valid_type=PotentialData,
             required=False,
-            help='Potential of an earlier fit to start from: the same basis, or one with fewer functions.',
+            help='Potential to start from: a linear one of `mlip_autopipe.ace` or one of an earlier fit; with '
+            '`initial_potential: none` in the settings an earlier fit of the same basis, or of one with fewer functions.',
         )
         help_text = 'Code of `{}`; without it the program of that name beside `code`, or in `PATH`, is run.'
         spec.input('yaml2yace_code', valid_type=orm.InstalledCode, required=False, help=help_text.format('pace_yaml2yace'))
         spec.input('activeset_code', valid_type=orm.InstalledCode, required=False, help=help_text.format('pace_activeset'))
         spec.inputs.validator = validate_inputs
-        options = spec.inputs['metadata']['options']
-        options['parser_name'].default = PARSER
-        options['resources'].default = lambda: {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
-        options['withmpi'].default = False
-        options['input_filename'].default = files.INPUT
-        options['output_filename'].default = files.LOG
+        set_job_defaults(spec, parser=PARSER, input_file=files.INPUT, output_file=files.LOG)
         spec.output('potential', valid_type=PotentialData, required=False, help='The fitted potential with its active set.')
         spec.output('report', valid_type=orm.Dict, required=False, help='Errors (eV/atom, eV/Å) and what the fit says of itself.')
         spec.output(
@@ -114,29 +132,28 @@ class PacemakerCalculation(CalcJob):
         if self.node.exit_status is None and 'remote_folder' not in self.inputs:
             try:
                 self._check_inputs()
-            except InputError as error:
+            except (InputError, FormatError) as error:
                 return self.exit_codes.ERROR_INPUT_REFUSED.format(cause=str(error))
         return await super().run()
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write `input.yaml` and the data sets, and say what runs before and after the fit and what comes back."""
-        frames, references = self.inputs.frames.frames, self._references()
-        factors = pacemaker_data.force_factors(frames, self._config.pacemaker.kappa_f)
-        values, option = self._input(factors, frames.counts)
-        uniform = self._config.pacemaker.weighting == 'uniform'
-        written = {files.TRAIN_DATA: pacemaker_data.dataset(frames, references, factors if uniform else None)}
+        plan, references = self._plan, self._references()
+        factors = self._factors() if self._config.pacemaker.weighting == 'uniform' else None
+        written = {files.TRAIN_DATA: pacemaker_data.dataset(self.inputs.frames.frames, references, factors)}
         if 'test_frames' in self.inputs:
             test = self.inputs.test_frames.frames
-            equal = np.ones(len(test)) if uniform else None
+            equal = None if factors is None else np.ones(len(test))
             written[files.TEST_DATA] = pacemaker_data.dataset(test, references, equal)
-        if option:
-            written[files.INITIAL_POTENTIAL] = _content(self.inputs.initial_potential, POTENTIAL_YAML)
+        if plan.option:
+            written[files.INITIAL_POTENTIAL] = plan.start.encode()
+        written[pacemaker_job.SELECT_SCRIPT] = Path(pacemaker_active_set.__file__).read_bytes()
         for name, content in written.items():
             with folder.open(name, 'wb') as handle:
                 handle.write(content)
         with folder.open(files.INPUT, 'w', encoding='utf-8') as handle:
-            handle.write(pacemaker_input.input_text(values))
-        return self._calc_info([files.INPUT, *([option, files.INITIAL_POTENTIAL] if option else [])], list(written))
+            handle.write(pacemaker_input.input_text(plan.values))
+        return self._calc_info([files.INPUT, *([plan.option, files.INITIAL_POTENTIAL] if plan.option else [])], list(written))
 
     @property
     def _config(self) -> TrainingConfig:
@@ -154,29 +171,55 @@ class PacemakerCalculation(CalcJob):
         pacemaker_data.one_fingerprint(self.inputs.references.frames, *parts.values())
         if missing := sorted(set(self.inputs.elements.get_list()) - set(parts['frames'].elements)):
             raise InputError(f'frames: no frame holds {missing}, so that nothing could be learned about it')
-        factors = pacemaker_data.force_factors(parts['frames'], self._config.pacemaker.kappa_f)
-        self._input(factors, parts['frames'].counts)
+        pacemaker_input.check_input(self._plan.values)
 
-    def _input(self, factors: FloatArray, counts: Any) -> tuple[dict[str, Any], str]:
-        """Return the content of `input.yaml` and the option for the initial potential, empty without one."""
-        config, elements = self._config, self.inputs.elements.get_list()
-        mean_factor = float(np.average(factors, weights=counts))
-        values = pacemaker_input.build_input(
+    def _factors(self) -> FloatArray:
+        return pacemaker_data.force_factors(self.inputs.frames.frames, self._config.pacemaker.kappa_f)
+
+    @cached_property
+    def _plan(self) -> Plan:
+        """Input and start, made once: the search for the shortest distances takes a while."""
+        config, frames = self._config, self.inputs.frames.frames
+        elements = self.inputs.elements.get_list()
+        radii = core_radii(shortest_distances(frames, elements, config.cutoff)) if config.core_repulsion else {}
+        if config.pacemaker.initial_potential == LINEAR:
+            values = self._values(files.INITIAL_POTENTIAL)
+            return Plan(values, pacemaker_input.CONTINUE, self._start(radii))
+        values = pacemaker_input.with_core(self._values(), radii, CORE_WIDTH)
+        if 'initial_potential' not in self.inputs:
+            return Plan(values)
+        old = pacemaker_input.read_input(_content(self.inputs.initial_potential, files.INPUT).decode())
+        option = pacemaker_input.start_option(old['potential'], values['potential'])
+        if option == pacemaker_input.CONTINUE:
+            values = pacemaker_input.without_ladder(values)
+        return Plan(values, option, self._start(radii))
+
+    def _values(self, potential: str = '') -> dict[str, Any]:
+        """Return the content of `input.yaml`.
+
+        :param potential: name of the file that brings the basis, or empty.
+        """
+        config, test = self._config, files.TEST_DATA if 'test_frames' in self.inputs else ''
+        mean_factor = float(np.average(self._factors(), weights=self.inputs.frames.frames.counts))
+        return pacemaker_input.build_input(
             config.model_dump(),
-            elements,
-            pacemaker_input.InputFiles((files.TRAIN_DATA,), files.TEST_DATA if 'test_frames' in self.inputs else ''),
+            self.inputs.elements.get_list(),
+            pacemaker_input.InputFiles((files.TRAIN_DATA,), test, potential),
             seed=self.inputs.seed.value,
             kappa=pacemaker_input.effective_kappa(config.pacemaker.kappa, mean_factor),
             origin=f'AiiDA frames {self.inputs.frames.uuid}',
         )
-        option = ''
-        if 'initial_potential' in self.inputs:
-            old = pacemaker_input.read_input(_content(self.inputs.initial_potential, files.INPUT).decode())
-            option = pacemaker_input.start_option(old['potential'], values['potential'])
-        if option == pacemaker_input.CONTINUE:
-            values = pacemaker_input.without_ladder(values)
-        pacemaker_input.check_input(values)
-        return values, option
+
+    def _start(self, radii: dict[tuple[str, str], float]) -> str:
+        config = self._config
+        embeddings = config.model_dump()['pacemaker']['embeddings']
+        return pacemaker_start.starting_potential(
+            _content(self.inputs.initial_potential, POTENTIAL_YAML).decode(),
+            pacemaker_start.embeddings_of(embeddings, self.inputs.elements.get_list()),
+            radii,
+            cutoff=config.cutoff,
+            width=CORE_WIDTH,
+        )
 
     def _calc_info(self, parameters: list[str], not_kept: list[str]) -> CalcInfo:
         code = CodeInfo()
@@ -228,7 +271,7 @@ def validate_settings(value: orm.Dict | None, _: Any) -> str | None:
 
 def validate_inputs(inputs: Any, _: Any) -> str | None:
     """Return which elements do not fit to each other, or None: Pacemaker would take atoms that the potential does not know."""
-    if not {'frames', 'elements'} <= set(inputs):
+    if not {'frames', 'elements', 'settings'} <= set(inputs):
         return None
     elements = inputs['elements'].get_list()
     if not elements or len(set(elements)) != len(elements):
@@ -237,12 +280,24 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
         found = set(inputs[name].base.attributes.get('elements')) if name in inputs else set()
         if unknown := sorted(found - set(elements)):
             return f'{name}: holds {unknown}, which elements {elements} does not list; Pacemaker would fit it without a word'
-    return _problem_of_the_start(inputs['initial_potential'], elements) if 'initial_potential' in inputs else None
+    return _problem_of_the_start(inputs, elements)
 
 
-def _problem_of_the_start(potential: PotentialData, elements: list[str]) -> str | None:
-    if set(potential.elements) != set(elements):
-        return f'initial_potential: is for {potential.elements}, this fit for {elements}; its coefficients are of no use'
-    if missing := {POTENTIAL_YAML, files.INPUT} - set(potential.base.repository.list_object_names()):
-        return f'initial_potential: has no {sorted(missing)}; Pacemaker goes on only from potentials that it made itself'
+def _problem_of_the_start(inputs: Any, elements: list[str]) -> str | None:
+    is_linear = inputs['settings'].get_dict().get('pacemaker', {}).get('initial_potential', LINEAR) == LINEAR
+    if 'initial_potential' not in inputs:
+        return (
+            'initial_potential: missing, and the settings start from one: fit it with mlip_autopipe.ace, as '
+            'mlip_autopipe.train does, or set initial_potential: none'
+            if is_linear
+            else None
+        )
+    potential = inputs['initial_potential']
+    if potential.elements != elements:
+        return f'initial_potential: is for {potential.elements}, this fit for {elements}; they must be the same, in this order'
+    needed = {POTENTIAL_YAML} if is_linear else {POTENTIAL_YAML, files.INPUT}
+    if missing := needed - set(potential.base.repository.list_object_names()):
+        return f'initial_potential: has no {sorted(missing)}; ' + (
+            'Pacemaker goes on only from ACE potentials' if is_linear else 'its basis cannot be compared with the settings'
+        )
     return None

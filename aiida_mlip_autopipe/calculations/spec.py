@@ -40,6 +40,26 @@ class BandedWorkChainSpec(_BandedExitCodes, WorkChainSpec):
     """Specification of a WorkChain."""
 
 
+def set_job_defaults(spec: Any, *, parser: str, input_file: str, output_file: str) -> None:
+    """Give the options of a CalcJob the defaults of this package: one process, and no packages of the daemon.
+
+    AiiDA's daemon exports its `sys.path` as `PYTHONPATH`, and a job on its machine inherits it: a Python of another environment,
+    such as that of Pacemaker, would import our packages. The variable is emptied before the prepend texts of computer and code,
+    which may set it.
+
+    :param parser: entry point of the parser.
+    :param input_file: name of the file that `verdi calcjob inputcat` shows.
+    :param output_file: likewise of `outputcat`.
+    """
+    options = spec.inputs['metadata']['options']
+    options['parser_name'].default = parser
+    options['resources'].default = lambda: {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
+    options['withmpi'].default = False
+    options['environment_variables'].default = lambda: {'PYTHONPATH': ''}
+    options['input_filename'].default = input_file
+    options['output_filename'].default = output_file
+
+
 def settings_validator(model: type[BaseModel]) -> Callable[[orm.Dict | None, Any], str | None]:
     """Return a port validator that holds a `Dict` to a model of the config."""
 

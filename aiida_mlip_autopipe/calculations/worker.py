@@ -12,7 +12,7 @@ from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob
 
-from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec
+from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats import files
@@ -32,12 +32,7 @@ class WorkerCalculation(CalcJob):
         """Define what all stages share."""
         super().define(spec)
         spec.input('settings', valid_type=orm.Dict, help='Settings of the stage; units stand with the fields of the config.')
-        options = spec.inputs['metadata']['options']
-        options['parser_name'].default = cls.PARSER
-        options['resources'].default = lambda: {'num_machines': 1, 'num_mpiprocs_per_machine': 1}
-        options['withmpi'].default = False
-        options['input_filename'].default = files.SETTINGS
-        options['output_filename'].default = files.STDOUT
+        set_job_defaults(spec, parser=cls.PARSER, input_file=files.SETTINGS, output_file=files.STDOUT)
         spec.inputs['code'].required = True
         spec.output('report', valid_type=orm.Dict, required=False, help='What the stage says about its result.')
         spec.exit_code(210, 'ERROR_INPUT_REFUSED', message='{message}')

@@ -208,9 +208,10 @@ def export(pk: str, db: Path | None, extxyz: Path | None, potential: Path | None
 )
 @click.option('--family', default='mlip-demo-lda', show_default=True, help='Label of the pseudopotential family.')
 @click.option('--slurm', is_flag=True, help='Also the computer slurm, whose jobs go through the Slurm of this machine.')
+@click.option('--pacemaker', type=click.Path(path_type=Path), help='Path of pacemaker in an environment with TensorFlow.')
 @fail_with_one_sentence
-def setup(pw: Path | None, pseudos: tuple[Path, ...], family: str, slurm: bool) -> None:
+def setup(pw: Path | None, pseudos: tuple[Path, ...], family: str, slurm: bool, pacemaker: Path | None) -> None:
     """Give this profile the computer localhost, the codes and a pseudopotential family. Safe to repeat."""
     from aiida_mlip_autopipe.cli.setup import set_up_profile
 
-    set_up_profile(pw=pw, pseudos=pseudos, family=family, slurm=slurm)
+    set_up_profile(pw=pw, pseudos=pseudos, family=family, slurm=slurm, pacemaker=pacemaker)

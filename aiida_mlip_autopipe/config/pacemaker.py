@@ -5,7 +5,16 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from aiida_mlip_autopipe.config.base import Settings
 
@@ -13,6 +22,15 @@ Combination = Literal['ALL', 'UNARY', 'BINARY', 'TERNARY', 'QUATERNARY', 'QUINAR
 """Which combinations of elements a block of basis functions or bonds is for; the more special one wins."""
 
 FractionOfBasis = Annotated[float, Field(gt=0, lt=1)]
+
+OF_THE_START = ('b_basis_size', 'functions', 'bonds', 'delta_spline', 'ladder_step', 'ladder_type')
+"""Fields without a meaning where the basis is that of a linear fit."""
+
+FROM_LINEAR = {'l1': 0.0, 'l2': 0.0, 'max_iter': 100}
+"""Defaults of a fit that starts from a linear one, see docs/pacemaker.md: the regularisation would be half of the loss."""
+
+LINEAR_EMBEDDING = ('FinnisSinclairShiftedScaled', [1.0, 1.0])
+"""Embedding and first density in which a linear potential can go on as it is."""
 
 
 class PacemakerSettings(Settings):
@@ -106,8 +124,8 @@ class PacemakerConfig(PacemakerSettings):
 
     initial_potential: Literal['linear', 'none'] = Field(
         default='linear',
-        description='start of the fit: a linear ACE fit of the same frames by `mlip_autopipe.ace` and, in later rounds, the '
-        'potential of the round before; none: from scratch',
+        description='start of the fit: a linear ACE fit of the same frames by `mlip_autopipe.ace`, which also chooses the basis, '
+        'and in later rounds the potential of the round before; none: from scratch, with the basis given here',
     )
     b_basis_size: PositiveInt = Field(
         default=200, description='functions per element, an upper limit on top of what functions allows'
@@ -123,21 +141,23 @@ class PacemakerConfig(PacemakerSettings):
     )
     delta_spline: PositiveFloat = Field(default=0.001, le=0.1, description='Å, distance of the knots of the radial splines')
     kappa: Literal['auto'] | Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.3, description='relative weight of the forces; auto: from the variances of energies and forces'
+        default=0.01, description='relative weight of the forces; auto: from the variances of energies and forces'
     )
     kappa_f: PositiveFloat | dict[str, PositiveFloat] = Field(
         default=1.0, description='factor of the column w_forces, one for all structures or one for each config_type'
     )
-    l1: NonNegativeFloat = Field(default=1e-8, description='L1 regularisation of the coefficients')
-    l2: NonNegativeFloat = Field(default=1e-8, description='L2 regularisation of the coefficients')
+    l1: NonNegativeFloat = Field(default=1e-8, description='L1 regularisation of the coefficients, from a linear fit 0')
+    l2: NonNegativeFloat = Field(default=1e-8, description='L2 regularisation of the coefficients, from a linear fit 0')
     optimizer: Literal['BFGS', 'L-BFGS-B', 'CG', 'trf', 'dogbox', 'lm', 'dual_annealing', 'Adam', 'SGD'] = Field(
         default='BFGS', description='optimizer of the fit'
     )
-    max_iter: PositiveInt = Field(default=500, description='iterations, of each ladder step')
+    max_iter: PositiveInt = Field(default=500, description='iterations, of each ladder step; from a linear fit 100')
     batch_size: PositiveInt = Field(default=20, description='structures evaluated at a time')
     display_step: int = Field(default=25, ge=2, description='iterations between two long entries of the log')
     ladder_step: PositiveInt | FractionOfBasis | tuple[PositiveInt, FractionOfBasis] | None = Field(
-        default=None, description='functions added in each step: number, fraction of the basis, or the larger of both; null: all'
+        default=None,
+        description='functions added in each step to each block of elements (Al, Mg, Al-Mg and Mg-Al are four): number, fraction '
+        'of all functions so far, or the larger of both; null: all at once',
     )
     ladder_type: Literal['body_order', 'power_order'] = Field(default='body_order', description='order of the ladder')
     weighting: Literal['uniform', 'energy'] = Field(default='uniform', description='weights of the structures')
@@ -149,6 +169,39 @@ class PacemakerConfig(PacemakerSettings):
     all_atoms: bool = Field(
         default=True, description='active set of all atoms; Pacemaker alone leaves out those with large force errors'
     )
+
+    @model_validator(mode='before')
+    @classmethod
+    def fill_in(cls, values: Any) -> Any:
+        """Return the values with the defaults of their start."""
+        is_linear = isinstance(values, dict) and values.get('initial_potential', 'linear') == 'linear'
+        return {**FROM_LINEAR, **values} if is_linear else values
+
+    @model_validator(mode='after')
+    def check_start(self) -> Self:
+        """Refuse a basis that somebody chose for a fit that takes its basis from a linear one, and embeddings that change it."""
+        if self.initial_potential == 'none':
+            return self
+        if chosen := [name for name in OF_THE_START if name in self.model_fields_set]:
+            raise ValueError(
+                f'{chosen[0]} has no effect beside initial_potential linear, where the basis is that of the linear fit '
+                '(train.ace.functions is its size): leave it out, or set initial_potential: none'
+            )
+        for name, embedding in self.embeddings.items():
+            if (embedding.npot, embedding.fs_parameters[:2]) != LINEAR_EMBEDDING:
+                raise ValueError(
+                    f'embeddings.{name}: got {embedding.npot} {embedding.fs_parameters}; initial_potential linear needs '
+                    f'{LINEAR_EMBEDDING[0]} with fs_parameters that begin with 1, 1, so that the start is the linear fit: '
+                    'change it, or set initial_potential: none'
+                )
+        return self
+
+    @model_serializer(mode='wrap')
+    def without_basis(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return the settings; a basis that nobody chose does not look chosen when they are read again."""
+        values: dict[str, Any] = handler(self)
+        unused = OF_THE_START if self.initial_potential == 'linear' else ()
+        return {name: value for name, value in values.items() if name not in unused}
 
     @model_validator(mode='after')
     def check_force_weights(self) -> Self:

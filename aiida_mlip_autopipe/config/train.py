@@ -52,17 +52,30 @@ class TrainingConfig(Settings):
     ridge: Literal['auto'] | Annotated[float, Field(gt=0, lt=1)] = Field(
         default='auto', description='relative ridge, dimensionless; auto: the one with the greatest evidence'
     )
-    core_repulsion: bool = Field(default=True, description='add a ZBL repulsion below the shortest distance of the training set')
+    core_repulsion: bool = Field(
+        default=True,
+        description='add a ZBL repulsion below the shortest distance of the training set (ACE: below 0.8 of it, for each pair)',
+    )
     ace: AceConfig = AceConfig()
     pacemaker: PacemakerConfig = PacemakerConfig()
     checks: ChecksConfig = ChecksConfig()
 
+    @property
+    def starts_linear(self) -> bool:
+        """Whether the first fit starts from one of linear ACE."""
+        return self.trainer == PACEMAKER and self.pacemaker.initial_potential == 'linear'
+
+    @property
+    def starts_afresh(self) -> bool:
+        """Whether later rounds do not start from the potential of the round before either."""
+        return self.trainer == PACEMAKER and self.pacemaker.initial_potential == 'none'
+
     @model_validator(mode='after')
     def check_stress_weight(self) -> Self:
         """Refuse a stress weight that somebody chose for a trainer that would ignore it."""
-        if self.trainer == PACEMAKER and self.stress_weight not in (AUTO, 0):
+        if self.starts_afresh and self.stress_weight not in (AUTO, 0):
             raise ValueError(
                 f'stress_weight: got {self.stress_weight:g}; Pacemaker has no stress loss and would ignore it: '
-                'leave it out, or train with mlip_autopipe.ace'
+                'leave it out, start from a linear fit, or train with mlip_autopipe.ace'
             )
         return self

@@ -10,11 +10,12 @@ import yaml
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.formats.pacemaker import INPUT
+from aiida_mlip_autopipe.formats.pacemaker_start import core_keys
 
 KNOWN_KEYS: Final = {
     '': {'cutoff', 'seed', 'metadata', 'potential', 'data', 'fit', 'backend'},
     'data': {'filename', 'test_filename', 'test_size'},
-    'fit': {'loss', 'optimizer', 'maxiter', 'repulsion', 'ladder_step', 'ladder_type', 'weighting'},
+    'fit': {'loss', 'optimizer', 'maxiter', 'ladder_step', 'ladder_type', 'weighting'},
     'fit.loss': {'kappa', 'L1_coeffs', 'L2_coeffs'},
     'backend': {'evaluator', 'batch_size', 'display_step'},
 }
@@ -65,7 +66,7 @@ def build_input(
 ) -> dict[str, Any]:
     """Return the content of `input.yaml`.
 
-    The cutoff stands twice: Pacemaker demands `cutoff` and uses only the `rcut` of the bonds.
+    The cutoff stands twice: an old Pacemaker demands `cutoff`, a new one warns of it, and both use only the `rcut` of the bonds.
 
     :param settings: those of `TrainingConfig`.
     :param elements: chemical symbols; Pacemaker itself sorts them.
@@ -134,9 +135,7 @@ def _fit(settings: Values, seed: int, kappa: float | str) -> dict[str, Any]:
         'optimizer': pacemaker['optimizer'],
         'maxiter': pacemaker['max_iter'],
     }
-    if settings['core_repulsion']:
-        fit['repulsion'] = 'auto'
-    if (step := pacemaker['ladder_step']) is not None:
+    if (step := pacemaker.get('ladder_step')) is not None:
         fit['ladder_step'] = list(step) if isinstance(step, tuple) else step
         fit['ladder_type'] = pacemaker['ladder_type']
     if pacemaker['weighting'] == 'energy':
@@ -198,7 +197,7 @@ def check_input(values: Any) -> None:
 
 def _check_cutoffs(values: Mapping[str, Any]) -> None:
     bonds = values['potential'].get('bonds', {})
-    wrong = {name: bond.get('rcut') for name, bond in bonds.items() if bond.get('rcut') != values['cutoff']}
+    wrong = {name: bond['rcut'] for name, bond in bonds.items() if 'rcut' in bond and bond['rcut'] != values['cutoff']}
     if wrong:
         raise InputError(f'{INPUT}: cutoff is {values["cutoff"]} Å, but Pacemaker would use the rcut of the bonds: {wrong}')
 
@@ -213,6 +212,12 @@ def start_option(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     :param new: section `potential` of the input of this fit.
     :raises InputError: the basis differs in another way than by having more functions.
     """
+    if 'filename' in old:
+        raise InputError(
+            'initial_potential: its basis is that of a linear fit, which the settings cannot describe; '
+            'set initial_potential: linear to go on with it'
+        )
+    old, new = _without_core(old), _without_core(new)
     if old == new:
         return CONTINUE
     changed = sorted(name for name in set(old) | set(new) if name != 'functions' and old.get(name) != new.get(name))
@@ -233,6 +238,11 @@ def start_option(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return EXTEND
 
 
+def _without_core(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section without the radii of the core, which follow the training set."""
+    return {**section, 'bonds': {name: bond for name, bond in section['bonds'].items() if 'rcut' in bond}}
+
+
 def _covers(new: Mapping[str, Sequence[int]] | None, old: Mapping[str, Sequence[int]]) -> bool:
     if new is None:
         return False
@@ -240,6 +250,20 @@ def _covers(new: Mapping[str, Sequence[int]] | None, old: Mapping[str, Sequence[
         len(new[name]) >= len(old[name]) and all(a >= b for a, b in zip(new[name], old[name], strict=False))
         for name in ('nradmax_by_orders', 'lmax_by_orders')
     )
+
+
+def with_core(values: Mapping[str, Any], radii: Mapping[tuple[str, str], float], width: float) -> dict[str, Any]:
+    """Return the input with a core repulsion in its bonds.
+
+    It has to be there before the fit: `fit.repulsion: auto` adds it afterwards, at the shortest training distance itself, where
+    the forces of the potential then jump.
+
+    :param radii: Å, where the repulsion begins for each pair of elements, sorted by name.
+    :param width: Å, how far below its radius it is there in full.
+    """
+    potential = values['potential']
+    cores = {''.join(pair): core_keys(radius, width) for pair, radius in radii.items()}
+    return {**values, 'potential': {**potential, 'bonds': {**potential['bonds'], **cores}}}
 
 
 def without_ladder(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,8 +23,31 @@ STEPS: Final = (SELF_TEST, FIT, EXPORT, SELECT)
 
 YAML2YACE: Final = 'pace_yaml2yace'
 ACTIVESET: Final = 'pace_activeset'
-IMPORTS: Final = 'import tensorflow, tensorpotential, pyace, maxvolpy'
-"""What all steps need; the scripts find out in the middle of their work."""
+IMPORTS: Final = """import importlib, sys
+def load(what, *names):
+    causes = []
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except Exception as error:
+            causes.append(f'{name}: {type(error).__name__}: {error}')
+    sys.exit(f'{what} cannot be loaded ({"; ".join(causes)})')
+numpy = load('NumPy', 'numpy')
+load('TensorFlow', 'tensorflow')
+new = 'tensorpotential.compat.pace.fit'
+fit = load('TensorPotential', new, 'tensorpotential.fit', 'tensorpotential')
+load('python-ace', 'pyace')
+load('MaxVol', 'pyace.maxvol', 'maxvolpy')
+if fit.__name__ == new and tuple(int(part) for part in numpy.__version__.split('.')[:2]) >= (2, 4):
+    sys.exit(f'NumPy {numpy.__version__} breaks the fit of this TensorPotential at its first iteration; install "numpy<2.4"')
+"""
+"""What all steps need; the scripts find out in the middle of their work. An older Pacemaker has its MaxVol in `maxvolpy`."""
+
+SELECT_SCRIPT: Final = 'select_active_set.py'
+"""Name in the job of the module `pacemaker_active_set`."""
+
+TOO_FEW_ATOMS: Final = 'Insufficient atomic environments'
+"""What `pace_activeset` says of an element with fewer atoms than functions."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +89,7 @@ mlip_self_test() {{
     for mlip_program in {' '.join([*programs, 'python'])}; do
         mlip_find "$mlip_program" > /dev/null || {{ echo "$mlip_program: not found beside pacemaker or in PATH"; return 127; }}
     done
-    "$(mlip_find python)" -c '{IMPORTS}'
+    "$(mlip_find python)" -c {shlex.quote(IMPORTS)}
 }}
 mlip_self_test > {out} 2>&1
 echo "$?" > {code}
@@ -77,7 +100,8 @@ def export_commands(yaml2yace: Program | None, activeset: Program | None, *, all
     """Return the shell commands that follow the fit: its return code, the fast form of the potential and its active set.
 
     Without a fit that returned 0 there is nothing to export. The linear active set is asked for: the nonlinear one of
-    python-ace 0.2.7 is 10¹⁶ times the unit matrix.
+    python-ace 0.2.7 is 10¹⁶ times the unit matrix. Where an element has fewer atoms than functions, :data:`SELECT_SCRIPT` does
+    what `pace_activeset` refuses.
 
     :param yaml2yace: None: the program of the usual name beside Pacemaker.
     :param activeset: likewise.
@@ -85,8 +109,10 @@ def export_commands(yaml2yace: Program | None, activeset: Program | None, *, all
         with large force errors.
     """
     option = '-a ' if all_atoms else ''
-    export = _step(EXPORT, _call(yaml2yace, YAML2YACE), f'{POTENTIAL_YAML} -o {POTENTIAL_YACE}')
-    select = _step(SELECT, _call(activeset, ACTIVESET), f'{option}-d {FITTING_DATA} {POTENTIAL_YAML}')
+    export = _step(EXPORT, f'{_call(yaml2yace, YAML2YACE)} {POTENTIAL_YAML} -o {POTENTIAL_YACE}')
+    script = f'"$(mlip_find python)" {SELECT_SCRIPT} {FITTING_DATA} {POTENTIAL_YAML}'
+    retry = f"{{ grep -q '{TOO_FEW_ATOMS}' {output_file(SELECT)} && {script}; }}"
+    select = _step(SELECT, f'{_call(activeset, ACTIVESET)} {option}-d {FITTING_DATA} {POTENTIAL_YAML} || {retry}')
     return f"""echo "$?" > {return_code_file(FIT)}
 if [ "$(cat {return_code_file(FIT)})" -eq 0 ] && [ -s {POTENTIAL_YAML} ]; then
     rm -f {POTENTIAL_YACE} {ACTIVE_SET}
@@ -95,8 +121,8 @@ if [ "$(cat {return_code_file(FIT)})" -eq 0 ] && [ -s {POTENTIAL_YAML} ]; then
 fi"""
 
 
-def _step(step: str, call: str, arguments: str) -> str:
-    return f'( {call} {arguments} ) > {output_file(step)} 2>&1; echo "$?" > {return_code_file(step)}'
+def _step(step: str, command: str) -> str:
+    return f'( {command} ) > {output_file(step)} 2>&1; echo "$?" > {return_code_file(step)}'
 
 
 def _call(program: Program | None, name: str) -> str:

@@ -19,6 +19,7 @@ PREDICTIONS: Final = 'train_pred.pckl.gzip'
 
 ALLOWED: Final = {
     'builtins': {'slice'},
+    'collections': {'Counter'},  # composition of each structure, beside energy-based weights
     'numpy': {'dtype', 'ndarray'},
     'numpy.core.multiarray': {'_reconstruct', 'scalar'},
     'numpy._core.multiarray': {'_reconstruct', 'scalar'},

@@ -10,6 +10,7 @@ from typing import Any
 from aiida import orm
 from aiida.engine import ExitCode
 from aiida.parsers import Parser
+from ase.data import atomic_numbers
 
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
@@ -72,6 +73,7 @@ class PacemakerParser(Parser):
         if set(contents) == set(POTENTIAL_FILES):
             elements = self.node.inputs.elements.get_list()
             report['functions'] = files.check_same_fit(contents, elements)
+            report['warnings'] = _few_atoms(self.node.inputs.frames.frames, report['functions'])
             self.out('potential', self._potential(contents, elements, predictions))
         self.out('report', orm.Dict(report))
 
@@ -166,6 +168,17 @@ class PacemakerParser(Parser):
     def _last_line(self, name: str) -> str:
         lines = [line.strip() for line in self._text(name).splitlines() if line.strip()]
         return lines[-1][-TAIL:] if lines else f'nothing in {name}'
+
+
+def _few_atoms(frames: Frames, functions: dict[str, int]) -> list[str]:
+    """Return a sentence for each element with fewer atoms than functions."""
+    atoms = {element: int((frames.numbers == atomic_numbers[element]).sum()) for element in functions}
+    return [
+        f'{element} has {atoms[element]} training atoms for {functions[element]} functions: some places of its active set hold '
+        'no atom; more labels of it, or fewer functions (b_basis_size, from a linear fit train.ace.functions), help'
+        for element in functions
+        if atoms[element] < functions[element]
+    ]
 
 
 def _finite(values: dict[str, float]) -> dict[str, float | None]:

@@ -17,6 +17,7 @@ from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
 from aiida_mlip_autopipe.common.units import MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.select import PreExplorationConfig
+from aiida_mlip_autopipe.config.train import TrainingConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.workflows.checks import find_code, find_process, find_stage_code, surrogate_model, validate_config
@@ -210,6 +211,7 @@ class StagesWorkChain(WorkChain):
                 seed=self._seed(),
                 options=orm.Dict(options),
                 metadata={'call_link_label': f'train_{self.ctx.round:02d}'},
+                **self._start(),
             )
         }
         if self.ctx.round > 0:
@@ -221,6 +223,13 @@ class StagesWorkChain(WorkChain):
                 metadata=self._metadata('acquisition'),
             )
         return ToContext(**children)
+
+    def _start(self) -> dict[str, PotentialData]:
+        """Return the potential of the round before where the trainer can start from it."""
+        config = TrainingConfig.model_validate(self.ctx.config['train'])
+        ports = find_process(config.trainer, 'train.trainer').spec().inputs
+        is_wanted = self.ctx.round > 0 and 'initial_potential' in ports and not config.starts_afresh
+        return {'initial_potential': self.ctx.potential} if is_wanted else {}
 
     def inspect_train(self) -> ExitCode | None:
         """Take over the potential and close the round; one that failed a check may still find out what it does not know."""

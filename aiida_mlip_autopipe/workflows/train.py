@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from aiida import orm
-from aiida.engine import ExitCode, ToContext, WorkChain
+from aiida.engine import ExitCode, ToContext, WorkChain, if_
 
 from aiida_mlip_autopipe.calculations.check import CheckCalculation
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
+from aiida_mlip_autopipe.calculations.linear_fit import AceCalculation
 from aiida_mlip_autopipe.calculations.reuse import known_difference
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.calculations.train_functions import summarize_training
@@ -89,7 +90,8 @@ class TrainWorkChain(WorkChain):
             'initial_potential',
             valid_type=PotentialData,
             required=False,
-            help='Potential of the same elements from which a trainer that can do so continues.',
+            help='Potential of the same elements from which a trainer that can do so continues; without one a linear ACE fit '
+            'comes first where the settings ask for it.',
         )
         spec.input(
             'settings',
@@ -104,30 +106,52 @@ class TrainWorkChain(WorkChain):
         spec.output('check_curves', valid_type=orm.ArrayData, required=False, help='Curves behind the checks: Å, eV, fs.')
         spec.output('train_predictions', valid_type=orm.ArrayData, required=False, help='Predictions on the training frames.')
         spec.output('test_predictions', valid_type=orm.ArrayData, required=False, help='Predictions on the frozen test set.')
-        spec.outline(cls.run_fit, cls.inspect_fit, cls.run_checks, cls.inspect_checks)
+        spec.outline(
+            if_(cls.should_fit_start)(cls.run_start, cls.inspect_start),
+            cls.run_fit,
+            cls.inspect_fit,
+            cls.run_checks,
+            cls.inspect_checks,
+        )
+        spec.exit_code(405, 'ERROR_START_FAILED', message='The linear fit that the trainer starts from failed: {cause}')
         spec.exit_code(410, 'ERROR_FIT_FAILED', message='The trainer failed: {cause}')
         spec.exit_code(420, 'ERROR_EVALUATION_FAILED', message='The potential could not be evaluated: {cause}')
         spec.exit_code(430, 'ERROR_CHECKS_NOT_MADE', message='The checks of the potential could not be made: {cause}')
         spec.exit_code(510, 'ERROR_CHECKS_FAILED', message='The potential did not pass its checks: {reasons}')
 
+    @property
+    def _config(self) -> TrainingConfig:
+        return TrainingConfig.model_validate(self.inputs.settings.get_dict())
+
+    def should_fit_start(self) -> bool:
+        """Whether the trainer starts from a linear fit that nobody made yet."""
+        return self._config.starts_linear and 'initial_potential' not in self.inputs
+
+    def run_start(self) -> Any:
+        """Submit the linear ACE fit that the trainer starts from."""
+        return ToContext(start=self.submit(AceCalculation, code=self.inputs.evaluate_code, **self._data()))
+
+    def inspect_start(self) -> ExitCode | None:
+        """Check that there is a potential to start from."""
+        if not self.ctx.start.is_finished_ok:
+            return self.exit_codes.ERROR_START_FAILED.format(cause=self.ctx.start.exit_message or self.ctx.start.process_state)
+        return None
+
     def run_fit(self) -> Any:
         """Submit the trainer."""
-        trainer = find_process(TrainingConfig.model_validate(self.inputs.settings.get_dict()).trainer, 'train.trainer')
-        ports = trainer.spec().inputs
-        optional = {name: self.inputs[name] for name in OPTIONAL_PORTS if name in self.inputs and name in ports}
-        return ToContext(
-            fit=self.submit(
-                trainer,
-                code=self.inputs.code,
-                frames=self.inputs.train_frames,
-                references=self.inputs.references,
-                elements=self.inputs.elements,
-                settings=self.inputs.settings,
-                seed=self.inputs.seed,
-                metadata={'options': job_options(self.inputs.options.get_dict())},
-                **optional,
-            )
-        )
+        trainer = find_process(self._config.trainer, 'train.trainer')
+        start = {'initial_potential': self.ctx.start.outputs.potential} if 'start' in self.ctx else {}
+        given = {name: self.inputs[name] for name in OPTIONAL_PORTS if name in self.inputs}
+        optional = {name: node for name, node in {**given, **start}.items() if name in trainer.spec().inputs}
+        return ToContext(fit=self.submit(trainer, code=self.inputs.code, **self._data(), **optional))
+
+    def _data(self) -> dict[str, Any]:
+        """Return what all fits have in common, each time anew: a process fills its options in place."""
+        return {
+            'frames': self.inputs.train_frames,
+            **{name: self.inputs[name] for name in ('references', 'elements', 'settings', 'seed')},
+            'metadata': {'options': job_options(self.inputs.options.get_dict())},
+        }
 
     def inspect_fit(self) -> ExitCode | None:
         """Take over the potential, also of a fit that failed after writing one."""
@@ -139,8 +163,7 @@ class TrainWorkChain(WorkChain):
 
     def run_checks(self) -> Any:
         """Let LAMMPS check the potential, and evaluate it on the training and the test frames."""
-        checks = TrainingConfig.model_validate(self.inputs.settings.get_dict()).checks
-        limits = orm.Dict(checks.model_dump(mode='json'))
+        limits = orm.Dict(self._config.checks.model_dump(mode='json'))
         train, test, no_spread = self.inputs.train_frames, self.inputs.test_frames, orm.Dict({'spread': False})
         return ToContext(
             check=self.submit(CheckCalculation, frames=train, settings=limits, seed=self.inputs.seed, **self._subject()),

@@ -1,10 +1,10 @@
-"""`PacemakerCalculation`: what it refuses, what it writes, and whole jobs on recorded runs."""
+"""`PacemakerCalculation`: what it writes and what it refuses; whole jobs are in `test_pacemaker_real.py`."""
 
 import contextlib
 import gzip
 import io
+import json
 import pickle
-import time
 
 import pytest
 import yaml
@@ -15,19 +15,17 @@ from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
 from aiida.plugins import CalculationFactory
 
-from aiida_mlip_autopipe.calculations.pacemaker import STATUS_OF, validate_inputs, validate_settings
+from aiida_mlip_autopipe.calculations.pacemaker import validate_inputs, validate_settings
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 from aiida_mlip_autopipe.formats.pacemaker import record_of
-from aiida_mlip_autopipe.formats.pacemaker_log import Failure
+from aiida_mlip_autopipe.science.ace.core import shortest_distances
 from tests import pacemaker_data
-from tests.pacemaker_code import real, stand_in
+from tests.pacemaker_code import installed, linear_potential
 
 PACEMAKER = 'mlip_autopipe.pacemaker'
-SECONDS = 60
-"""A job that fails its self-test is over long before a fit could begin, also on a busy machine."""
 
 
 def run(**inputs):
@@ -48,8 +46,8 @@ def inputs(aiida_profile):
 
 @pytest.fixture
 def code(localhost):
-    """Return a factory of codes that replay a recorded run."""
-    return lambda case='fit_al', broken='': stand_in(localhost, case, broken)
+    """Return a code whose program is never run here."""
+    return installed(localhost, '/bin/true', '')
 
 
 @pytest.fixture
@@ -76,7 +74,7 @@ def written(prepared, code):
     """Return a function that gives `CalcInfo`, folder and `input.yaml` of a job."""
 
     def prepare(**inputs):
-        info, folder = prepared(**inputs, code=code())
+        info, folder = prepared(**inputs, code=code)
         with folder.open('input.yaml') as handle:
             return info, folder, yaml.safe_load(handle)
 
@@ -114,6 +112,10 @@ class TestInput:
     def test_input_and_data(self, written, inputs):
         info, folder, values = written(**inputs)
         recorded = yaml.safe_load(pacemaker_data.text('fit_al', 'input.yaml'))
+        assert recorded['fit'].pop('repulsion') == 'auto', 'today the core stands in the bonds'
+        core = values['potential']['bonds'].pop('AlAl')
+        assert core['r_in'] == pytest.approx(0.8 * shortest_distances(inputs['frames'].frames, ['Al'], 6.0)['Al', 'Al'])
+        assert (core['delta_in'], core['inner_cutoff_type'], core['core-repulsion']) == (0.1, 'zbl', [1, 1])
         assert {key: values[key] for key in ('cutoff', 'seed', 'potential', 'fit', 'backend')} == {
             key: recorded[key] for key in ('cutoff', 'seed', 'potential', 'fit', 'backend')
         }
@@ -126,14 +128,14 @@ class TestInput:
 
     def test_the_data_are_not_kept_twice(self, written, inputs):
         info, _, _ = written(**inputs)
-        assert info.provenance_exclude_list == ['df.pckl.gzip']
+        assert info.provenance_exclude_list == ['df.pckl.gzip', 'select_active_set.py']
 
     def test_a_test_file_of_its_own(self, written, inputs):
         info, folder, values = written(**inputs, test_frames=FramesData(pacemaker_data.frames('al_emt_test')))
         assert values['data'] == {'filename': 'df.pckl.gzip', 'test_filename': 'df_test.pckl.gzip'}
         assert (len(table(folder)), len(table(folder, 'df_test.pckl.gzip'))) == (60, 12)
         assert set(table(folder).columns) == set(table(folder, 'df_test.pckl.gzip').columns), 'Pacemaker joins both'
-        assert info.provenance_exclude_list == ['df.pckl.gzip', 'df_test.pckl.gzip']
+        assert info.provenance_exclude_list == ['df.pckl.gzip', 'df_test.pckl.gzip', 'select_active_set.py']
 
     def test_a_factor_of_all_forces_scales_the_column_and_reaches_the_loss(self, written, inputs):
         """Pacemaker divides w_forces by its sum: what would be lost there is in kappa."""
@@ -167,8 +169,11 @@ class TestRetraining:
         info, folder, values = written(**inputs, initial_potential=old_potential())
         assert info.codes_info[0].cmdline_params == ['input.yaml', '-p', 'initial_potential.yaml']
         assert values['potential']['functions']['number_of_functions_per_element'] == 60
-        with folder.open('initial_potential.yaml', 'rb') as handle:
-            assert handle.read() == pacemaker_data.files()['output_potential.yaml']
+        with folder.open('initial_potential.yaml') as handle:
+            (start,) = yaml.safe_load(handle)['species']
+        (old,) = yaml.safe_load(pacemaker_data.files()['output_potential.yaml'])['species']
+        assert start['nbody'] == old['nbody']
+        assert start['r_in'] == values['potential']['bonds']['AlAl']['r_in'] == pytest.approx(0.8 * old['r_in'], rel=0.05)
         assert 'initial_potential.yaml' in info.provenance_exclude_list
 
     def test_a_larger_basis(self, written, inputs, old_potential):
@@ -184,25 +189,103 @@ class TestRetraining:
 
     def test_a_smaller_basis_is_refused_before_the_job(self, inputs, code, old_potential):
         smaller = orm.Dict(pacemaker_data.settings(b_basis_size=20))
-        _, node = run(**{**inputs, 'settings': smaller}, code=code(), initial_potential=old_potential())
+        _, node = run(**{**inputs, 'settings': smaller}, code=code, initial_potential=old_potential())
         assert node.exit_status == 210
         assert 'its basis has up to 60 functions per element, the settings ask for 20' in node.exit_message
 
     def test_other_elements_are_refused(self, inputs, code, old_potential):
-        with pytest.raises(ValueError, match=r"initial_potential: is for \['Al', 'Cu'\], this fit for \['Al'\]"):
-            run(**inputs, code=code(), initial_potential=old_potential(elements=('Al', 'Cu')))
+        with pytest.raises(ValueError, match=r"initial_potential: is for \['Al', 'Cu'\], this fit for \['Al'\]; they must"):
+            run(**inputs, code=code, initial_potential=old_potential(elements=('Al', 'Cu')))
 
-    def test_a_potential_that_pacemaker_did_not_make_is_refused(self, inputs, old_potential):
+    def test_a_potential_whose_basis_is_unknown_is_refused(self, inputs, old_potential):
         potential = old_potential(**{'input.yaml': None})
         problem = validate_inputs({**inputs, 'initial_potential': potential}, None)
-        assert problem == "initial_potential: has no ['input.yaml']; Pacemaker goes on only from potentials that it made itself"
+        assert problem == "initial_potential: has no ['input.yaml']; its basis cannot be compared with the settings"
+
+    def test_one_that_goes_on_from_a_linear_fit_is_refused(self, inputs, code, old_potential):
+        potential = old_potential(**{'input.yaml': b'potential: {filename: initial_potential.yaml}'})
+        _, node = run(**inputs, code=code, initial_potential=potential)
+        assert node.exit_status == 210
+        assert 'set initial_potential: linear to go on with it' in node.exit_message
+
+
+class TestLinearStart:
+    @pytest.fixture
+    def almg(self, tmp_path):
+        elements = ['Mg', 'Al']
+        folder = tmp_path / 'linear'
+        folder.mkdir()
+        return {
+            'frames': FramesData(pacemaker_data.almg()),
+            'references': FramesData(pacemaker_data.references(*elements, energies=pacemaker_data.ALONE_ALMG)),
+            'elements': orm.List(elements),
+            'seed': orm.Int(1),
+            'settings': orm.Dict({'cutoff': 5.0}),
+            'initial_potential': linear_potential(folder, elements),
+        }
+
+    def test_it_is_embedded_in_the_densities_of_the_settings(self, written, almg):
+        info, folder, values = written(**almg)
+        assert info.codes_info[0].cmdline_params == ['input.yaml', '-p', 'initial_potential.yaml']
+        assert values['potential'] == {'filename': 'initial_potential.yaml'}
+        assert values['fit']['loss'] == {'kappa': 0.01, 'L1_coeffs': 0.0, 'L2_coeffs': 0.0}
+        assert values['fit']['maxiter'] == 100
+        with folder.open('initial_potential.yaml') as handle:
+            blocks = {block['speciesblock']: block for block in yaml.safe_load(handle)['species']}
+        assert {len(function['c']) for function in blocks['Mg']['nbody']} == {2}
+        shortest = shortest_distances(almg['frames'].frames, ['Al', 'Mg'], 5.0)
+        assert blocks['Al Mg']['r_in'] == pytest.approx(0.8 * shortest['Al', 'Mg'])
+
+    def test_without_a_core(self, written, almg):
+        _, folder, _ = written(**{**almg, 'settings': orm.Dict({'cutoff': 5.0, 'core_repulsion': False})})
+        with folder.open('initial_potential.yaml') as handle:
+            assert {tuple(block.get('core-repulsion', (0, 0))) for block in yaml.safe_load(handle)['species']} == {(0, 0)}
+
+    def test_a_missing_start_is_refused(self, almg):
+        del almg['initial_potential']
+        problem = validate_inputs(almg, None)
+        assert problem.startswith('initial_potential: missing, and the settings start from one: fit it with mlip_autopipe.ace')
+
+    def test_elements_in_another_order_are_refused(self, almg):
+        problem = validate_inputs({**almg, 'elements': orm.List(['Al', 'Mg'])}, None)
+        assert (
+            problem == "initial_potential: is for ['Mg', 'Al'], this fit for ['Al', 'Mg']; they must be the same, in this order"
+        )
+
+    def test_a_potential_of_another_kind_is_refused(self, almg, potential_folder):
+        other = PotentialData.from_folder(potential_folder(elements=('Mg', 'Al')))
+        problem = validate_inputs({**almg, 'initial_potential': other}, None)
+        assert problem == "initial_potential: has no ['output_potential.yaml']; Pacemaker goes on only from ACE potentials"
+
+    def test_another_cutoff_is_refused_before_the_job(self, almg, code):
+        _, node = run(**{**almg, 'settings': orm.Dict({'cutoff': 6.0})}, code=code)
+        assert node.exit_status == 210
+        assert 'its cutoff is 5 Å, that of the settings 6 Å' in node.exit_message
+
+    def test_another_embedding_is_refused_before_the_job(self, almg, code):
+        one = {'ALL': {'fs_parameters': [1, 1], 'ndensity': 1}}
+        first = orm.Dict({'cutoff': 5.0, 'pacemaker': {'embeddings': {'Al': one['ALL']}}})
+        _, node = run(**{**almg, 'settings': first}, code=code)
+        assert node.exit_status == 210
+        assert "embeddings: none for Mg; there are ['Al']" in node.exit_message
+
+    def test_what_is_no_potential_is_refused_before_the_job(self, almg, code, tmp_path):
+        broken = tmp_path / 'broken'
+        almg['initial_potential'].write(broken)
+        text = (broken / 'output_potential.yaml').read_text()
+        (broken / 'output_potential.yaml').write_text(text[: len(text) // 2], encoding='utf-8')
+        record = json.loads((broken / POTENTIAL_RECORD).read_text())
+        (broken / POTENTIAL_RECORD).write_text(json.dumps({**record, 'checksums': {}}), encoding='utf-8')
+        _, node = run(**{**almg, 'initial_potential': PotentialData.from_folder(broken)}, code=code)
+        assert node.exit_status == 210
+        assert 'initial_potential.yaml: not a potential in the B-basis' in node.exit_message
 
 
 class TestRefused:
     def test_elements_that_are_not_listed(self, inputs, code):
         alloy = {'frames': FramesData(pacemaker_data.frames('alcu_emt', 3))}
         with pytest.raises(ValueError, match=r"frames: holds \['Cu'\], which elements \['Al'\] does not list"):
-            run(**{**inputs, **alloy}, code=code())
+            run(**{**inputs, **alloy}, code=code)
 
     def test_also_in_the_test_set(self, inputs):
         problem = validate_inputs({**inputs, 'test_frames': FramesData(pacemaker_data.frames('alcu_emt', 3))}, None)
@@ -221,13 +304,16 @@ class TestRefused:
         [
             ({'pacemaker': {'batch_size': 0}}, 'pacemaker.batch_size: got 0; input should be greater than 0'),
             ({'pacemaker': {'kapa': 0.3}}, 'Pacemaker ignores keys that it does not know without a word'),
-            ({'stress_weight': 10}, 'stress_weight: got 10; Pacemaker has no stress loss'),
+            (
+                {'stress_weight': 10, 'pacemaker': {'initial_potential': 'none'}},
+                'stress_weight: got 10; Pacemaker has no stress loss',
+            ),
             ({'cutof': 6}, 'cutof: unknown key'),
         ],
     )
     def test_settings(self, inputs, code, changes, said):
         with pytest.raises(ValueError, match=said.split(';', maxsplit=1)[0]):
-            run(**{**inputs, 'settings': orm.Dict(changes)}, code=code())
+            run(**{**inputs, 'settings': orm.Dict(changes)}, code=code)
         assert said in validate_settings(orm.Dict(changes), None)
 
     @pytest.mark.parametrize(
@@ -256,144 +342,12 @@ class TestRefused:
             changed['elements'] = orm.List(change['elements'])
         if 'kappa_f' in change:
             changed['settings'] = orm.Dict(pacemaker_data.settings(kappa_f=change['kappa_f']))
-        _, node = run(**{**inputs, **changed}, code=code())
+        _, node = run(**{**inputs, **changed}, code=code)
         assert node.exit_status == 210
         assert said in node.exit_message
         assert 'remote_folder' not in node.outputs, 'nothing was submitted'
 
     def test_no_frames(self, inputs, code):
-        _, node = run(**{**inputs, 'frames': FramesData(Frames.from_atoms([]))}, code=code())
+        _, node = run(**{**inputs, 'frames': FramesData(Frames.from_atoms([]))}, code=code)
         assert node.exit_status == 210
         assert 'frames: holds no structure' in node.exit_message
-
-
-class TestJob:
-    def test_a_recorded_fit(self, inputs, code):
-        outputs, node = run(**inputs, code=code(), test_frames=FramesData(pacemaker_data.frames('al_emt_test')))
-        assert node.is_finished_ok, node.exit_message
-        assert outputs['potential'].is_stored
-        assert outputs['potential'].record.training_uuid == inputs['frames'].uuid
-        assert outputs['report']['training_errors']['force_rmse'] == pytest.approx(0.00949683, rel=1e-5)
-        assert outputs['learning_curve'].get_array('iter_num')[-1] == 150
-        assert 'trainer_predictions.npz' in outputs['potential'].base.repository.list_object_names()
-        assert 'input.yaml' in node.base.repository.list_object_names()
-        assert 'df.pckl.gzip' not in node.base.repository.list_object_names()
-
-    def test_two_elements(self, inputs, code):
-        alloy = {
-            'frames': FramesData(pacemaker_data.frames('alcu_emt')),
-            'references': FramesData(pacemaker_data.references('Al', 'Cu')),
-            'elements': orm.List(['Cu', 'Al']),
-        }
-        outputs, node = run(**{**inputs, **alloy}, code=code('fit_alcu'))
-        assert node.is_finished_ok, node.exit_message
-        assert outputs['potential'].elements == ['Cu', 'Al']
-        lines = outputs['potential'].lammps_lines(grade=True)
-        assert lines[-2:] == ['pair_style pace/extrapolation', 'pair_coeff * * output_potential.yaml output_potential.asi Cu Al']
-
-    def test_one_fit_after_the_other(self, inputs, code):
-        first, _ = run(**inputs, code=code())
-        same = orm.Dict(pacemaker_data.settings(max_iter=20))
-        second, node = run(**{**inputs, 'settings': same}, code=code('upfit_p'), initial_potential=first['potential'])
-        assert node.is_finished_ok, node.exit_message
-        larger = orm.Dict(pacemaker_data.settings(max_iter=20, b_basis_size=90))
-        _, node = run(**{**inputs, 'settings': larger}, code=code('upfit_ip'), initial_potential=second['potential'])
-        assert node.is_finished_ok, node.exit_message
-
-    def test_a_broken_installation_says_so_in_seconds(self, inputs, code):
-        start = time.monotonic()
-        _, node = run(**inputs, code=code(broken='selftest'))
-        assert time.monotonic() - start < SECONDS
-        assert node.exit_status == 401
-        assert "self-test: ModuleNotFoundError: No module named 'maxvolpy'" in node.exit_message
-        assert 'pacemaker.err' not in node.outputs.retrieved.base.repository.list_object_names()
-
-    @pytest.mark.parametrize(
-        ('broken', 'status', 'said'),
-        [
-            ('yace', 461, "return code 1: ModuleNotFoundError: No module named 'pyace'"),
-            ('asi', 462, 'return code 1: MemoryError: the projections need 40.0GiB'),
-            ('mixed', 320, 'not of one fit'),
-            ('killed', 340, 'the walltime or a signal ended it'),
-        ],
-    )
-    def test_what_goes_wrong_besides(self, inputs, code, broken, status, said):
-        outputs, node = run(**inputs, code=code(broken=broken))
-        assert node.exit_status == status
-        assert said in node.exit_message
-        assert 'learning_curve' in outputs or broken == 'mixed'
-        assert 'potential' not in outputs
-        assert 'interim_potential_0.yaml' in node.outputs.retrieved.base.repository.list_object_names()
-
-    @pytest.mark.parametrize(
-        ('case', 'failure'),
-        [
-            ('dup', Failure.LOSS_NOT_FINITE),
-            ('inff', Failure.LOSS_NOT_FINITE),
-            ('notf', Failure.INSTALLATION),
-            ('dft', Failure.REFERENCE_REPLACED),
-            ('unknownfn', Failure.SETTINGS_REFUSED),
-        ],
-    )
-    def test_recorded_failures(self, inputs, code, case, failure):
-        outputs, node = run(**inputs, code=code(f'failures/{case}'))
-        assert node.exit_status == STATUS_OF[failure]
-        assert 'potential' not in outputs
-        assert outputs['report']['training_errors'] == {}
-
-    def test_other_codes_for_the_export(self, inputs, code, localhost):
-        other = {
-            port: orm.InstalledCode(
-                label=f'{name}-{inputs["frames"].uuid[:8]}',
-                computer=localhost,
-                filepath_executable=str(pacemaker_data.BIN / name),
-                prepend_text='export MLIP_PACEMAKER_CASE=fit_al',
-            )
-            for port, name in (('yaml2yace_code', 'pace_yaml2yace'), ('activeset_code', 'pace_activeset'))
-        }
-        _, node = run(**inputs, code=code(), **other)
-        assert node.is_finished_ok, node.exit_message
-
-
-@pytest.mark.pacemaker
-class TestRealPrograms:
-    """The same with the real programs, on a basis of ten functions and three iterations."""
-
-    SETTINGS = {'cutoff': 6.0, 'pacemaker': pacemaker_data.SMALL}
-
-    @pytest.fixture
-    def fit(self, localhost, inputs):
-        few = FramesData(pacemaker_data.frames(count=10))
-        return run(**{**inputs, 'frames': few, 'settings': orm.Dict(self.SETTINGS)}, code=real(localhost))
-
-    def test_a_fit(self, fit):
-        outputs, node = fit
-        assert node.is_finished_ok, node.exit_message
-        assert outputs['report']['n_iterations'] == 3
-        assert outputs['report']['functions'] == {'Al': 10}
-        assert 0 < outputs['report']['gamma_train_max'] <= 1.01
-        assert outputs['report']['training_errors']['force_rmse'] > 0
-
-    def test_a_fit_that_goes_on_starts_at_the_old_loss(self, fit, inputs, localhost):
-        first, _ = fit
-        few = FramesData(pacemaker_data.frames(count=10))
-        changed = {'frames': few, 'settings': orm.Dict(self.SETTINGS)}
-        second, node = run(**{**inputs, **changed}, code=real(localhost), initial_potential=first['potential'])
-        assert node.is_finished_ok, node.exit_message
-        losses = second['learning_curve'].get_array('loss')
-        assert losses[0] == pytest.approx(first['report']['loss'], rel=0.05)
-
-    def test_a_basis_that_grows(self, fit, inputs, localhost):
-        first, _ = fit
-        few = FramesData(pacemaker_data.frames(count=10))
-        grown = {**self.SETTINGS, 'pacemaker': {**pacemaker_data.SMALL, 'b_basis_size': 15}}
-        changed = {'frames': few, 'settings': orm.Dict(grown)}
-        second, node = run(**{**inputs, **changed}, code=real(localhost), initial_potential=first['potential'])
-        assert node.is_finished_ok, node.exit_message
-        assert second['report']['functions']['Al'] > 10
-
-    def test_weights_of_the_forces(self, inputs, localhost):
-        few = FramesData(pacemaker_data.frames(count=10))
-        weighted = {**self.SETTINGS, 'pacemaker': {**pacemaker_data.SMALL, 'kappa_f': {'rattle': 3.0}}}
-        _, node = run(**{**inputs, 'frames': few, 'settings': orm.Dict(weighted)}, code=real(localhost))
-        assert node.is_finished_ok, node.exit_message

@@ -4,7 +4,19 @@ from aiida.plugins import CalculationFactory, WorkflowFactory
 from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, BandedWorkChainSpec, job_options
 
 OPTIONS = {'num_machines': 1, 'mpi_processes': 1, 'walltime': 60, 'queue': None, 'account': None}
-CALCULATIONS = ('generate', 'surrogate', 'label_ase', 'pod', 'pacemaker', 'check', 'lammps_md', 'lammps_pace', 'evaluate')
+CALCULATIONS = (
+    'generate',
+    'surrogate',
+    'label_ase',
+    'label_pw',
+    'pod',
+    'ace',
+    'pacemaker',
+    'check',
+    'lammps_md',
+    'lammps_pace',
+    'evaluate',
+)
 NOT_OF_THE_INPUTS = {
     'ERROR_INSTALLATION',
     'ERROR_OUT_OF_MEMORY',
@@ -72,3 +84,10 @@ def test_every_port_is_described_and_every_exit_code_is_in_its_band(name, proces
     for label, code in spec.exit_codes.items():
         if label.startswith('ERROR_') and 200 <= code.status < 600:
             assert code.invalidates_cache is (code.status < 400 or label in NOT_OF_THE_INPUTS), f'{name}: {label}'
+
+
+@pytest.mark.parametrize('name', CALCULATIONS)
+def test_no_job_sees_the_packages_of_the_daemon(name):
+    """AiiDA's daemon exports its `sys.path` as `PYTHONPATH`; prepend texts, which come later, may set another one."""
+    options = CalculationFactory(f'mlip_autopipe.{name}').spec().inputs['metadata']['options']
+    assert options['environment_variables'].default() == {'PYTHONPATH': ''}

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,6 +9,7 @@ from aiida import orm
 from aiida_mlip_autopipe.cli.setup import ensure_code, ensure_computer, ensure_family
 from aiida_mlip_autopipe.common.errors import InputError
 from tests.aiida_fixtures import PSEUDO_FOLDER, PSEUDOS
+from tests.pacemaker_code import real_pacemaker
 
 
 def count(kind):
@@ -85,3 +89,84 @@ def test_a_path_of_pw_that_does_not_exist(run_cli):
     result = run_cli('setup', '--pw', '/no/such/pw.x')
     assert result.exit_code == 1
     assert 'Error: executable of the code pw does not exist: /no/such/pw.x' in result.output
+
+
+def test_pacemaker_is_a_code_where_its_path_is_given(run_cli, tmp_path):
+    assert 'code pacemaker: not set up, its program is not installed' in run_cli('setup').output
+    program = tmp_path / 'pacemaker'
+    program.touch()
+    result = run_cli('setup', '--pacemaker', program)
+    assert result.exit_code == 0, result.output
+    code = orm.load_code('pacemaker@localhost')
+    assert (str(code.filepath_executable), code.default_calc_job_plugin) == (str(program), 'mlip_autopipe.pacemaker')
+    assert code.prepend_text == 'export OMP_NUM_THREADS=1'
+
+
+def test_a_path_of_pacemaker_that_does_not_exist(run_cli):
+    result = run_cli('setup', '--pacemaker', '/no/such/pacemaker')
+    assert result.exit_code == 1
+    assert 'Error: executable of the code pacemaker does not exist: /no/such/pacemaker' in result.output
+
+
+SCRIPT = Path(__file__).parents[2] / 'setup_profile.sh'
+FAILING_PIP = """#!/bin/sh
+case "$*" in
+    *'-m pip'*) echo "$PIP_SAYS"; exit 1 ;;
+    *platform*) echo '3.99.0 x86_64' ;;
+esac
+"""
+
+
+@pytest.fixture
+def script_function(tmp_path):
+    """Return a function that runs one function of the set-up script: all up to its main part is read, then `call`."""
+
+    def run(call, **environment):
+        script = tmp_path / 'setup_profile.sh'
+        text = SCRIPT.read_text(encoding='utf-8').rpartition('\ninstall_espresso\n')[0]
+        script.write_text(f'{text}\n{call}\n', encoding='utf-8')
+        return subprocess.run(['bash', script], capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ('pip', 'said', 'remedy'),
+    [
+        (
+            'ERROR: No matching distribution found for python-ace==0.4.0rc1',
+            'ERROR: Pacemaker cannot be had for Python 3.99.0 x86_64: there is no wheel',
+            'REMEDY: PYTHON=/path/to/python3.11 ./setup_profile.sh --pacemaker, or leave --pacemaker out',
+        ),
+        (
+            'OSError: [Errno 28] No space left on device',
+            'ERROR: Pacemaker could not be installed',
+            'a full disk and a missing connection are the usual causes',
+        ),
+    ],
+)
+def test_the_script_says_why_pacemaker_cannot_be_installed(script_function, tmp_path, pip, said, remedy):
+    python = tmp_path / 'bin' / 'python'
+    python.parent.mkdir()
+    python.write_text(FAILING_PIP, encoding='utf-8')
+    python.chmod(0o755)
+    done = script_function(f'PACEMAKER_ENV={tmp_path}; pacemaker_pip anything', PIP_SAYS=pip)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert remedy in done.stderr
+    assert pip in done.stderr
+
+
+def test_the_script_asks_for_room(script_function, tmp_path):
+    done = script_function(f'PACEMAKER_ENV={tmp_path}; PACEMAKER_DISK_GB=1000000; install_pacemaker')
+    assert done.returncode == 1
+    assert 'It is under the Academic Software Licence: for academic, non-commercial use only.' in done.stdout
+    assert 'ERROR: Pacemaker needs 1000000 GB of disk while it is installed, ' in done.stderr
+
+
+@pytest.mark.pacemaker
+def test_the_script_leaves_a_sound_environment_as_it_is(script_function):
+    environment = real_pacemaker().parents[1]
+    done = script_function(f'VENV={sys.prefix}; PACEMAKER_ENV={environment}; install_pacemaker')
+    assert done.returncode == 0, done.stderr
+    assert f'Pacemaker is installed: {environment}/bin/pacemaker.' in done.stdout

@@ -52,7 +52,7 @@ def test_kappa(value: Any) -> None:
 
 @pytest.mark.parametrize('step', [None, 20, 0.02, (20, 0.02)])
 def test_ladder_steps(step: Any) -> None:
-    assert PacemakerConfig(ladder_step=step).ladder_step == step
+    assert PacemakerConfig(initial_potential='none', ladder_step=step).ladder_step == step
 
 
 @pytest.mark.parametrize('step', [0, -3, 1.5, [20], [0.1, 20]])
@@ -114,13 +114,68 @@ def test_factors_out_of_bounds(value: Any) -> None:
         PacemakerConfig(kappa_f=value)
 
 
+SCRATCH = {'train.trainer': PACEMAKER, 'train.pacemaker.initial_potential': 'none'}
+
+
+class TestLinearStart:
+    """The basis is that of the linear fit: a basis in the settings would be ignored."""
+
+    @pytest.mark.parametrize(
+        ('field', 'value'),
+        [
+            ('b_basis_size', 200),
+            ('functions', {'ALL': {}}),
+            ('bonds', {'ALL': {}}),
+            ('delta_spline', 0.001),
+            ('ladder_step', 10),
+            ('ladder_type', 'power_order'),
+        ],
+    )
+    def test_a_basis_that_was_chosen_is_refused(self, field: str, value: Any) -> None:
+        (line,) = mistakes_in({f'train.pacemaker.{field}': value})
+        assert f'{field} has no effect beside initial_potential linear, where the basis is that of the linear fit' in line
+        assert 'set initial_potential: none' in line
+        assert config_with({f'train.pacemaker.{field}': value, 'train.pacemaker.initial_potential': 'none'})
+
+    @pytest.mark.parametrize(
+        'embedding',
+        [
+            {'npot': 'FinnisSinclair'},
+            {'fs_parameters': [1, 0.5], 'ndensity': 1},
+        ],
+    )
+    def test_an_embedding_in_which_the_start_is_not_linear_is_refused(self, embedding: dict[str, Any]) -> None:
+        (line,) = mistakes_in({'train.pacemaker.embeddings': {'ALL': embedding}})
+        assert 'embeddings.ALL: got ' in line
+        assert 'initial_potential linear needs FinnisSinclairShiftedScaled' in line
+
+    def test_more_densities_are_allowed(self) -> None:
+        three = {'fs_parameters': [1, 1, 1, 0.5, 1, 2], 'ndensity': 3}
+        assert config_with({'train.pacemaker.embeddings': {'ALL': three}}).train.pacemaker.embeddings['ALL'].ndensity == 3
+
+    def test_defaults_follow_the_start(self) -> None:
+        linear, scratch = PacemakerConfig(), PacemakerConfig(initial_potential='none')
+        assert (linear.l1, linear.l2, linear.max_iter) == (0, 0, 100)
+        assert (scratch.l1, scratch.l2, scratch.max_iter) == (1e-8, 1e-8, 500)
+        assert PacemakerConfig(l1=1e-8, max_iter=7).max_iter == 7
+
+    @pytest.mark.parametrize('start', ['linear', 'none'])
+    def test_a_configuration_that_was_written_can_be_read(self, start: str) -> None:
+        once = MLIPConfig.from_mapping(changed({'train.pacemaker.initial_potential': start})).to_mapping()
+        assert ('b_basis_size' in once['train']['pacemaker']) == (start == 'none')
+        assert MLIPConfig.from_mapping(once).to_mapping() == once
+
+
 class TestStressWeight:
     def test_one_that_was_chosen_is_refused(self) -> None:
-        (line,) = mistakes_in({'train.trainer': PACEMAKER, 'train.stress_weight': 5})
+        (line,) = mistakes_in({**SCRATCH, 'train.stress_weight': 5})
         assert line == (
             'train.stress_weight: got 5; Pacemaker has no stress loss and would ignore it: leave it out, '
-            'or train with mlip_autopipe.pod'
+            'start from a linear fit, or train with mlip_autopipe.ace'
         )
+
+    def test_the_linear_fit_takes_it(self) -> None:
+        assert config_with({'train.trainer': PACEMAKER, 'train.stress_weight': 5}).train.stress_weight == 5
 
     def test_the_default_is_not_meant(self) -> None:
         assert config_with({'train.trainer': PACEMAKER}).train.trainer == PACEMAKER
@@ -141,5 +196,5 @@ class TestStressWeight:
 
     def test_the_sentence_alone(self) -> None:
         with pytest.raises(ValidationError) as caught:
-            TrainingConfig(trainer=PACEMAKER, stress_weight=1)
+            TrainingConfig(trainer=PACEMAKER, stress_weight=1, pacemaker=PacemakerConfig(initial_potential='none'))
         assert explain(caught.value, TrainingConfig).startswith('stress_weight: got 1; Pacemaker has no stress loss')

@@ -21,6 +21,7 @@ from aiida_mlip_autopipe.formats.pacemaker_input import (
     potential_section,
     read_input,
     start_option,
+    with_core,
     without_ladder,
 )
 from tests.pacemaker_data import FAILURES, SMALL, settings, text
@@ -83,8 +84,17 @@ REFUSED = {
 
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return complete settings, as the calculation hands them over."""
-    return TrainingConfig.model_validate(values).model_dump()
+    """Return complete settings of a fit from scratch, as the calculation hands them over."""
+    pacemaker = {'initial_potential': 'none', **values.get('pacemaker', {})}
+    return TrainingConfig.model_validate({**values, 'pacemaker': pacemaker}).model_dump()
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """Return a recorded input without `repulsion`, which is in the bonds today."""
+    values = read_input(text(name, 'input.yaml'))
+    if isinstance(values.get('fit'), dict):
+        values['fit'].pop('repulsion', None)
+    return values
 
 
 def built(name: str) -> dict[str, Any]:
@@ -94,27 +104,27 @@ def built(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize('name', RECORDED)
 def test_our_settings_give_the_recorded_input(name: str) -> None:
-    recorded = yaml.safe_load(text(name, 'input.yaml'))
+    expected = recorded(name)
     found = built(name)
-    for key in {*recorded, *found}:
-        assert found.get(key) == recorded.get(key), key
-    assert read_input(input_text(found)) == recorded, 'also after it was written and read'
+    for key in {*expected, *found}:
+        assert found.get(key) == expected.get(key), key
+    assert read_input(input_text(found)) == expected, 'also after it was written and read'
 
 
 @pytest.mark.parametrize('name', RECORDED)
 def test_the_recorded_inputs_pass_the_check(name: str) -> None:
-    check_input(yaml.safe_load(text(name, 'input.yaml')))
+    check_input(recorded(name))
 
 
 @pytest.mark.parametrize('name', GOOD)
 def test_inputs_of_other_failures_pass_the_check(name: str) -> None:
-    check_input(read_input(text(f'failures/{name}', 'input.yaml')))
+    check_input(recorded(f'failures/{name}'))
 
 
 @pytest.mark.parametrize(('name', 'said'), REFUSED.items())
 def test_what_pacemaker_swallows_or_stumbles_over_is_refused(name: str, said: str) -> None:
     with pytest.raises(InputError) as caught:
-        check_input(read_input(text(f'failures/{name}', 'input.yaml')))
+        check_input(recorded(f'failures/{name}'))
     assert said in str(caught.value)
 
 
@@ -138,7 +148,7 @@ def test_every_recorded_failure_is_looked_at() -> None:
 def test_the_small_settings_give_the_input_of_the_failures() -> None:
     config = plain({'cutoff': 6.0, 'pacemaker': SMALL})
     found = build_input(config, ['Al'], InputFiles(('ok.pckl.gzip',)), seed=42)
-    assert found == yaml.safe_load(text('failures/ok', 'input.yaml'))
+    assert found == recorded('failures/ok')
 
 
 def test_the_cutoff_stands_in_every_bond() -> None:
@@ -162,9 +172,30 @@ def test_a_section_that_is_no_mapping(section: str) -> None:
         check_input({**built('fit_al'), section: 'al_emt.pckl.gzip'})
 
 
-def test_no_core_repulsion() -> None:
-    config = plain({'core_repulsion': False})
-    assert 'repulsion' not in build_input(config, ['Al'], InputFiles(('df',)), seed=0)['fit']
+def test_a_repulsion_that_pacemaker_would_add_after_the_fit_is_refused() -> None:
+    values = built('fit_al')
+    values['fit']['repulsion'] = 'auto'
+    with pytest.raises(InputError, match="section 'fit': unknown key 'repulsion'"):
+        check_input(values)
+
+
+def test_the_core_stands_in_the_bonds_of_each_pair() -> None:
+    values = built('fit_alcu')
+    before = copy.deepcopy(values)
+    found = with_core(values, {('Al', 'Al'): 2.0, ('Al', 'Cu'): 1.8, ('Cu', 'Cu'): 1.7}, 0.1)
+    cores = {name: bond for name, bond in found['potential']['bonds'].items() if name not in before['potential']['bonds']}
+    assert {name: core['r_in'] for name, core in cores.items()} == {'AlAl': 2.0, 'AlCu': 1.8, 'CuCu': 1.7}
+    assert cores['AlCu'] == {'r_in': 1.8, 'delta_in': 0.1, 'inner_cutoff_type': 'zbl', 'core-repulsion': [1, 1]}
+    assert values == before
+    check_input(found)
+
+
+def test_the_basis_of_a_start_needs_no_settings_of_its_own() -> None:
+    config = TrainingConfig.model_validate({'cutoff': 5.0}).model_dump()
+    found = build_input(config, ['Al'], InputFiles(('df',), potential='start.yaml'), seed=0)
+    assert found['potential'] == {'filename': 'start.yaml'}
+    assert found['fit']['loss'] == {'kappa': 0.01, 'L1_coeffs': 0.0, 'L2_coeffs': 0.0}
+    check_input(found)
 
 
 def test_energy_based_weights() -> None:
@@ -229,6 +260,15 @@ class TestStart:
         old, same, larger = (yaml.safe_load(text(name, 'input.yaml'))['potential'] for name in ('fit_al', 'upfit_p', 'upfit_ip'))
         assert start_option(old, same) == '-p'
         assert start_option(old, larger) == '-ip'
+
+    def test_the_core_of_another_training_set_is_no_other_basis(self) -> None:
+        old, new = ({'potential': self.section(b_basis_size=size)} for size in (60, 90))
+        old, new = (with_core(part, {('Al', 'Al'): radius}, 0.1) for part, radius in ((old, 2.0), (new, 1.9)))
+        assert start_option(old['potential'], new['potential']) == EXTEND
+
+    def test_a_basis_that_came_from_a_linear_fit_cannot_be_compared(self) -> None:
+        with pytest.raises(InputError, match='its basis is that of a linear fit'):
+            start_option({'filename': 'initial_potential.yaml'}, self.section())
 
     def test_a_smaller_basis_is_refused(self) -> None:
         with pytest.raises(InputError, match='up to 60 functions per element, the settings ask for 40; a basis can stay'):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from aiida_mlip_autopipe.formats.pacemaker_job import (
     ACTIVESET,
+    IMPORTS,
     STEPS,
+    TOO_FEW_ATOMS,
     YAML2YACE,
     Program,
     export_commands,
@@ -72,16 +75,89 @@ def test_the_active_set_is_linear(programs: Path, tmp_path: Path) -> None:
 
 
 def test_a_broken_installation_ends_the_job_before_the_fit(programs: Path, tmp_path: Path) -> None:
-    (programs / 'python').write_text('#!/bin/sh\necho "ModuleNotFoundError: maxvolpy"\nexit 1\n', encoding='utf-8')
+    (programs / 'python').write_text('#!/bin/sh\necho "TensorFlow cannot be loaded"\nexit 1\n', encoding='utf-8')
     left = run(tmp_path / 'work', programs)
     assert codes(left) == {'selftest': 1, 'pacemaker': None, 'yaml2yace': None, 'activeset': None}
-    assert left['selftest.out'] == 'ModuleNotFoundError: maxvolpy\n'
+    assert left['selftest.out'] == 'TensorFlow cannot be loaded\n'
     assert 'output_potential.yaml' not in left
 
 
-def test_the_self_test_imports_what_the_report_names(programs: Path, tmp_path: Path) -> None:
-    (programs / 'python').write_text('#!/bin/sh\necho "$@"\n', encoding='utf-8')
-    assert run(tmp_path / 'work', programs)['selftest.out'] == '-c import tensorflow, tensorpotential, pyace, maxvolpy\n'
+GOOD_MODULES = {
+    'numpy': '__version__ = "2.3.5"',
+    'tensorflow': '',
+    'tensorpotential.compat.pace.fit': '',
+    'pyace.maxvol': '',
+}
+OLD_MODULES = {'numpy': '__version__ = "1.26.4"', 'tensorflow': '', 'tensorpotential.fit': '', 'pyace': '', 'maxvolpy': ''}
+
+
+def self_test(folder: Path, modules: dict[str, str]) -> tuple[int, str]:
+    """Run the imports on modules with the given text, and return the return code with the last line."""
+    for name, content in modules.items():
+        *packages, module = name.split('.')
+        place = folder
+        for package in packages:
+            place /= package
+            place.mkdir(parents=True, exist_ok=True)
+            (place / '__init__.py').touch()
+        target = place / module
+        path = target / '__init__.py' if target.is_dir() else place / f'{module}.py'
+        path.write_text(content, encoding='utf-8')
+    # -S: without the packages of this environment.
+    done = subprocess.run(
+        [sys.executable, '-S', '-c', IMPORTS], env={'PYTHONPATH': str(folder)}, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ''
+
+
+@pytest.mark.parametrize('modules', [GOOD_MODULES, OLD_MODULES])
+def test_a_new_and_an_old_installation_pass(tmp_path: Path, modules: dict[str, str]) -> None:
+    folder = tmp_path / 'modules'
+    folder.mkdir()
+    assert self_test(folder, modules) == (0, '')
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (
+            {'tensorflow': 'raise ImportError("libfoo.so: undefined symbol")'},
+            'TensorFlow cannot be loaded (tensorflow: ImportErr',
+        ),
+        (
+            {'tensorflow': 'raise AttributeError("np.complex_")'},
+            'TensorFlow cannot be loaded (tensorflow: AttributeError: np.comp',
+        ),
+        (
+            {'numpy': '__version__ = "2.4.6"'},
+            'NumPy 2.4.6 breaks the fit of this TensorPotential at its first iteration; install',
+        ),
+        ({'pyace.maxvol': None}, 'MaxVol cannot be loaded (pyace.maxvol: ModuleNotFoundError: '),
+        ({'tensorpotential.compat.pace.fit': None}, 'TensorPotential cannot be loaded (tensorpotential.compat.pace.fit: Mod'),
+    ],
+)
+def test_a_broken_installation_says_what_is_wrong(tmp_path: Path, change: dict[str, str | None], said: str) -> None:
+    folder = tmp_path / 'modules'
+    folder.mkdir()
+    modules = {**GOOD_MODULES, 'pyace': '', **change}
+    code, line = self_test(folder, {name: content for name, content in modules.items() if content is not None})
+    assert code == 1
+    assert line.startswith(said)
+
+
+def test_the_script_takes_over_where_an_element_has_too_few_atoms(programs: Path, tmp_path: Path) -> None:
+    (programs / ACTIVESET).write_text(f'#!/bin/sh\necho "ValueError: {TOO_FEW_ATOMS} to determine"; exit 1\n', encoding='utf-8')
+    (programs / 'python').write_text('#!/bin/sh\n[ "$1" = -c ] || echo "$@"\n', encoding='utf-8')
+    left = run(tmp_path / 'work', programs)
+    assert codes(left)['activeset'] == 0
+    assert left['activeset.out'].endswith('select_active_set.py fitting_data_info.pckl.gzip output_potential.yaml\n')
+
+
+def test_the_script_is_for_nothing_else(programs: Path, tmp_path: Path) -> None:
+    (programs / ACTIVESET).write_text('#!/bin/sh\necho "MemoryError"; exit 1\n', encoding='utf-8')
+    left = run(tmp_path / 'work', programs)
+    assert codes(left)['activeset'] == 1
+    assert left['activeset.out'] == 'MemoryError\n'
 
 
 @pytest.mark.parametrize('name', [YAML2YACE, ACTIVESET, 'pacemaker'])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import pickle
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.formats.pacemaker_predictions import read_predictions
+from aiida_mlip_autopipe.formats.pacemaker_predictions import _TableReader, read_predictions
 from tests.pacemaker_data import ALONE, FIXTURES, frames
 
 CONTENT = (FIXTURES / 'fit_al' / 'train_pred.pckl.gzip').read_bytes()
@@ -54,6 +56,12 @@ def test_rows_are_matched_by_name() -> None:
 
 def test_a_frame_that_was_not_fitted() -> None:
     assert read_predictions(CONTENT, frames(), ALONE, ROWS) is None
+
+
+def test_energy_based_weights_add_the_composition() -> None:
+    """Its column holds a `collections.Counter` for each structure."""
+    read = _TableReader(io.BytesIO(pickle.dumps([Counter({'Al': 3})], protocol=4))).load()
+    assert read == [{'Al': 3}]
 
 
 def packed(value: Any) -> bytes:

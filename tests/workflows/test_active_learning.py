@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 from aiida import orm
 
+from aiida_mlip_autopipe.cli.setup import ensure_code
 from aiida_mlip_autopipe.science.stopping import RoundSummary
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain, _history
 from tests.workflows.conftest import Children
@@ -195,3 +198,29 @@ def test_history_of_a_trained_round():
 def test_history_of_an_idle_round_keeps_the_test_error():
     newest = _history([entry(0, test_errors={'force_rmse': 0.2}), entry(1, explore={'n_candidates': 0})])[-1]
     assert (newest.n_candidates, newest.n_selected, newest.test_force_rmse) == (0, 0, 0.2)
+
+
+@pytest.fixture
+def pace(children, potential_folder, localhost):
+    """Children of which the training gives potentials of Pacemaker, and a code for it and for LAMMPS."""
+    ensure_code('program-of-loop', localhost, Path('/bin/true'), None)
+    children._potential = lambda: potential_folder(grade_lines=('pair_style pace/extrapolation',))
+    return children
+
+
+@pytest.mark.parametrize(
+    ('pacemaker', 'goes_on'), [({}, True), ({'initial_potential': 'none'}, False)], ids=['from a linear fit', 'from scratch']
+)
+def test_later_rounds_start_from_the_potential_of_the_round_before(walk, pace, config, pacemaker, goes_on):
+    train = {'trainer': 'mlip_autopipe.pacemaker', 'code': 'program-of-loop@localhost', 'pacemaker': pacemaker}
+    explore = {'explorer': 'mlip_autopipe.lammps_pace', 'code': 'program-of-loop@localhost'}
+    found = walk(ActiveLearningWorkChain, pace, config=config(train=train, explore=explore, loop=LOOP))
+    first, second, third = inputs_of(found, 'TrainWorkChain')
+    tested = [inputs['potential'].uuid for inputs in inputs_of(found, 'EvaluateCalculation')]
+    starts = [inputs['initial_potential'].uuid for inputs in (second, third) if 'initial_potential' in inputs]
+    assert 'initial_potential' not in first
+    assert starts == (tested if goes_on else []), 'the old potential is tested on the new labels, and gone on with'
+
+
+def test_a_trainer_that_cannot_go_on_gets_no_start(plain):
+    assert not any('initial_potential' in inputs for inputs in inputs_of(plain, 'TrainWorkChain'))

@@ -1,50 +1,67 @@
-"""`TrainWorkChain` with Pacemaker as trainer: the real CalcJob and parser on recorded runs, inside the real chain."""
+"""`TrainWorkChain` with Pacemaker as trainer: its start, its results, and the whole chain with the real programs."""
+
+import time
 
 import numpy as np
 import pytest
 from aiida import orm
-from aiida.engine import run_get_node
+from aiida.engine import submit
 from aiida.plugins import CalculationFactory
 
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 from tests import pacemaker_data
-from tests.pacemaker_code import real, stand_in
+from tests.pacemaker_code import installed, linear_potential, real
 from tests.workflows.conftest import Children
 
+ACE = 'mlip_autopipe.ace'
 PACEMAKER = 'mlip_autopipe.pacemaker'
+ELEMENTS = ['Al', 'Mg']
+ERRORS = {'energy_rmse': 0.002, 'force_rmse': 0.08, 'stress_rmse': None}
+TIMEOUT = 400
+"""s; a fit that begins with a linear one takes a quarter of it on a quiet machine."""
 
 
 @pytest.fixture
 def inputs(localhost, worker_code):
-    """Return a factory of the inputs of a training whose trainer replays a recorded run."""
+    """Return a factory of the inputs of a training; a keyword exchanges a key of `pacemaker`."""
 
-    def make(case='fit_al', broken='', **pacemaker):
+    def make(**pacemaker):
+        frames = pacemaker_data.almg()
         return {
-            'code': stand_in(localhost, case, broken),
+            'code': installed(localhost, '/bin/true', ''),
             'evaluate_code': worker_code,
-            'train_frames': FramesData(pacemaker_data.frames()),
-            'test_frames': FramesData(pacemaker_data.frames('al_emt_test')),
-            'references': FramesData(pacemaker_data.references('Al')),
-            'elements': orm.List(['Al']),
+            'train_frames': FramesData(frames.take(range(6))),
+            'test_frames': FramesData(frames.take([6, 7])),
+            'references': FramesData(pacemaker_data.references(*ELEMENTS, energies=pacemaker_data.ALONE_ALMG)),
+            'elements': orm.List(ELEMENTS),
             'seed': orm.Int(42),
-            'settings': orm.Dict({**pacemaker_data.settings(**pacemaker), 'trainer': PACEMAKER}),
+            'settings': orm.Dict({'trainer': PACEMAKER, 'cutoff': 5.0, 'pacemaker': pacemaker}),
         }
 
     return make
 
 
 @pytest.fixture
-def children(fake_process):
-    """Return a factory of children: the trainer is run for real, LAMMPS answers with the given errors."""
+def potential(tmp_path):
+    return linear_potential(tmp_path, ELEMENTS)
 
-    def make(errors, gamma=1.0):
-        def answer(process, values):
-            if process is CalculationFactory(PACEMAKER):
-                return run_get_node(process, **values)[1]
+
+@pytest.fixture
+def children(fake_process, potential):
+    """Return a factory of finished children; `fail` names the entry point of one that fails."""
+
+    def make(errors=ERRORS, fail=''):
+        def answer(process, _):
+            for name in (ACE, PACEMAKER):
+                if process is CalculationFactory(name):
+                    if name == fail:
+                        return fake_process(status=401, message='python-ace cannot be loaded')
+                    report = orm.Dict({'training_errors': ERRORS, 'functions': {'Al': 40, 'Mg': 40}})
+                    return fake_process(outputs={'potential': potential.clone(), 'report': report})
             outputs = {
-                'report': orm.Dict({'errors': errors, 'gamma_max': gamma, 'checks': []}),
+                'report': orm.Dict({'errors': errors, 'gamma_max': 1.0, 'checks': []}),
                 'predictions': orm.ArrayData({'energy': np.zeros(2)}),
             }
             return fake_process(outputs=outputs)
@@ -54,122 +71,126 @@ def children(fake_process):
     return make
 
 
-RECORDED = {'energy_rmse': 0.0005339529945622907, 'force_rmse': 0.009496829802907121, 'stress_rmse': None}
+class TestStart:
+    def test_a_linear_fit_comes_first(self, walk, children, inputs):
+        given = inputs()
+        found = walk(TrainWorkChain, children(), **given)
+        assert found.exit_code is None
+        assert found.names[:2] == ['AceCalculation', 'PacemakerCalculation']
+        (_, start), (_, fit), *_ = found.submitted
+        assert start['code'].pk == given['evaluate_code'].pk
+        for name in ('references', 'elements', 'settings', 'seed', 'frames'):
+            assert start[name].uuid == fit[name].uuid
+        assert fit['initial_potential'].uuid == found.process.ctx.start.outputs.potential.uuid
+        assert found.outputs['potential'].uuid == found.process.ctx.fit.outputs.potential.uuid
+
+    def test_a_potential_that_is_given_takes_its_place(self, walk, children, inputs, potential):
+        found = walk(TrainWorkChain, children(), **inputs(), initial_potential=potential)
+        assert found.names[0] == 'PacemakerCalculation'
+        assert found.submitted[0][1]['initial_potential'].uuid == potential.uuid
+
+    def test_from_scratch(self, walk, children, inputs):
+        found = walk(TrainWorkChain, children(), **inputs(initial_potential='none'))
+        assert found.names[0] == 'PacemakerCalculation'
+        assert 'initial_potential' not in found.submitted[0][1]
+
+    def test_other_trainers_have_no_such_start(self, walk, children, inputs):
+        given = inputs()
+        given['settings'] = orm.Dict({'trainer': ACE, 'cutoff': 5.0})
+        found = walk(TrainWorkChain, children(), **given)
+        assert found.names[:2] == ['AceCalculation', 'CheckCalculation']
+
+    def test_a_start_that_fails_ends_the_chain_with_its_reason(self, walk, children, inputs):
+        found = walk(TrainWorkChain, children(fail=ACE), **inputs())
+        assert found.label == 'ERROR_START_FAILED'
+        assert found.exit_code.message.endswith('starts from failed: python-ace cannot be loaded')
+        assert found.names == ['AceCalculation']
+
+    def test_a_start_of_other_elements_is_refused(self, walk, children, inputs, tmp_path_factory):
+        other = linear_potential(tmp_path_factory.mktemp('other'), ELEMENTS[::-1])
+        with pytest.raises(ValueError, match=r"initial_potential is of \['Mg', 'Al'\], expected \['Al', 'Mg'\] in this order"):
+            walk(TrainWorkChain, children(), **inputs(), initial_potential=other)
 
 
-def test_a_recorded_fit_passes_through_the_chain(walk, children, inputs):
-    found = walk(TrainWorkChain, children(RECORDED), **inputs())
-    assert found.exit_code is None
-    assert found.names[0] == 'PacemakerCalculation'
+def test_a_fit_passes_through_the_chain(walk, children, inputs):
+    found = walk(TrainWorkChain, children(), **inputs())
     assert {'potential', 'report', 'train_predictions', 'test_predictions'} <= set(found.outputs)
-    assert found.outputs['potential'].record.engine == 'pace'
-    assert found.outputs['report']['fit']['functions'] == {'Al': 60}
+    assert found.outputs['report']['fit']['functions'] == {'Al': 40, 'Mg': 40}
     assert found.outputs['report']['failed_checks'] == []
 
 
-@pytest.fixture
-def stages(fake_process, emt_frames, potential_folder):
-    """Finished children of all stages."""
-    return Children(fake_process, emt_frames, potential_folder)
-
-
-def test_a_configuration_names_the_trainer_and_its_code(walk, children, inputs, config, stages, worker_code):
-    """What the one-shot run hands to the training is what the recorded fit runs with: entry point, code, settings."""
-    recorded = inputs()
-    train = {'trainer': PACEMAKER, 'code': recorded['code'].full_label, **pacemaker_data.settings()}
-    shot = walk(OneShotWorkChain, stages, config=config(train=train))
-    ((_, handed),) = [(process, values) for process, values in shot.submitted if process is TrainWorkChain]
-    assert (handed['code'].pk, handed['evaluate_code'].pk) == (recorded['code'].pk, worker_code.pk)
-    same = {name: handed[name] for name in ('code', 'evaluate_code', 'settings', 'seed', 'options')}
-    found = walk(TrainWorkChain, children(RECORDED), **{**recorded, **same})
-    assert found.exit_code is None
-    assert found.names[0] == 'PacemakerCalculation'
-    assert found.outputs['potential'].record.energy_shift == {'Al': -1.5}
-
-
 def test_the_trainer_gets_the_test_set_as_a_file_of_its_own(walk, children, inputs):
-    found = walk(TrainWorkChain, children(RECORDED), **inputs())
-    (_, fit), *_ = found.submitted
-    assert len(fit['frames']) == 60
-    assert len(fit['test_frames']) == 12
-    assert found.outputs['report']['fit']['test_errors']['force_rmse'] > 0
+    given = inputs()
+    (_, start), (_, fit), *_ = walk(TrainWorkChain, children(), **given).submitted
+    assert fit['test_frames'].uuid == given['test_frames'].uuid
+    assert 'test_frames' not in start
 
 
 def test_errors_of_lammps_that_are_not_those_of_pacemaker_fail_the_checks(walk, children, inputs):
-    found = walk(TrainWorkChain, children({**RECORDED, 'force_rmse': 0.02}), **inputs())
+    found = walk(TrainWorkChain, children({**ERRORS, 'force_rmse': 0.2}), **inputs())
     assert found.label == 'ERROR_CHECKS_FAILED'
-    assert 'force_rmse is 0.00949683 in the trainer and 0.02 in LAMMPS' in found.exit_code.message
+    assert 'force_rmse is 0.08 in the trainer and 0.2 in LAMMPS' in found.exit_code.message
     assert 'potential' in found.outputs
 
 
-@pytest.mark.parametrize(
-    ('case', 'broken', 'said'),
-    [
-        ('failures/dup', '', 'The loss is not finite'),
-        ('failures/notf', '', "No module named 'tensorflow'"),
-        ('fit_al', 'selftest', 'self-test'),
-        ('fit_al', 'asi', 'pace_activeset did not write the active set'),
-    ],
-)
-def test_a_failed_fit_names_its_reason(walk, children, inputs, case, broken, said):
-    found = walk(TrainWorkChain, children(RECORDED), **inputs(case, broken))
+def test_a_failed_fit_names_its_reason(walk, children, inputs):
+    found = walk(TrainWorkChain, children(fail=PACEMAKER), **inputs())
     assert found.label == 'ERROR_FIT_FAILED'
-    assert said in found.exit_code.message
-    assert found.names == ['PacemakerCalculation']
+    assert 'python-ace cannot be loaded' in found.exit_code.message
+    assert found.names == ['AceCalculation', 'PacemakerCalculation']
 
 
-def test_what_pacemaker_would_not_tell_ends_the_chain_with_its_reason(walk, children, inputs):
-    unusable = inputs()
-    shifted = unusable['train_frames'].frames
-    unusable['train_frames'] = FramesData(shifted.replace(energy=shifted.energy - 1e5))
-    found = walk(TrainWorkChain, children(RECORDED), **unusable)
-    assert found.label == 'ERROR_FIT_FAILED'
-    assert 'Pacemaker would replace the reference energies' in found.exit_code.message
-
-
-def test_the_next_round_starts_from_the_potential_of_the_last(walk, children, inputs):
-    first = walk(TrainWorkChain, children(RECORDED), **inputs())
-    second = walk(
-        TrainWorkChain, children(RECORDED), **inputs('upfit_p', max_iter=20), initial_potential=first.outputs['potential']
-    )
-    (_, fit), *_ = second.submitted
-    assert fit['initial_potential'].uuid == first.outputs['potential'].uuid
-    assert 'potential' in second.outputs
-
-
-def test_a_stress_weight_is_refused(walk, children, inputs):
-    chosen = inputs()
+def test_a_stress_weight_of_a_fit_from_scratch_is_refused(walk, children, inputs):
+    chosen = inputs(initial_potential='none')
     chosen['settings'] = orm.Dict({**chosen['settings'].get_dict(), 'stress_weight': 100})
     with pytest.raises(ValueError, match='Pacemaker has no stress loss'):
-        walk(TrainWorkChain, children(RECORDED), **chosen)
+        walk(TrainWorkChain, children(), **chosen)
+
+
+@pytest.fixture
+def handed(walk, config, fake_process, emt_frames, potential_folder):
+    """Return a function that gives what a one-shot run hands to the training."""
+
+    def run(**train):
+        shot = walk(OneShotWorkChain, Children(fake_process, emt_frames, potential_folder), config=config(train=train))
+        ((_, values),) = [(process, values) for process, values in shot.submitted if process is TrainWorkChain]
+        return values
+
+    return run
+
+
+def test_a_configuration_names_the_trainer_and_its_code(walk, children, inputs, handed, localhost):
+    """What the one-shot run hands to the training is what the training runs with: entry point, code, settings."""
+    code = installed(localhost, '/bin/true', '')
+    values = handed(trainer=PACEMAKER, code=code.full_label, cutoff=5.0, pacemaker={'max_iter': 7})
+    assert values['code'].pk == code.pk
+    same = {name: values[name] for name in ('code', 'evaluate_code', 'settings', 'seed', 'options')}
+    found = walk(TrainWorkChain, children(), **{**inputs(), **same})
+    assert found.exit_code is None
+    assert found.names[:2] == ['AceCalculation', 'PacemakerCalculation']
+    assert found.submitted[1][1]['code'].pk == code.pk
 
 
 @pytest.mark.pacemaker
-def test_a_real_fit_inside_the_chain(walk, children, inputs, localhost):
-    """The fit is real; LAMMPS with ML-PACE is asked in the tests of the MD."""
-    small = inputs()
-    small['code'] = real(localhost)
-    small['train_frames'] = FramesData(pacemaker_data.frames(count=10))
-    small['settings'] = orm.Dict({'cutoff': 6.0, 'trainer': PACEMAKER, 'pacemaker': pacemaker_data.SMALL})
-    found = walk(TrainWorkChain, children(RECORDED), **small)
-    assert found.label in {'', 'ERROR_CHECKS_FAILED'}, 'the errors of LAMMPS are those of another fit'
-    assert found.outputs['potential'].record.engine == 'pace'
-
-
-@pytest.mark.pacemaker
-def test_the_whole_chain_for_real(inputs, localhost):
-    """Pacemaker fits, and mlip-worker, with ML-PACE or with pyace, checks and evaluates what it made, grades included."""
-    small = inputs()
-    small['code'] = real(localhost)
-    small['train_frames'] = FramesData(pacemaker_data.frames(count=10))
+@pytest.mark.daemon
+def test_the_whole_chain_through_the_daemon(started_daemon_client, inputs, localhost):
+    """The daemon exports its own `sys.path`: the Python of Pacemaker must not see it."""
+    given = inputs(max_iter=3, batch_size=10)
     checks = {'nve_time': 50, 'nve_structures': 1, 'wall_points': 5}
-    values = {'cutoff': 6.0, 'trainer': PACEMAKER, 'pacemaker': pacemaker_data.SMALL, 'checks': checks}
-    small['settings'] = orm.Dict(values)
-    _, node = run_get_node(TrainWorkChain, **small)
+    settings = {**given['settings'].get_dict(), 'ace': {'functions': 40}, 'checks': checks}
+    node = submit(TrainWorkChain, **{**given, 'code': real(localhost), 'settings': orm.Dict(settings)})
+    limit = time.monotonic() + TIMEOUT
+    while not node.is_terminated:
+        assert time.monotonic() < limit, 'timed out'
+        time.sleep(0.5)
     assert node.exit_status in {0, 510}, node.exit_message
+    assert [child.process_label for child in node.called][:2] == ['AceCalculation', 'PacemakerCalculation']
+    start, fit = node.called[:2]
+    first = fit.outputs.learning_curve.get_array('rmse_f_comp')[0]
+    assert first == pytest.approx(start.outputs.report['training_errors']['force_rmse'], rel=0.01), (
+        'it begins where the start ends'
+    )
     found = {check['check']: check for check in node.outputs.report['checks']}
     for name in ('loads', 'energy_agreement', 'force_agreement', 'stress_derivative'):
         assert found[name]['passed'], found[name]['message']
     assert 0.0 < node.outputs.report['gamma_train_max'] <= 1.02
-    predicted = node.outputs.train_predictions.get_array('energy')
-    assert np.abs(predicted - small['train_frames'].frames.energy).max() / 32 < 0.5, 'total energies, isolated atoms included'

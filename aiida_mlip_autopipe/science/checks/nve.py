@@ -66,12 +66,16 @@ class NveSettings:
 
 
 def base_indices(frames: Frames, count: int) -> IntArray:
-    """Return one row for each lineage, at most `count`, spread over the lineages: the root, or the first frame that is there."""
+    """Return one row for each lineage, at most `count`, spread over the lineages: the root, else the frame with the least force.
+
+    A shaken frame is a bad start: it turns its energy into heat far above the temperature that is asked for.
+    """
+    largest = np.maximum.reduceat(np.linalg.norm(frames.forces, axis=1), frames.offsets[:-1])
     rows = []
     for name in dict.fromkeys(frames.lineage.tolist()):
         members = np.flatnonzero(frames.lineage == name)
         roots = members[frames.uid[members] == name]
-        rows.append(int(roots[0] if len(roots) else members[0]))
+        rows.append(int(roots[0] if len(roots) else members[np.argmin(largest[members])]))
     return np.asarray(rows, dtype=np.int64)[spread_indices(len(rows), count)]
 
 

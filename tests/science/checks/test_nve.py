@@ -52,8 +52,16 @@ class TestBaseStructures:
             structures.append(atoms)
         return Frames.from_atoms(structures)
 
-    def test_the_root_of_each_lineage_or_its_first_frame(self):
+    def test_the_root_of_each_lineage(self):
         assert base_indices(self.frames(), 10).tolist() == [1, 3, 4]
+
+    def test_without_a_root_the_frame_with_the_least_force(self):
+        """A shaken start would turn its energy into heat."""
+        frames = self.frames()
+        shaken, calm = np.ones(frames.forces.shape), np.zeros(frames.forces.shape)
+        calm[:, 0] = 0.1
+        forces = np.where(np.arange(len(frames.forces))[:, None] < frames.offsets[5], shaken, calm)
+        assert base_indices(frames.replace(forces=forces), 10).tolist() == [1, 3, 5], 'a root counts whatever its forces'
 
     def test_at_most_as_many_as_wanted_from_all_over_the_set(self):
         assert base_indices(self.frames(), 2).tolist() == [1, 4]
