@@ -26,7 +26,7 @@ from aiida_mlip_autopipe.formats import pacemaker as files
 from aiida_mlip_autopipe.formats import pacemaker_active_set, pacemaker_data, pacemaker_input, pacemaker_job, pacemaker_start
 from aiida_mlip_autopipe.formats.pacemaker_log import Failure
 from aiida_mlip_autopipe.formats.pacemaker_predictions import PREDICTIONS
-from aiida_mlip_autopipe.science.ace.core import CORE_WIDTH, core_radii, shortest_distances
+from aiida_mlip_autopipe.science.ace.core import cores, shortest_distances
 
 PARSER: Final = 'mlip_autopipe.pacemaker'
 
@@ -181,18 +181,18 @@ class PacemakerCalculation(CalcJob):
         """Input and start, made once: the search for the shortest distances takes a while."""
         config, frames = self._config, self.inputs.frames.frames
         elements = self.inputs.elements.get_list()
-        radii = core_radii(shortest_distances(frames, elements, config.cutoff)) if config.core_repulsion else {}
+        core = cores(shortest_distances(frames, elements, config.cutoff)) if config.core_repulsion else {}
         if config.pacemaker.initial_potential == LINEAR:
             values = self._values(files.INITIAL_POTENTIAL)
-            return Plan(values, pacemaker_input.CONTINUE, self._start(radii))
-        values = pacemaker_input.with_core(self._values(), radii, CORE_WIDTH)
+            return Plan(values, pacemaker_input.CONTINUE, self._start(core))
+        values = pacemaker_input.with_core(self._values(), core)
         if 'initial_potential' not in self.inputs:
             return Plan(values)
         old = pacemaker_input.read_input(_content(self.inputs.initial_potential, files.INPUT).decode())
         option = pacemaker_input.start_option(old['potential'], values['potential'])
         if option == pacemaker_input.CONTINUE:
             values = pacemaker_input.without_ladder(values)
-        return Plan(values, option, self._start(radii))
+        return Plan(values, option, self._start(core))
 
     def _values(self, potential: str = '') -> dict[str, Any]:
         """Return the content of `input.yaml`.
@@ -210,15 +210,14 @@ class PacemakerCalculation(CalcJob):
             origin=f'AiiDA frames {self.inputs.frames.uuid}',
         )
 
-    def _start(self, radii: dict[tuple[str, str], float]) -> str:
+    def _start(self, core: dict[tuple[str, str], tuple[float, float]]) -> str:
         config = self._config
         embeddings = config.model_dump()['pacemaker']['embeddings']
         return pacemaker_start.starting_potential(
             _content(self.inputs.initial_potential, POTENTIAL_YAML).decode(),
             pacemaker_start.embeddings_of(embeddings, self.inputs.elements.get_list()),
-            radii,
+            core,
             cutoff=config.cutoff,
-            width=CORE_WIDTH,
         )
 
     def _calc_info(self, parameters: list[str], not_kept: list[str]) -> CalcInfo:

@@ -252,18 +252,17 @@ def _covers(new: Mapping[str, Sequence[int]] | None, old: Mapping[str, Sequence[
     )
 
 
-def with_core(values: Mapping[str, Any], radii: Mapping[tuple[str, str], float], width: float) -> dict[str, Any]:
+def with_core(values: Mapping[str, Any], cores: Mapping[tuple[str, str], tuple[float, float]]) -> dict[str, Any]:
     """Return the input with a core repulsion in its bonds.
 
     It has to be there before the fit: `fit.repulsion: auto` adds it afterwards, at the shortest training distance itself, where
     the forces of the potential then jump.
 
-    :param radii: Å, where the repulsion begins for each pair of elements, sorted by name.
-    :param width: Å, how far below its radius it is there in full.
+    :param cores: Å, radius and width for each pair of elements, sorted by name, see :func:`core_keys`.
     """
     potential = values['potential']
-    cores = {''.join(pair): core_keys(radius, width) for pair, radius in radii.items()}
-    return {**values, 'potential': {**potential, 'bonds': {**potential['bonds'], **cores}}}
+    keys = {''.join(pair): core_keys(*core) for pair, core in cores.items()}
+    return {**values, 'potential': {**potential, 'bonds': {**potential['bonds'], **keys}}}
 
 
 def without_ladder(values: Mapping[str, Any]) -> dict[str, Any]:

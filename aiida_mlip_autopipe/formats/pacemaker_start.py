@@ -41,10 +41,9 @@ def embeddings_of(embeddings: Mapping[str, Mapping[str, Any]], elements: Sequenc
 def starting_potential(
     text: str,
     embeddings: Mapping[str, Mapping[str, Any]],
-    radii: Mapping[tuple[str, str], float],
+    cores: Mapping[tuple[str, str], tuple[float, float]],
     *,
     cutoff: float,
-    width: float,
 ) -> str:
     """Return the potential that a fit begins with.
 
@@ -54,9 +53,8 @@ def starting_potential(
 
     :param text: of the old potential, in the B-basis.
     :param embeddings: npot, fs_parameters and ndensity by element, of :func:`embeddings_of`.
-    :param radii: Å, radius of the core of each pair of elements, sorted by name; empty: no core.
+    :param cores: Å, radius and width of the core of each pair of elements, sorted by name; empty: no core.
     :param cutoff: Å, of the settings.
-    :param width: Å, of the core.
     :raises InputError: the cutoff is another one, or an embedding does not continue the old one.
     :raises FormatError: the text is no such potential.
     """
@@ -69,7 +67,7 @@ def starting_potential(
                 _embed(block, embeddings[names[0]])
             if len(names) <= 2:
                 pair = (min(names), max(names))
-                block.update(core_keys(radii[pair], width) if radii else NO_CORE)
+                block.update(core_keys(*cores[pair]) if cores else NO_CORE)
                 _require_cutoff(float(block['rcutij']), cutoff)
             densities = int(embeddings[names[0]]['ndensity'])
             for function in block['nbody']:

@@ -21,7 +21,7 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 from aiida_mlip_autopipe.formats.pacemaker import record_of
-from aiida_mlip_autopipe.science.ace.core import shortest_distances
+from aiida_mlip_autopipe.science.ace.core import CORE_OUTER, cores, shortest_distances
 from tests import pacemaker_data
 from tests.pacemaker_code import installed, linear_potential
 
@@ -114,8 +114,9 @@ class TestInput:
         recorded = yaml.safe_load(pacemaker_data.text('fit_al', 'input.yaml'))
         assert recorded['fit'].pop('repulsion') == 'auto', 'today the core stands in the bonds'
         core = values['potential']['bonds'].pop('AlAl')
-        assert core['r_in'] == pytest.approx(0.8 * shortest_distances(inputs['frames'].frames, ['Al'], 6.0)['Al', 'Al'])
-        assert (core['delta_in'], core['inner_cutoff_type'], core['core-repulsion']) == (0.1, 'zbl', [1, 1])
+        expected = cores(shortest_distances(inputs['frames'].frames, ['Al'], 6.0))['Al', 'Al']
+        assert (core['r_in'], core['delta_in']) == pytest.approx(expected)
+        assert (core['inner_cutoff_type'], core['core-repulsion']) == ('zbl', [1, 1])
         assert {key: values[key] for key in ('cutoff', 'seed', 'potential', 'fit', 'backend')} == {
             key: recorded[key] for key in ('cutoff', 'seed', 'potential', 'fit', 'backend')
         }
@@ -234,7 +235,7 @@ class TestLinearStart:
             blocks = {block['speciesblock']: block for block in yaml.safe_load(handle)['species']}
         assert {len(function['c']) for function in blocks['Mg']['nbody']} == {2}
         shortest = shortest_distances(almg['frames'].frames, ['Al', 'Mg'], 5.0)
-        assert blocks['Al Mg']['r_in'] == pytest.approx(0.8 * shortest['Al', 'Mg'])
+        assert blocks['Al Mg']['r_in'] == pytest.approx(CORE_OUTER * shortest['Al', 'Mg'])
 
     def test_without_a_core(self, written, almg):
         _, folder, _ = written(**{**almg, 'settings': orm.Dict({'cutoff': 5.0, 'core_repulsion': False})})

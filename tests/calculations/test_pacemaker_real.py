@@ -13,7 +13,7 @@ from aiida_mlip_autopipe.calculations.pacemaker import STATUS_OF
 from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats.pacemaker_log import Failure, judge, read_log
-from aiida_mlip_autopipe.science.ace.core import CORE_FRACTION, shortest_distances
+from aiida_mlip_autopipe.science.ace.core import CORE_OUTER, shortest_distances
 from tests import pacemaker_data, pacemaker_failures
 from tests.formats.test_pacemaker_log import EXPECTED
 from tests.pacemaker_code import installed, linear_potential, real, real_pacemaker
@@ -93,7 +93,7 @@ class TestFit:
         shortest = shortest_distances(inputs['frames'].frames, ['Al'], 6.0)['Al', 'Al']
         written = yaml.safe_load(fit[0]['potential'].base.repository.get_object_content('output_potential.yaml'))
         (block,) = written['species']
-        assert block['r_in'] == pytest.approx(CORE_FRACTION * shortest)
+        assert block['r_in'] == pytest.approx(CORE_OUTER * shortest)
         assert (block['inner_cutoff_type'], block['core-repulsion']) == ('zbl', [1, 1])
 
     def test_its_own_predictions_have_its_own_errors(self, fit, inputs, tmp_path):
@@ -191,8 +191,8 @@ class TestLinearStart:
         shortest = shortest_distances(frames.frames, ALMG, 5.0)
         written = yaml.safe_load(outputs['potential'].base.repository.get_object_content('output_potential.yaml'))
         cores = {block['speciesblock']: block['r_in'] for block in written['species'] if len(block['speciesblock'].split()) <= 2}
-        assert cores['Al'] == pytest.approx(CORE_FRACTION * shortest['Al', 'Al'])
-        assert cores['Al Mg'] == cores['Mg Al'] == pytest.approx(CORE_FRACTION * shortest['Al', 'Mg'])
+        assert cores['Al'] == pytest.approx(CORE_OUTER * shortest['Al', 'Al'])
+        assert cores['Al Mg'] == cores['Mg Al'] == pytest.approx(CORE_OUTER * shortest['Al', 'Mg'])
 
 
 def linear_force_error(count):

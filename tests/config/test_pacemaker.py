@@ -188,11 +188,7 @@ class TestStressWeight:
 
     def test_a_configuration_that_was_written_can_be_read(self) -> None:
         once = MLIPConfig.from_mapping(changed({'train.trainer': PACEMAKER})).to_mapping()
-        assert 'stress_weight' not in once['train']
         assert MLIPConfig.from_mapping(once).to_mapping() == once
-
-    def test_it_is_written_where_it_counts(self) -> None:
-        assert MLIPConfig.from_mapping(changed({})).to_mapping()['train']['stress_weight'] == 100
 
     def test_the_sentence_alone(self) -> None:
         with pytest.raises(ValidationError) as caught:

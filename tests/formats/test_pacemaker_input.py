@@ -182,10 +182,10 @@ def test_a_repulsion_that_pacemaker_would_add_after_the_fit_is_refused() -> None
 def test_the_core_stands_in_the_bonds_of_each_pair() -> None:
     values = built('fit_alcu')
     before = copy.deepcopy(values)
-    found = with_core(values, {('Al', 'Al'): 2.0, ('Al', 'Cu'): 1.8, ('Cu', 'Cu'): 1.7}, 0.1)
+    found = with_core(values, {('Al', 'Al'): (2.0, 0.7), ('Al', 'Cu'): (1.8, 0.6), ('Cu', 'Cu'): (1.7, 0.5)})
     cores = {name: bond for name, bond in found['potential']['bonds'].items() if name not in before['potential']['bonds']}
     assert {name: core['r_in'] for name, core in cores.items()} == {'AlAl': 2.0, 'AlCu': 1.8, 'CuCu': 1.7}
-    assert cores['AlCu'] == {'r_in': 1.8, 'delta_in': 0.1, 'inner_cutoff_type': 'zbl', 'core-repulsion': [1, 1]}
+    assert cores['AlCu'] == {'r_in': 1.8, 'delta_in': 0.6, 'inner_cutoff_type': 'zbl', 'core-repulsion': [1, 1]}
     assert values == before
     check_input(found)
 
@@ -263,7 +263,7 @@ class TestStart:
 
     def test_the_core_of_another_training_set_is_no_other_basis(self) -> None:
         old, new = ({'potential': self.section(b_basis_size=size)} for size in (60, 90))
-        old, new = (with_core(part, {('Al', 'Al'): radius}, 0.1) for part, radius in ((old, 2.0), (new, 1.9)))
+        old, new = (with_core(part, {('Al', 'Al'): (radius, 0.6)}) for part, radius in ((old, 2.0), (new, 1.9)))
         assert start_option(old['potential'], new['potential']) == EXTEND
 
     def test_a_basis_that_came_from_a_linear_fit_cannot_be_compared(self) -> None:

@@ -17,11 +17,11 @@ from tests.pacemaker_data import LINEAR
 
 TWO = {'npot': 'FinnisSinclairShiftedScaled', 'fs_parameters': [1, 1, 1, 0.5], 'ndensity': 2}
 ONE = {'npot': 'FinnisSinclairShiftedScaled', 'fs_parameters': [1, 1], 'ndensity': 1}
-RADII = {('Al', 'Al'): 1.9, ('Al', 'Mg'): 1.8, ('Mg', 'Mg'): 2.0}
+CORES = {('Al', 'Al'): (1.9, 0.6), ('Al', 'Mg'): (1.8, 0.5), ('Mg', 'Mg'): (2.0, 0.7)}
 
 
 def start(text: str = LINEAR.read_text(), embedding: dict[str, Any] = TWO, **changes: Any) -> str:
-    values = {'radii': RADII, 'cutoff': 5.0, 'width': 0.1, **changes}
+    values = {'cores': CORES, 'cutoff': 5.0, **changes}
     return starting_potential(text, dict.fromkeys(('Al', 'Mg'), embedding), **values)
 
 
@@ -61,11 +61,12 @@ def test_a_start_can_start_again() -> None:
 def test_the_core_is_that_of_the_present_training_set() -> None:
     found = blocks(start())
     assert [found[name]['r_in'] for name in ('Al', 'Al Mg', 'Mg Al', 'Mg')] == [1.9, 1.8, 1.8, 2.0]
+    assert [found[name]['delta_in'] for name in ('Al', 'Al Mg', 'Mg Al', 'Mg')] == [0.6, 0.5, 0.5, 0.7]
     assert {found[name]['inner_cutoff_type'] for name in ('Al', 'Al Mg')} == {'zbl'}
 
 
 def test_no_core() -> None:
-    found = blocks(start(radii={}))
+    found = blocks(start(cores={}))
     assert {tuple(found[name]['core-repulsion']) for name in ('Al', 'Al Mg', 'Mg')} == {(0, 0)}
 
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.frames import Frames, IntArray
+from aiida_mlip_autopipe.common.frames import IntArray
+from aiida_mlip_autopipe.science.ace.core import cores
 from aiida_mlip_autopipe.science.ace.library import pyace_module
-from aiida_mlip_autopipe.science.checks.wall import closest_contacts
 
 SIZES: Final[Mapping[int, tuple[tuple[int, ...], tuple[int, ...]]]] = MappingProxyType(
     {
@@ -34,10 +34,6 @@ EMBEDDING: Final = {'npot': 'FinnisSinclairShiftedScaled', 'fs_parameters': [1, 
 
 SPLINE_STEP: Final = 0.001
 """Å, distance of the knots of the radial splines."""
-
-CORE_OUTER: Final = 0.8
-CORE_INNER: Final = 0.5
-"""ACE gives way to the full ZBL repulsion between these shares of the shortest training distance of a pair of elements."""
 
 
 def basis_configuration(elements: Sequence[str], functions: int, cutoff: float) -> Any:
@@ -72,34 +68,17 @@ def basis_configuration(elements: Sequence[str], functions: int, cutoff: float) 
 def add_core(configuration: Any, distances: Mapping[tuple[str, str], float]) -> None:
     """Put the ZBL core into a configuration, in place.
 
-    :param distances: Å, shortest distance of each pair of elements, sorted by name, see :func:`shortest_distances`.
+    :param distances: Å, shortest distance of each pair of elements, sorted by name, see `core.shortest_distances`.
     """
+    found = cores(distances)
     for block in configuration.funcspecs_blocks:
         words = sorted(block.block_name.split())
         if len(words) > 2:
             continue
-        shortest = distances[(words[0], words[-1])]
-        block.r_in = CORE_OUTER * shortest
-        block.delta_in = (CORE_OUTER - CORE_INNER) * shortest
+        block.r_in, block.delta_in = found[words[0], words[-1]]
         block.inner_cutoff_type = 'zbl'
         block.core_rep_parameters = [1.0, 1.0]
         block.rho_cut, block.drho_cut = 1.0, 1.0
-
-
-def shortest_distances(frames: Frames, elements: Sequence[str], cutoff: float) -> dict[tuple[str, str], float]:
-    """Return the shortest distance of each pair of elements, Å, the pair sorted by name.
-
-    A pair that is nowhere within `cutoff` (Å) gets the shortest distance of all pairs.
-
-    :raises InputError: no two atoms are neighbours.
-    """
-    contacts = closest_contacts(frames, cutoff)
-    if not contacts:
-        raise InputError(f'no two atoms of the {len(frames)} training frames are within the cutoff of {cutoff} Å')
-    found = {pair: contact.distance for pair, contact in contacts.items()}
-    least = min(found.values())
-    ordered = sorted(elements)
-    return {(a, b): found.get((a, b), least) for i, a in enumerate(ordered) for b in ordered[i:]}
 
 
 def functions_per_element(basis: Any) -> IntArray:

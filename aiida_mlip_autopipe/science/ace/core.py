@@ -1,4 +1,4 @@
-"""Shortest distances of a training set by pair of elements, and the radii below which an ACE potential repels as ZBL does."""
+"""Shortest distances of a training set by pair of elements, and the core below them, where ACE repels as ZBL does."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from aiida_mlip_autopipe.common.frames import Frames
 Pair = tuple[str, str]
 """Two chemical symbols, sorted by name."""
 
-CORE_FRACTION: Final = 0.8
-"""Radius of the core in units of the shortest training distance. At 1 the forces jump just below it: 8 eV/Å were seen."""
+CORE_OUTER: Final = 0.8
+CORE_INNER: Final = 0.5
+"""ACE gives way to the full ZBL repulsion between these shares of the shortest training distance of a pair of elements.
 
-CORE_WIDTH: Final = 0.1
-"""Å; the ZBL repulsion is switched on between the radius of the core and this much below it."""
+A core that begins at the shortest distance itself, as that of Pacemaker's `repulsion: auto`, makes the forces jump just below it.
+"""
 
 
 def shortest_distances(frames: Frames, elements: Sequence[str], cutoff: float) -> dict[Pair, float]:
@@ -45,9 +46,9 @@ def shortest_distances(frames: Frames, elements: Sequence[str], cutoff: float) -
     return {(names[i], names[j]): float(found[i, j]) for i, j in combinations_with_replacement(range(len(names)), 2)}
 
 
-def core_radii(shortest: Mapping[Pair, float]) -> dict[Pair, float]:
-    """Return the radius of the core of each pair of elements, Å.
+def cores(shortest: Mapping[Pair, float]) -> dict[Pair, tuple[float, float]]:
+    """Return where the core of each pair of elements begins, Å, and how far below that the repulsion is there in full, Å.
 
     :param shortest: Å, of :func:`shortest_distances`.
     """
-    return {pair: CORE_FRACTION * distance for pair, distance in shortest.items()}
+    return {pair: (CORE_OUTER * distance, (CORE_OUTER - CORE_INNER) * distance) for pair, distance in shortest.items()}

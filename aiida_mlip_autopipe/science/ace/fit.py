@@ -14,7 +14,8 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.common.pace import ACTIVE_SET
-from aiida_mlip_autopipe.science.ace.basis import SIZES, add_core, basis_configuration, shortest_distances
+from aiida_mlip_autopipe.science.ace.basis import SIZES, add_core, basis_configuration
+from aiida_mlip_autopipe.science.ace.core import shortest_distances
 from aiida_mlip_autopipe.science.ace.rows import AceRows
 from aiida_mlip_autopipe.science.lammps_library import kinds_of
 from aiida_mlip_autopipe.science.linear.fit import Gathered, predictions_of

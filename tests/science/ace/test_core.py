@@ -12,7 +12,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.config.checks import ChecksConfig
 from aiida_mlip_autopipe.formats.pacemaker_start import starting_potential
-from aiida_mlip_autopipe.science.ace.core import CORE_FRACTION, CORE_WIDTH, core_radii, shortest_distances
+from aiida_mlip_autopipe.science.ace.core import CORE_INNER, CORE_OUTER, Pair, cores, shortest_distances
 from aiida_mlip_autopipe.science.checks.stress import numerical_stress, strained_cells, stress_finding
 from tests import pacemaker_data
 
@@ -47,18 +47,20 @@ def test_frames_without_a_pair_are_refused():
         shortest_distances(Frames.from_atoms([dimer('Al2', 6.0)]), ['Al'], 5.0)
 
 
-def test_the_core_ends_below_the_shortest_distance():
-    assert core_radii({('Al', 'Al'): 2.5}) == {('Al', 'Al'): pytest.approx(CORE_FRACTION * 2.5)}
-    assert CORE_FRACTION < 0.9, 'at 1 the forces jump at a distance that the next training set may hold'
+def test_the_core_begins_below_the_shortest_distance():
+    assert cores({('Al', 'Al'): 2.5}) == {('Al', 'Al'): pytest.approx((CORE_OUTER * 2.5, (CORE_OUTER - CORE_INNER) * 2.5))}
+    assert CORE_OUTER < 0.9, 'at 1 the forces jump at a distance that the next training set may hold'
 
 
-def stress_error(path: Path, fraction: float) -> float:
-    """Return the difference of stress and derivative on training frames, eV/Å³, of a potential with a core at this fraction."""
-    frames = pacemaker_data.frames(count=10)
-    radii = {pair: fraction * distance for pair, distance in shortest_distances(frames, ['Al'], 6.0).items()}
+PACEMAKER_WIDTH = 0.1
+"""Å, of the core that Pacemaker adds at the shortest distance."""
+
+
+def stress_error(path: Path, frames: Frames, core: dict[Pair, tuple[float, float]]) -> float:
+    """Return the largest difference of stress and derivative of the energy, eV/Å³, of a potential with a core."""
     embedding = {'npot': 'FinnisSinclairShiftedScaled', 'fs_parameters': [1, 1], 'ndensity': 1}
     text = (pacemaker_data.FIXTURES / 'tiny' / 'output_potential.yaml').read_text()
-    path.write_text(starting_potential(text, {'Al': embedding}, radii, cutoff=6.0, width=CORE_WIDTH), encoding='utf-8')
+    path.write_text(starting_potential(text, {'Al': embedding}, core, cutoff=6.0), encoding='utf-8')
     calculator = pytest.importorskip('pyace').PyACECalculator(str(path))
 
     def computed(structures: Iterable[Atoms], name: str) -> FloatArray:
@@ -76,6 +78,11 @@ def stress_error(path: Path, fraction: float) -> float:
 
 def test_a_core_at_the_shortest_distance_would_disturb_training_frames(tmp_path: Path) -> None:
     """The strained cell enters the core, whose third derivative is large: that of a tiny fit missed the limit of 1e-5."""
-    at_shortest, below = (stress_error(tmp_path / f'{fraction}.yaml', fraction) for fraction in (1.0, CORE_FRACTION))
+    frames = pacemaker_data.frames(count=10)
+    shortest = shortest_distances(frames, ['Al'], 6.0)
+    below = stress_error(tmp_path / 'ours.yaml', frames, cores(shortest))
+    at_shortest = stress_error(
+        tmp_path / 'theirs.yaml', frames, {pair: (distance, PACEMAKER_WIDTH) for pair, distance in shortest.items()}
+    )
     assert below < 1e-8
     assert at_shortest > 100 * below
