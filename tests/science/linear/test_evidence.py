@@ -68,7 +68,7 @@ class TestScikitLearn:
         rows, values = problem(1, *shape, noise)
         found = one(rows, values)
         hyperpriors = dict.fromkeys(('alpha_1', 'alpha_2', 'lambda_1', 'lambda_2'), 0.0)
-        other = BayesianRidge(max_iter=100_000, tol=1e-12, fit_intercept=False, compute_score=True, **hyperpriors)
+        other = BayesianRidge(max_iter=20_000, tol=1e-9, fit_intercept=False, compute_score=True, **hyperpriors)
         other.fit(rows, values)
         sigma = found.noise['force']
         assert found.ridge == pytest.approx(other.lambda_ / other.alpha_, rel=1e-2)
