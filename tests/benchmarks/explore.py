@@ -136,9 +136,10 @@ def say(text: str) -> None:
 def prepare(folder: Path, size: Size) -> Case:
     """Return a Cu-Au alloy and a potential of the demo's basis, fitted to EMT."""
     frames = pod_data.training_frames(60)
-    fit = fit_pod(frames, pod_data.REFERENCES, PodSettings(pod_data.ELEMENTS, pod_data.CUTOFF, basis='S'), folder)
+    settings = PodSettings(elements=pod_data.ELEMENTS, cutoff=pod_data.CUTOFF, basis='S')
+    fit = fit_pod(frames, pod_data.REFERENCES, settings, folder)
     atoms = pod_data.alloy(np.random.default_rng(5), size=(size.cells,) * 3, rattle=0.02)
-    say(f'{len(atoms)} atoms; POD basis {fit.basis}, cutoff {fit.cutoff} Å, fitted to {len(frames)} frames of EMT')
+    say(f'{len(atoms)} atoms; POD basis {fit.report.size}, cutoff {fit.cutoff} Å, fitted to {len(frames)} frames of EMT')
     return Case(atoms, pod_data.potential_of(fit, folder), folder)
 
 

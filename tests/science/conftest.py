@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -13,10 +14,14 @@ class Fitted(NamedTuple):
     fit: PodFit
     potential: LammpsPotential
 
+    @property
+    def folder(self) -> Path:
+        return self.potential.active_set.parent
+
 
 @pytest.fixture(scope='package')
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp('pod')
     frames = pod_data.training_frames(40)
-    fit = fit_pod(frames, pod_data.REFERENCES, PodSettings(pod_data.ELEMENTS, pod_data.CUTOFF), folder)
+    fit = fit_pod(frames, pod_data.REFERENCES, PodSettings(elements=pod_data.ELEMENTS, cutoff=pod_data.CUTOFF), folder)
     return Fitted(frames, fit, pod_data.potential_of(fit, folder))

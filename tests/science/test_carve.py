@@ -96,7 +96,7 @@ def test_the_grade_of_the_atom_is_kept(tmp_path):
     from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod  # noqa: PLC0415
 
     frames = pod_data.training_frames(24)
-    fit = fit_pod(frames, pod_data.REFERENCES, PodSettings(pod_data.ELEMENTS, CUTOFF), tmp_path)
+    fit = fit_pod(frames, pod_data.REFERENCES, PodSettings(elements=pod_data.ELEMENTS, cutoff=CUTOFF), tmp_path)
     potential = pod_data.potential_of(fit, tmp_path)
     atoms = crystal(rattle=0.2)
     large = evaluate_frames(Frames.from_atoms([atoms]), potential)

@@ -34,7 +34,7 @@ TOLERANCE: Final = 0.02
 """Relative change of a free noise at which the iteration ends; the evidence is flat there."""
 
 FLOOR: Final = 1e-7
-"""Smallest noise, in root mean squares of the values: rows cannot be known better than that."""
+"""Smallest noise, in root mean squares of the values: rows cannot be known better than that; values of 0 have its square."""
 
 LEAST_FREEDOM: Final = 0.01
 """Smallest share of the rows of a kind that counts as not used up by the coefficients."""
@@ -104,11 +104,12 @@ def maximise(kinds: Mapping[str, Kind], *, ridge: float | None = None, norms: Fl
     scale = column_norms(_weighted(present, weights)) if norms is None else norms
     free = [name for name, kind in present.items() if kind.is_free]
     if len(free) == len(present):
-        free = free[1:]  # a common factor of all weights is the noise itself
+        # a common factor of all weights is the noise itself; its error would be that of the kind with the fewest rows
+        free.remove(max(free, key=lambda name: present[name].factor.n_rows))
     for _ in range(MAX_ITERATIONS if free else 1):
         spectrum = _decompose(_weighted(present, weights), scale)
         best = _best_ridge(spectrum) if ridge is None else ridge
-        found = {name: _noise_of(present[name].factor, spectrum, best, scale, weights[name]) for name in free}
+        found = {name: _noise_of(present[name], spectrum, best, scale, weights[name]) for name in free}
         precision = _precision(spectrum, best)
         new = {name: float(1 / (found[name] * np.sqrt(precision))) for name in free}
         change = max((abs(np.log(new[name] / weights[name])) for name in free), default=0.0)
@@ -136,14 +137,15 @@ def _decompose(factor: Factor, scale: FloatArray) -> _Spectrum:
     values = rows[:, -1]
     left, singular, right = np.linalg.svd(rows[:, :-1] * _inverse(scale), full_matrices=False)
     projected = left.T @ values
-    return _Spectrum(singular, right, projected, max(float(values @ values - projected @ projected), 0.0), factor.n_rows)
+    rest = values - left @ projected
+    return _Spectrum(singular, right, projected, float(rest @ rest), factor.n_rows)
 
 
 def _cost(spectrum: _Spectrum, ridge: float) -> float:
     """Return |A c - y|² + ridge |S c|² at its minimum, not below what rounding leaves of the values."""
     size = spectrum.rest + float(spectrum.projected @ spectrum.projected)
     cost = spectrum.rest + float((spectrum.projected**2 * ridge / (spectrum.singular**2 + ridge)).sum())
-    return max(cost, FLOOR**2 * size, np.finfo(float).tiny)
+    return max(cost, FLOOR**2 * (size + FLOOR**2 * spectrum.n_rows))
 
 
 def _precision(spectrum: _Spectrum, ridge: float) -> float:
@@ -171,14 +173,14 @@ def _scaled_coefficients(spectrum: _Spectrum, ridge: float) -> FloatArray:
     return np.asarray((spectrum.singular / (spectrum.singular**2 + ridge) * spectrum.projected) @ spectrum.right)
 
 
-def _noise_of(factor: Factor, spectrum: _Spectrum, ridge: float, scale: FloatArray, weight: float) -> float:
+def _noise_of(kind: Kind, spectrum: _Spectrum, ridge: float, scale: FloatArray, weight: float) -> float:
     """Return MacKay's noise of one kind, sqrt(|y - A c|² / (n - gamma)), in the unit of its values."""
-    matrix, values = factor.triangle[:, :-1] * _inverse(scale), factor.triangle[:, -1]
+    matrix, values = kind.factor.triangle[:, :-1] * _inverse(scale), kind.factor.triangle[:, -1]
     residual = matrix @ _scaled_coefficients(spectrum, ridge) - values
     turned = matrix @ spectrum.right.T / np.sqrt(spectrum.singular**2 + ridge)
     used = weight**2 * float((turned**2).sum())
-    freedom = max(factor.n_rows - used, LEAST_FREEDOM * factor.n_rows)
-    floor = FLOOR * np.sqrt(values @ values / factor.n_rows) + np.finfo(float).tiny
+    freedom = max(kind.factor.n_rows - used, LEAST_FREEDOM * kind.factor.n_rows)
+    floor = FLOOR * np.sqrt(values @ values / kind.factor.n_rows) + FLOOR**2 / kind.weight
     return float(max(np.sqrt(residual @ residual / freedom), floor))
 
 

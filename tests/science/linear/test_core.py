@@ -2,7 +2,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from aiida_mlip_autopipe.science.pod.core import FIRST_SHARE, TOLERANCES, CorePath, Zbl, core_factor, core_paths
 from ase import Atoms
 from ase.calculators.emt import EMT
 
@@ -12,7 +11,8 @@ from aiida_mlip_autopipe.formats.pod import pair_lines
 from aiida_mlip_autopipe.science.checks.wall import wall_finding, wall_paths
 from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
-from aiida_mlip_autopipe.science.pod import fit as fit_module
+from aiida_mlip_autopipe.science.linear import search as search_module
+from aiida_mlip_autopipe.science.linear.core import FIRST_SHARE, TOLERANCES, CorePath, Zbl, core_factor, core_paths
 from aiida_mlip_autopipe.science.pod.descriptors import PodDescriptors
 from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from tests import pod_data
@@ -94,8 +94,8 @@ class TestRows:
         frames = pod_data.training_frames(6)
         file = tmp_path / PARAMETERS
         file.write_text(parameter_text(pod_data.ELEMENTS, 'S', pod_data.CUTOFF))
-        with PodDescriptors(pod_data.ELEMENTS, file) as source:
-            paths = core_paths(frames, pod_data.ELEMENTS, CORE, source)
+        with PodDescriptors(pod_data.ELEMENTS, file, core=CORE) as source:
+            paths = core_paths(frames, pod_data.ELEMENTS, source)
         assert len(paths) == 3
         for path in paths:
             assert path.rows.shape == (11, 122)
@@ -106,8 +106,8 @@ class TestRows:
     def test_rows_and_overlay_are_what_lammps_makes_of_them(self, fitted):
         """The fit judges its walls without LAMMPS: the numbers must be the same."""
         folder = fitted.potential.active_set.parent
-        with PodDescriptors(pod_data.ELEMENTS, folder / PARAMETERS) as source:
-            paths = core_paths(fitted.frames, pod_data.ELEMENTS, fitted.fit.core, source)
+        with PodDescriptors(pod_data.ELEMENTS, folder / PARAMETERS, core=fitted.fit.core) as source:
+            paths = core_paths(fitted.frames, pod_data.ELEMENTS, source)
         walls = wall_paths(fitted.frames, pod_data.ELEMENTS, cutoff=pod_data.CUTOFF, depth=0.5, n_points=11)
         for path, wall in zip(paths, walls, strict=True):
             energies = evaluate_frames(Frames.from_atoms(wall.structures), fitted.potential).energy
@@ -124,7 +124,7 @@ def cold():
 
 @pytest.mark.lammps
 class TestWalls:
-    settings = PodSettings(pod_data.ELEMENTS, pod_data.CUTOFF, basis='S', ridge=1e-12)
+    settings = PodSettings(elements=pod_data.ELEMENTS, cutoff=pod_data.CUTOFF, basis='S', ridge=1e-12)
 
     def walls(self, fit, frames, folder):
         potential = LammpsPotential(pod_data.ELEMENTS, tuple(pair_lines(pod_data.ELEMENTS, fit.core, str(folder))), 4.5)
@@ -133,14 +133,14 @@ class TestWalls:
         return [wall_finding(path, row, limit=0.01) for path, row in zip(paths, energies, strict=True)]
 
     def test_a_fit_without_rows_of_the_core_digs_holes(self, cold, tmp_path, monkeypatch):
-        monkeypatch.setattr(fit_module, 'core_paths', lambda *_: [])
+        monkeypatch.setattr(search_module, 'core_paths', lambda *_: [])
         fit = fit_pod(cold, pod_data.REFERENCES, self.settings, tmp_path)
-        assert fit.core_tolerance is None
+        assert fit.report.core_tolerance is None
         assert not all(found.passed for found in self.walls(fit, cold, tmp_path))
 
     def test_with_them_all_walls_rise(self, cold, tmp_path):
         fit = fit_pod(cold, pod_data.REFERENCES, self.settings, tmp_path)
-        assert fit.core_tolerance in TOLERANCES
+        assert fit.report.core_tolerance in TOLERANCES
         assert all(found.passed for found in self.walls(fit, cold, tmp_path))
 
     def test_they_cost_little_accuracy(self, cold, tmp_path, monkeypatch):
@@ -148,7 +148,7 @@ class TestWalls:
         fresh = Frames.from_atoms([pod_data.labelled(pod_data.alloy(rng, 0.5, rattle=0.02)) for _ in range(8)])
         errors = []
         for paths in (core_paths, lambda *_: []):
-            monkeypatch.setattr(fit_module, 'core_paths', paths)
+            monkeypatch.setattr(search_module, 'core_paths', paths)
             fit = fit_pod(cold, pod_data.REFERENCES, self.settings, tmp_path)
             found = evaluate_frames(fresh, pod_data.potential_of(fit, tmp_path))
             errors.append(np.sqrt(np.mean((found.forces - fresh.forces) ** 2)))

@@ -6,18 +6,21 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import FitError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.pod import ACTIVE_SET, COEFFICIENTS, PARAMETERS, read_coefficients
+from aiida_mlip_autopipe.common.pod import ACTIVE_SET, COEFFICIENTS, PARAMETERS, parameter_text, read_coefficients
+from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS
 from aiida_mlip_autopipe.formats.pod import pair_lines
 from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior
 from aiida_mlip_autopipe.science.pod import fit as module
-from aiida_mlip_autopipe.science.pod.fit import PodSettings, base_energies, choose_basis, fit_pod
+from aiida_mlip_autopipe.science.pod.fit import PodSettings, bases_to_try, fit_pod
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
+from tests import pod_data
 from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, labelled, training_frames
 
 pytestmark = pytest.mark.lammps
 
-SETTINGS = PodSettings(ELEMENTS, CUTOFF, basis='S', ridge=1e-8)
+SETTINGS = PodSettings(elements=ELEMENTS, cutoff=CUTOFF, basis='S', ridge=1e-8)
 
 
 def rms(values):
@@ -26,7 +29,7 @@ def rms(values):
 
 def test_training_errors_are_those_of_pair_style_pod_with_its_core(fitted):
     found = evaluate_frames(fitted.frames, fitted.potential)
-    frames, errors = fitted.frames, fitted.fit.errors
+    frames, errors = fitted.frames, fitted.fit.report.errors
     assert rms((found.energy - frames.energy) / frames.counts) == pytest.approx(errors.energy, rel=1e-6)
     assert rms(found.forces - frames.forces) == pytest.approx(errors.force, rel=1e-6)
     assert rms(found.stress - frames.stress) == pytest.approx(errors.stress, rel=1e-5)
@@ -44,10 +47,17 @@ def test_grades_of_the_training_atoms(fitted):
     assert evaluate_frames(fitted.frames, fitted.potential).gamma.max() <= 1.01 + 1e-6
 
 
-def test_ridge_comes_from_cross_validation_by_lineage(fitted):
-    scores = fitted.fit.ridge_scores
-    assert fitted.fit.ridge == min(scores, key=scores.__getitem__)
-    assert fitted.fit.ridge_groups == 'lineage'
+def test_the_basis_and_the_ridge_are_those_of_greatest_evidence(fitted):
+    report = fitted.fit.report
+    assert report.size == max(report.log_evidence, key=report.log_evidence.__getitem__)
+    assert list(report.log_evidence) == ['S', 'M'], 'too few atoms for L'
+    assert (fitted.folder / PARAMETERS).read_text() == parameter_text(ELEMENTS, report.size, CUTOFF)
+
+
+def test_errors_that_were_held_out_are_told_beside_those_of_the_training(fitted):
+    report = fitted.fit.report
+    assert report.held_out_groups == 'lineage'
+    assert report.held_out.force > report.errors.force
 
 
 def test_core_stays_below_the_shortest_training_distance(fitted):
@@ -62,7 +72,9 @@ def test_files_hold_the_fit(tmp_path):
     assert (tmp_path / PARAMETERS).read_text().startswith('species Cu Au\n')
     sizes = {ELEMENTS[kind]: len(element.atoms) for kind, element in ActiveSet.load(tmp_path / ACTIVE_SET).elements.items()}
     assert sizes == fit.active_atoms
-    assert fit.n_rows == 10 + 3 * frames.counts.sum() + 60
+    assert fit.report.n_rows == 10 + 3 * frames.counts.sum() + 60
+    assert Posterior.load(tmp_path).root.shape == (122, 122)
+    assert {path.name for path in tmp_path.iterdir()} == {PARAMETERS, COEFFICIENTS, ACTIVE_SET, POSTERIOR, TRAINER_PREDICTIONS}
     assert set(fit.seconds) == {'rows', 'solve', 'active_set'}
 
 
@@ -94,7 +106,7 @@ def test_a_large_offset_of_the_energies_does_not_matter(tmp_path):
     moved = frames.replace(energy=frames.energy + numbers @ shift)
     references = {e: REFERENCES[e] + s for e, s in zip(ELEMENTS, shift, strict=True)}
     shifted = fit_pod(moved, references, SETTINGS, tmp_path)
-    assert shifted.errors.force == pytest.approx(plain.errors.force, rel=1e-4)
+    assert shifted.report.errors.force == pytest.approx(plain.report.errors.force, rel=1e-4)
     np.testing.assert_allclose(shifted.coefficients[[0, 61]] - plain.coefficients[[0, 61]], shift, atol=1e-3)
 
 
@@ -106,37 +118,44 @@ def test_a_fixed_one_body_term_is_the_isolated_atom(tmp_path):
 def test_without_stresses(tmp_path):
     frames = training_frames(6)
     fit = fit_pod(frames, REFERENCES, dataclasses.replace(SETTINGS, stress_weight=0.0, core=False), tmp_path)
-    assert fit.errors.stress is None
+    assert fit.report.errors.stress is None
     assert fit.core is None
     bare = frames.replace(has_stress=False)
     again = fit_pod(bare, REFERENCES, dataclasses.replace(SETTINGS, core=False), tmp_path)
     np.testing.assert_array_equal(again.coefficients, fit.coefficients)
 
 
+def test_without_isolated_atoms_an_energy_of_each_element_is_fitted(tmp_path):
+    frames = training_frames(12)
+    for free in (True, False):
+        settings = dataclasses.replace(SETTINGS, free_one_body=free, stress_weight=0.0)
+        fit = fit_pod(frames, {}, settings, tmp_path)
+        found = evaluate_frames(frames, pod_data.potential_of(fit, tmp_path))
+        assert rms((found.energy - frames.energy) / frames.counts) == pytest.approx(fit.report.errors.energy, rel=1e-6)
+        assert fit.report.errors.energy < 0.01
+    bound = fit_pod(frames, REFERENCES, settings, tmp_path)
+    assert fit.report.errors.force == pytest.approx(bound.report.errors.force, rel=0.2)
+
+
 def test_one_lineage_is_split_by_frame_and_one_frame_not_at_all(tmp_path):
     frames = training_frames(6).replace(lineage='root')
     settings = dataclasses.replace(SETTINGS, ridge=None, stress_weight=0.0)
-    assert fit_pod(frames, REFERENCES, settings, tmp_path).ridge_groups == 'frame'
-    single = fit_pod(frames.take([2]), REFERENCES, settings, tmp_path)
-    assert (single.ridge_groups, single.ridge) == ('none', module.LONE_GROUP_RIDGE)
+    assert fit_pod(frames, REFERENCES, settings, tmp_path).report.held_out_groups == 'frame'
+    single = fit_pod(frames.take([2]), REFERENCES, settings, tmp_path).report
+    assert (single.held_out_groups, single.held_out) == ('none', None)
 
 
-@pytest.mark.parametrize(('limits', 'basis'), [((2000, 300), 'S'), ((2000, 10), 'M'), ((10, 5), 'L')])
-def test_auto_takes_the_basis_that_the_rarest_element_allows(monkeypatch, limits, basis):
-    monkeypatch.setattr(module, 'AUTO_BASES', dict(zip('LM', limits, strict=True)))
-    assert choose_basis(training_frames(5), dataclasses.replace(SETTINGS, basis='auto')) == basis
-
-
-def test_base_energies_absorb_the_composition():
-    frames = training_frames(10)
-    base = base_energies(frames, REFERENCES, SETTINGS)
-    numbers = np.array([[frames.symbols(i).count(e) for e in ELEMENTS] for i in range(len(frames))])
-    assert rms((frames.energy - numbers @ base) / frames.counts) < rms(frames.energy / frames.counts)
+def test_auto_tries_the_large_basis_only_where_it_may_pay(monkeypatch):
+    frames, auto = training_frames(5), dataclasses.replace(SETTINGS, basis='auto')
+    assert bases_to_try(frames, auto) == ['S', 'M']
+    monkeypatch.setattr(module, 'LARGE_BASIS_ATOMS', 10)
+    assert bases_to_try(frames, auto) == ['S', 'M', 'L']
+    assert bases_to_try(frames, dataclasses.replace(auto, basis='L')) == ['L']
 
 
 @pytest.mark.parametrize(
     'change',
-    [{'basis': 'XL'}, {'ridge': 0.0}, {'cutoff': 0.5}, {'force_weight': -1.0}, {'energy_weight': 0.0, 'force_weight': 0.0}],
+    [{'basis': 'XL'}, {'cutoff': 0.5}, {'force_weight': -1.0}],
 )
 def test_settings_out_of_range_are_refused(change):
     with pytest.raises(InputError):

@@ -14,7 +14,10 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
+from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
+from tests import pod_data
 from tests.pod_data import alloy, labelled
+from tests.science.conftest import Fitted
 
 MELTING = 1350.0
 """K; copper melts at 1358 K, gold at 1337 K."""
@@ -25,6 +28,15 @@ SHARES = (0.0, 0.5, 0.75)
 
 def start(share):
     return alloy(np.random.default_rng(round(100 * share)), share, size=(2, 2, 2), rattle=0.02)
+
+
+@pytest.fixture(scope='module')
+def fitted(tmp_path_factory):
+    """Return a potential with more training atoms of each element than descriptors: else the grade halts everything."""
+    folder, frames = tmp_path_factory.mktemp('small'), pod_data.training_frames(40)
+    settings = PodSettings(elements=pod_data.ELEMENTS, cutoff=pod_data.CUTOFF, basis='S')
+    fit = fit_pod(frames, pod_data.REFERENCES, settings, folder)
+    return Fitted(frames, fit, pod_data.potential_of(fit, folder))
 
 
 @pytest.fixture(scope='module')
