@@ -6,6 +6,7 @@
 #   ./setup_profile.sh --test   set up with the test extras, then run the test suite
 #   --slurm, with or without one of these: also Slurm, and the computer "slurm" with the codes
 #   --pacemaker, likewise (and always with --test): also Pacemaker with TensorFlow, 2 GB, in an environment of its own
+#   --pod, with or without --demo: leave out python-ace, whose licence is academic; POD is the trainer then
 #
 # Safe to run twice. All is kept inside this folder (.venv, .pacemaker, .aiida): other AiiDA profiles are not touched.
 set -euo pipefail
@@ -24,22 +25,25 @@ export AIIDA_PATH=$PROJECT
 
 say() { printf '\n==> %s\n' "$*"; }
 fail() { printf '\nERROR: %s\nREMEDY: %s\n' "$1" "$2" >&2; exit 1; }
-usage() { sed -n '2,10p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
+usage() { sed -n '2,11p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
 
 MODE=setup
 SLURM=no
 PACEMAKER=no
+POD=no
 for argument in "$@"; do
     case $argument in
         --demo) MODE=demo ;;
         --test) MODE=test ;;
         --slurm) SLURM=yes ;;
         --pacemaker) PACEMAKER=yes ;;
+        --pod) POD=yes ;;
         -h | --help) usage; exit 0 ;;
-        *) usage >&2; fail "unknown option $argument" "use --demo or --test, --slurm, --pacemaker, --help or no option" ;;
+        *) usage >&2; fail "unknown option $argument" "use --demo or --test, --slurm, --pacemaker, --pod, --help or no option" ;;
     esac
 done
 [ "$MODE" != test ] || PACEMAKER=yes
+[ "$POD$PACEMAKER" != yesyes ] || fail "--pod leaves out what --pacemaker and --test need" "leave one of them out"
 
 find_python() {
     for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
@@ -124,6 +128,18 @@ install_package() {
     fi
 }
 
+install_ace() {
+    if "$VENV/bin/python" -c 'import pyace' >/dev/null 2>&1; then
+        say "python-ace is installed, for the trainer mlip_autopipe.ace (Academic Software Licence: academic, non-commercial use)."
+        return
+    fi
+    say "Installing python-ace, for the trainer mlip_autopipe.ace. It is under the Academic Software Licence: for academic, non-commercial use only; --pod leaves it out."
+    if ! "$VENV/bin/python" -m pip --disable-pip-version-check install -qq -c "$PROJECT/constraints.txt" -e "$PROJECT[ace]"; then
+        say "python-ace could not be installed, perhaps because there is no wheel for this Python ($("$VENV/bin/python" --version)): examples and configurations need train: {trainer: mlip_autopipe.pod}, and the demo takes it by itself."
+        POD=yes
+    fi
+}
+
 pacemaker_works() {
     "$VENV/bin/python" -c 'from aiida_mlip_autopipe.formats.pacemaker_job import IMPORTS; print(IMPORTS)' | PYTHONPATH='' "$PACEMAKER_ENV/bin/python" - 2>&1
 }
@@ -189,6 +205,7 @@ start_daemon() {
 install_espresso
 if [ "$MODE" = test ] || [ "$SLURM" = yes ]; then install_slurm; fi
 install_package
+if [ "$POD" = no ]; then install_ace; fi
 if [ "$PACEMAKER" = yes ]; then install_pacemaker; fi
 if [ "$SLURM" = yes ]; then
     [ ! -f "$PROJECT/.slurm/slurm.conf" ] || export SLURM_CONF=$PROJECT/.slurm/slurm.conf
@@ -204,7 +221,10 @@ if [ "$MODE" = demo ]; then
     example=almg
     command -v pw.x >/dev/null && [ -d "$PSEUDO_DIR" ] || example=cuau
     say "The main job: examples/$example/config.yaml, results in $PROJECT/demo."
-    exec "$VENV/bin/python" "$PROJECT/examples/demo.py" "$PROJECT/examples/$example/config.yaml" "$PROJECT/demo"
+    options=()
+    [ "$POD" = no ] || options=(--pod)
+    [ "$PACEMAKER" = no ] || options=(--pacemaker)
+    exec "$VENV/bin/python" "$PROJECT/examples/demo.py" "$PROJECT/examples/$example/config.yaml" "$PROJECT/demo" "${options[@]}"
 fi
 say "Ready. In every new shell: source $VENV/bin/activate
     Then: mlip-auto run examples/almg/config.yaml, and verdi process list to watch it. The demo: ./setup_profile.sh --demo"

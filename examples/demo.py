@@ -1,25 +1,45 @@
 """Run a configuration from nothing to a tested potential, export it, and show that it works: demo.py CONFIG FOLDER."""
 
-import subprocess
+import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from aiida import load_profile
+import yaml
+from aiida import load_profile, orm
+from aiida.engine import Process, submit
 from ase import Atoms
 from ase.build import bulk
 
+from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
+from aiida_mlip_autopipe.calculations.frames_functions import split_frames
+from aiida_mlip_autopipe.calculations.linear_fit import AceCalculation
+from aiida_mlip_autopipe.calculations.spec import job_options
 from aiida_mlip_autopipe.cli.commands import submit_run
 from aiida_mlip_autopipe.cli.export import export_run
-from aiida_mlip_autopipe.common.errors import MlipError
+from aiida_mlip_autopipe.common.errors import InputError, MlipError
+from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.config.train import PACEMAKER, POD
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.formats.lammps import NvtRun, data_text, masses_of, nvt_input
+from aiida_mlip_autopipe.remote import engine
+from aiida_mlip_autopipe.remote.potential_files import lammps_potential
+from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
+from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 
-LMP = Path(sys.executable).parent / 'lmp'
-MD = NvtRun(temperature=300, timestep=1, steps=1000, seed=4711)
+NEVER = 1e9
+"""Grade that no atom reaches: the proof is a run to its end."""
+
+MD = MdSettings(temperature=300, steps=1000, seed=4711, gamma_select=NEVER, gamma_halt=NEVER)
 VOLUMES = np.linspace(0.80, 1.20, 21)
+
+POD_SETTINGS = {'trainer': POD, 'cutoff': 4.5}
+HELD_OUT = 0.2
+"""Share of the training frames, in whole lineages, by which the last potential is chosen."""
+
+POLL_SECONDS = 1.0
 
 QUERY = (
     'import aiida; aiida.load_profile(); from aiida import orm, plugins; '
@@ -39,29 +59,26 @@ def random_alloy(config: MLIPConfig) -> Atoms:
 
 
 def run_md(potential: PotentialData, atoms: Atoms, folder: Path) -> str:
-    """Run plain LAMMPS with the lines of the potential and return one sentence on how it ended."""
-    (folder / 'in.data').write_text(data_text(atoms, potential.elements))
-    (folder / 'in.nvt').write_text(nvt_input('in.data', potential.lammps_lines(), masses_of(potential.elements), MD))
-    done = subprocess.run([LMP, '-in', 'in.nvt', '-nocite'], cwd=folder, capture_output=True, text=True, check=False)
-    last = [line for line in done.stdout.splitlines() if line.startswith('Loop time of') and f'for {MD.steps} steps' in line]
-    if done.returncode or not last or f'with {len(atoms)} atoms' not in last[0]:
-        raise SystemExit(f'MD with the potential failed (rc {done.returncode}): {(done.stdout + done.stderr)[-500:]}')
-    return f'{MD.steps} steps of NVT at {MD.temperature:g} K on {len(atoms)} atoms ({atoms.get_chemical_formula()}), no atom lost'
+    """Run molecular dynamics with the potential and return one sentence on how it ended."""
+    done = engine.md(atoms, lammps_potential(potential.record), MD, folder)
+    if done.stop is not StopReason.FINISHED:
+        raise SystemExit(f'MD with the potential ended early, after {done.steps_done} steps: {done.stop} {done.message}')
+    grade = float(done.trace.gamma_max.max())
+    return (
+        f'{MD.steps} steps of NVT at {MD.temperature:g} K on {len(atoms)} atoms ({atoms.get_chemical_formula()}), no atom lost, '
+        f'extrapolation grade up to {grade:.2f}'
+    )
 
 
 def energy_volume(potential: PotentialData, config: MLIPConfig, folder: Path) -> str:
     """Compute the energy-volume curve of the first pure base structure and return one sentence on its minimum."""
     element = config.system.elements[0]
     a = config.system.lattice_parameters[element]
-    energies = []
-    for volume in VOLUMES:
-        atoms = bulk(element, config.system.prototype, a=a * volume ** (1 / 3), cubic=True)
-        atoms.calc = potential.ase_calculator(folder, str(LMP))
-        energies.append(atoms.get_potential_energy() / len(atoms))
-    inner = np.array(energies)
-    minima = [i for i in range(1, len(inner) - 1) if inner[i] < inner[i - 1] and inner[i] < inner[i + 1]]
+    cells = [bulk(element, config.system.prototype, a=a * volume ** (1 / 3), cubic=True) for volume in VOLUMES]
+    found = engine.evaluate(Frames.from_atoms(cells), lammps_potential(potential.record), folder).energy / len(cells[0])
+    minima = [i for i in range(1, len(found) - 1) if found[i] < found[i - 1] and found[i] < found[i + 1]]
     if len(minima) != 1:
-        raise SystemExit(f'the energy-volume curve of {element} has {len(minima)} minima: {inner.round(4).tolist()} eV/atom')
+        raise SystemExit(f'the energy-volume curve of {element} has {len(minima)} minima: {found.round(4).tolist()} eV/atom')
     start = a**3 / 4
     return (
         f'energy-volume curve of {element} from {VOLUMES[0]:.2f} to {VOLUMES[-1]:.2f} of {start:.2f} Å³/atom: '
@@ -69,27 +86,129 @@ def energy_volume(potential: PotentialData, config: MLIPConfig, folder: Path) ->
     )
 
 
-def main(config_path: Path, folder: Path) -> None:
+def configuration(path: Path, folder: Path, *, pod: bool) -> Path:
+    """Return the configuration to run: the one that was given, or with POD as trainer a copy in `folder`."""
+    if not pod:
+        return path
+    values = MLIPConfig.from_yaml(path).to_mapping()
+    values['train'] = POD_SETTINGS
+    values['explore'].pop('explorer')
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / 'config.yaml'
+    copy.write_text(yaml.safe_dump(values, sort_keys=False), encoding='utf-8')
+    return copy
+
+
+def waited(process: type[Process], **inputs: Any) -> orm.ProcessNode:
+    """Return a process that the daemon has run to its end."""
+    node = submit(process, **inputs)
+    while not node.is_terminated:
+        time.sleep(POLL_SECONDS)
+    return node
+
+
+class LastFit:
+    """A last fit by Pacemaker from the linear potential of a run, and the choice between the two.
+
+    :param node: the run.
+    """
+
+    def __init__(self, node: orm.WorkChainNode, config: MLIPConfig) -> None:
+        self.node, self.config = node, config
+        self.worker = orm.load_code(config.worker.code)
+
+    def chosen(self) -> PotentialData:
+        """Return the better potential, and print the errors of both.
+
+        A part of the training lineages is held out; both trainers fit the rest and are judged there. The winner is the one of
+        the two fits to all training frames.
+        """
+        held = self._split()
+        part = self._fit(held['train'], held['test'])
+        errors = {'Pacemaker': self._error(part.outputs.potential, held['test'])}
+        linear = next(
+            link.node for link in part.base.links.get_outgoing() if link.node.process_type.endswith(':mlip_autopipe.ace')
+        )
+        errors['linear ACE'] = self._error(linear.outputs.potential, held['test'])
+        refined = self._fit(self.node.outputs.train_frames, self.node.outputs.test_frames, start=self.node.outputs.potential)
+        potentials = {'linear ACE': self.node.outputs.potential, 'Pacemaker': refined.outputs.potential}
+        frozen = {name: self._error(potential, self.node.outputs.test_frames) for name, potential in potentials.items()}
+        print('\nA last fit by Pacemaker from the linear potential:')
+        for name in potentials:
+            print(
+                f'  {name:<10} {_told(errors[name])} on the lineages held out for the choice, {_told(frozen[name])} on the frozen set'
+            )
+        passed = {'linear ACE': True, 'Pacemaker': refined.is_finished_ok}
+        best = min((name for name in potentials if passed[name]), key=lambda name: errors[name]['force_rmse'])
+        if not refined.is_finished_ok:
+            print(f'  Pacemaker did not pass: {refined.exit_message}')
+        print(f'  the result is that of {best}')
+        return potentials[best]
+
+    def _split(self) -> dict[str, Any]:
+        everything = self.node.outputs.train_frames
+        parts, node = split_frames.run_get_node(everything, orm.Float(HELD_OUT), orm.Int(self.config.seed))
+        if not node.is_finished_ok:
+            raise InputError(f'no lineage of the training set can be held out for the choice: {node.exit_message}')
+        return dict(parts)
+
+    def _fit(self, train: orm.Data, test: orm.Data, start: PotentialData | None = None) -> orm.ProcessNode:
+        settings = {**self.config.train.model_dump(mode='json', exclude={'pacemaker'}), 'trainer': PACEMAKER}
+        node = waited(
+            TrainWorkChain,
+            code=orm.load_code('pacemaker@localhost'),
+            evaluate_code=self.worker,
+            train_frames=train,
+            test_frames=test,
+            references=self.node.outputs.references,
+            elements=orm.List(self.config.system.elements),
+            settings=orm.Dict(settings),
+            seed=orm.Int(self.config.seed),
+            metadata={'label': 'Pacemaker from linear ACE'},
+            **({'initial_potential': start} if start is not None else {}),
+        )
+        if 'potential' not in node.outputs:
+            raise InputError(f'Pacemaker gave no potential: {node.exit_message} (verdi process report {node.pk})')
+        return node
+
+    def _error(self, potential: PotentialData, frames: orm.Data) -> dict[str, float]:
+        options = job_options(self.config.worker.options.model_dump())
+        node = waited(EvaluateCalculation, code=self.worker, potential=potential, frames=frames, metadata={'options': options})
+        if not node.is_finished_ok:
+            raise InputError(f'the potential {potential.pk} cannot be evaluated: {node.exit_message}')
+        return node.outputs.report['errors']
+
+
+def _told(errors: dict[str, float]) -> str:
+    return f'{1000 * errors["energy_rmse"]:.2f} meV/atom {1000 * errors["force_rmse"]:.1f} meV/Å'
+
+
+def main(config_path: Path, folder: Path, *, pod: bool, pacemaker: bool) -> None:
     """Run, export, prove, and say what to do next."""
     load_profile()
+    config_path = configuration(config_path, folder, pod=pod)
     config = MLIPConfig.from_yaml(config_path)
     started = time.monotonic()
     node = submit_run(config_path, one_shot=False, wait=True)
+    potential = LastFit(node, config).chosen() if pacemaker else node.outputs.potential
     minutes = (time.monotonic() - started) / 60
     target = folder / f'run-{node.pk}'
+    files = target / 'potential'
     target.mkdir(parents=True, exist_ok=True)
-    export_run(str(node.pk), db=folder / 'train.db', extxyz=target / 'train.xyz', potential=target / 'potential')
-    potential = node.outputs.potential
+    export_run(str(node.pk), db=folder / 'train.db', extxyz=target / 'train.xyz', potential=files)
+    if potential.uuid != node.outputs.potential.uuid:
+        files = target / 'potential-pacemaker'
+        potential.write(files)
     report, last = node.outputs.report, [r for r in node.outputs.report['rounds'] if r['test_errors']][-1]
     print('\nDoes it work?')
-    print(f'  {run_md(potential, random_alloy(config), target / "potential")}')
-    print(f'  {energy_volume(potential, config, target / "potential")}')
+    print(f'  {run_md(potential, random_alloy(config), files)}')
+    print(f'  {energy_volume(potential, config, files)}')
     print(f'\nDone in {minutes:.1f} minutes: run {node.pk}, {len(report["rounds"])} rounds, {report["labels_total"]} labels,')
     print(
-        f'  frozen test set of {last["n_test"]} frames: RMSE {1000 * last["test_errors"]["energy_rmse"]:.2f} meV/atom, '
-        f'{1000 * last["test_errors"]["force_rmse"]:.1f} meV/Å; stopped because: {report["stop_reason"]}'
+        f'  {config.train.trainer}, frozen test set of {last["n_test"]} frames: RMSE {_told(last["test_errors"])}; '
+        f'stopped because: {report["stop_reason"]}'
     )
-    print(f'  potential  {target / "potential"}')
+    print(f'  potential  {files}')
     print(f'  labels     {folder / "train.db"} and {target / "train.xyz"}')
     print('\nLook further (first: source .venv/bin/activate):')
     print(f'  verdi process status {node.pk}')
@@ -98,7 +217,13 @@ def main(config_path: Path, folder: Path) -> None:
 
 
 if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', type=Path)
+    parser.add_argument('folder', type=Path)
+    parser.add_argument('--pod', action='store_true', help='train POD in place of the trainer of the configuration')
+    parser.add_argument('--pacemaker', action='store_true', help='a last fit by Pacemaker from the linear potential')
+    asked = parser.parse_args()
     try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
+        main(asked.config, asked.folder, pod=asked.pod, pacemaker=asked.pacemaker)
     except MlipError as error:
-        raise SystemExit(f'Error: {error}') from error
+        sys.exit(f'Error: {error}')

@@ -31,7 +31,11 @@ def read_potential(folder: Path) -> LammpsPotential:
     path = potential_folder(folder) / POTENTIAL_RECORD
     if not path.exists():
         raise InputError(f'{POTENTIAL}/{POTENTIAL_RECORD}: the record of the potential is missing')
-    record = PotentialRecord.from_json(path.read_text(encoding='utf-8'))
+    return lammps_potential(PotentialRecord.from_json(path.read_text(encoding='utf-8')))
+
+
+def lammps_potential(record: PotentialRecord) -> LammpsPotential:
+    """Return the potential of a record as LAMMPS loads it; its paths are relative to the folder of its files."""
     return LammpsPotential(
         elements=record.elements,
         pair_lines=record.pair_lines,
