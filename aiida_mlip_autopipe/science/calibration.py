@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
+
+LEAST: Final = 1e-12
+"""eV and eV/Å, smallest uncertainty that counts, so that every report is finite."""
 
 
 @dataclass(frozen=True)
@@ -48,5 +52,5 @@ def force_calibration(frames: Frames, forces: FloatArray, spread: FloatArray, no
 
 
 def _calibration(errors: FloatArray, deviations: FloatArray) -> Calibration:
-    ratio = np.abs(errors) / np.maximum(deviations, np.finfo(float).tiny)
+    ratio = np.abs(errors) / np.maximum(deviations, LEAST)
     return Calibration(float(np.sqrt((ratio**2).mean())), float((ratio <= 1).mean()), float((ratio <= 2).mean()), int(ratio.size))

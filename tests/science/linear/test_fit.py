@@ -1,0 +1,205 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from aiida_mlip_autopipe.common.errors import FitError
+from aiida_mlip_autopipe.science.linear import fit as module
+from aiida_mlip_autopipe.science.linear.factors import Factor, combine, solve
+from aiida_mlip_autopipe.science.linear.fit import (
+    ENERGY,
+    FORCE,
+    PER_ATOM,
+    STRESS,
+    errors_of,
+    fit_rows,
+    folds_of,
+    gather,
+    held_out_errors,
+    predictions_of,
+    refit,
+)
+from aiida_mlip_autopipe.science.linear.posterior import NOISES
+from aiida_mlip_autopipe.science.linear.settings import LinearSettings, base_energies
+from tests.linear_data import BASE, NOISE, TRUTH, PairSource, labelled_frames
+from tests.pod_data import ELEMENTS
+
+SETTINGS = LinearSettings(elements=ELEMENTS, cutoff=4.5, energy_weight=None, n_predictions=5)
+
+
+def rms(values):
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+@pytest.fixture(scope='module')
+def frames():
+    return labelled_frames()
+
+
+def rows_of(frames, settings=SETTINGS, *, base=BASE, source=None):
+    fold_of, _ = folds_of(frames, settings.seed)
+    return gather(frames, base, source or PairSource(), settings, fold_of)
+
+
+@pytest.fixture(scope='module')
+def rows(frames):
+    return rows_of(frames)
+
+
+@pytest.fixture(scope='module')
+def fit(rows):
+    return fit_rows(rows, SETTINGS)
+
+
+class TestFolds:
+    def test_lineages_stay_together(self, frames):
+        lineage = np.array([f'l{i % 7}' for i in range(len(frames))])
+        folds, groups = folds_of(frames.replace(lineage=lineage), 0)
+        assert groups == 'lineage'
+        assert set(folds) == set(range(module.N_FOLDS))
+        assert all(len(set(folds[lineage == name])) == 1 for name in lineage)
+
+    def test_one_lineage_is_split_by_frame(self, frames):
+        folds, groups = folds_of(frames.replace(lineage='root'), 0)
+        assert groups == 'frame'
+        assert np.bincount(folds).tolist() == [6] * 5
+
+    def test_one_frame_is_not_split(self, frames):
+        folds, groups = folds_of(frames.take([0]), 0)
+        assert (folds.tolist(), groups) == ([0], 'none')
+
+    def test_the_seed_decides(self, frames):
+        first, again, other = (folds_of(frames, seed)[0].tolist() for seed in (1, 1, 2))
+        assert first == again != other
+
+
+class TestRows:
+    def test_factors_are_those_of_the_rows(self, frames, rows):
+        designs = [PairSource().design(atoms) for atoms in frames]
+        coefficients = np.random.default_rng(0).normal(size=8)
+        left = {ENERGY: 0.0, PER_ATOM: 0.0, FORCE: 0.0, STRESS: 0.0}
+        for index, design in enumerate(designs):
+            n = len(design.types)
+            energy = design.energy @ coefficients + BASE[design.types].sum() - frames.energy[index]
+            left[ENERGY] += energy**2 / n
+            left[PER_ATOM] += (energy / n) ** 2
+            left[FORCE] += np.sum((design.forces @ coefficients - frames.forces[frames.rows(index)].ravel()) ** 2)
+            left[STRESS] += np.sum((design.stress @ coefficients - frames.stress[index]) ** 2)
+        for kind, expected in left.items():
+            assert rows.all(kind).squared_error(coefficients) == pytest.approx(expected), kind
+
+    def test_counts(self, frames, rows):
+        n_atoms = int(frames.counts.sum())
+        assert rows.n_rows == len(frames) * 7 + 3 * n_atoms, 'energies per atom are told, not fitted'
+        assert rows.descriptors.shape == (n_atoms, 4)
+        assert sorted(rows.kept) == [0, 7, 14, 22, 29]
+
+    def test_stresses_are_left_out(self, frames):
+        for without in (
+            rows_of(frames, dataclasses.replace(SETTINGS, stress_weight=0.0)),
+            rows_of(frames.replace(has_stress=False)),
+        ):
+            assert without.all(STRESS).n_rows == 0
+            assert errors_of(without, TRUTH).stress is None
+            assert STRESS not in fit_rows(without, SETTINGS).evidence.noise
+
+    def test_some_frames_without_stress(self, frames):
+        some = frames.replace(has_stress=np.arange(len(frames)) % 3 == 0)
+        assert rows_of(some).all(STRESS).n_rows == 6 * 10
+
+
+class TestFit:
+    def test_the_truth_is_found_within_its_uncertainty(self, fit):
+        covariance = fit.evidence.covariance_root @ fit.evidence.covariance_root.T
+        misfit = fit.coefficients - TRUTH
+        assert misfit @ np.linalg.solve(covariance, misfit) < 26, 'chi squared of 8 degrees of freedom, 0.1 %'
+
+    def test_noises_are_found(self, fit):
+        assert fit.evidence.noise == pytest.approx(NOISE, rel=0.5)
+        assert fit.evidence.noise[FORCE] == pytest.approx(NOISE[FORCE], rel=0.1)
+
+    def test_errors_are_those_of_the_training_set(self, frames, fit):
+        designs = [PairSource().design(atoms) for atoms in frames]
+        energies = np.array([d.energy @ fit.coefficients + BASE[d.types].sum() for d in designs])
+        forces = np.concatenate([(d.forces @ fit.coefficients).reshape(-1, 3) for d in designs])
+        assert fit.errors.energy == pytest.approx(rms((energies - frames.energy) / frames.counts))
+        assert fit.errors.force == pytest.approx(rms(forces - frames.forces))
+        assert fit.errors.stress == pytest.approx(rms([d.stress @ fit.coefficients for d in designs] - frames.stress))
+
+    def test_weights_and_ridge_that_were_given_are_kept(self, rows):
+        settings = dataclasses.replace(SETTINGS, energy_weight=3.0, force_weight=2.0, stress_weight=5.0, ridge=1e-5)
+        evidence = fit_rows(rows, settings).evidence
+        assert evidence.weights == {FORCE: 2.0, ENERGY: 3.0, STRESS: 5.0}
+        assert evidence.ridge == 1e-5
+
+    @pytest.mark.parametrize(('change', 'absent'), [({'force_weight': 0.0}, FORCE), ({'energy_weight': 0.0}, ENERGY)])
+    def test_a_weight_of_zero_leaves_a_kind_out(self, rows, change, absent):
+        evidence = fit_rows(rows, dataclasses.replace(SETTINGS, **change)).evidence
+        assert absent not in evidence.weights
+        assert np.isfinite(evidence.coefficients).all()
+
+    def test_the_posterior_has_the_noise(self, rows, fit):
+        posterior = fit.posterior()
+        assert posterior.noise == {name: fit.evidence.noise[name] for name in NOISES}
+        without = fit_rows(rows, dataclasses.replace(SETTINGS, energy_weight=0.0)).posterior()
+        assert without.noise[ENERGY] == 0.0
+        assert without.root.shape == (8, 8)
+
+    def test_energies_of_the_elements_are_fitted_where_there_are_no_isolated_atoms(self, frames):
+        source = PairSource(with_one_body=True)
+        start = base_energies(frames, {}, ELEMENTS, is_free=True)
+        assert np.abs(start - BASE).min() > 1, 'the mean energies are those of the crystals'
+        rows = rows_of(frames, base=start, source=source)
+        fit = fit_rows(rows, SETTINGS)
+        own = start + fit.coefficients[rows.one_body]
+        spread = np.linalg.norm(fit.evidence.covariance_root[rows.one_body], axis=1)
+        assert (np.abs(own - BASE) < 4 * spread).all()
+        np.testing.assert_allclose(fit.coefficients[:8], TRUTH, rtol=0.5)
+
+    def test_no_rows(self, rows):
+        empty = dataclasses.replace(rows, folds=[{kind: Factor.empty(8) for kind in rows.folds[0]}])
+        with pytest.raises(FitError, match='got none'):
+            fit_rows(empty, SETTINGS)
+
+
+class TestRefit:
+    def test_rows_that_are_no_data_pull(self, rows, fit):
+        wanted = TRUTH + 1.0
+        strong = Factor(1e4 * np.column_stack([np.eye(8), wanted]), 8)
+        found = refit(rows, fit, strong)
+        np.testing.assert_allclose(found.coefficients, wanted, rtol=1e-3)
+        assert found.errors == errors_of(rows, found.coefficients)
+        assert found.evidence is fit.evidence
+
+    def test_no_row_changes_nothing(self, rows, fit):
+        np.testing.assert_allclose(refit(rows, fit, Factor.empty(8)).coefficients, fit.coefficients, rtol=1e-8)
+
+
+class TestHeldOut:
+    def test_equal_to_fits_without_each_fold(self, rows, fit):
+        evidence, squares = fit.evidence, np.zeros(3)
+        for out, held in enumerate(rows.folds):
+            rest = [fold for index, fold in enumerate(rows.folds) if index != out]
+            parts = [combine([fold[kind] for fold in rest]).scaled(weight) for kind, weight in evidence.weights.items()]
+            coefficients = solve(combine(parts), evidence.ridge, norms=evidence.norms)
+            squares += [held[kind].squared_error(coefficients) for kind in (PER_ATOM, FORCE, STRESS)]
+        found = held_out_errors(rows, fit)
+        counts = [rows.all(kind).n_rows for kind in (PER_ATOM, FORCE, STRESS)]
+        assert [found.energy, found.force, found.stress] == pytest.approx(np.sqrt(squares / counts))
+        assert found.force > fit.errors.force
+
+    def test_one_fold_holds_nothing_out(self, frames):
+        rows = rows_of(frames.take([0]))
+        assert held_out_errors(rows, fit_rows(rows, SETTINGS)) is None
+
+    def test_without_stresses(self, frames):
+        rows = rows_of(frames, dataclasses.replace(SETTINGS, stress_weight=0.0))
+        assert held_out_errors(rows, fit_rows(rows, SETTINGS)).stress is None
+
+
+def test_predictions_are_rows_times_coefficients(frames, rows, fit):
+    own = predictions_of(rows, fit.coefficients, BASE)
+    assert own.frames.tolist() == sorted(rows.kept)
+    compared = frames.take(own.frames)
+    assert rms(own.forces - compared.forces) == pytest.approx(fit.errors.force, rel=0.3)
+    assert rms((own.energy - compared.energy) / compared.counts) < 3 * fit.errors.energy
