@@ -60,7 +60,7 @@ def read_inputs(settings: dict[str, Any], folder: Path) -> TrainingInputs:
         elements=elements,
         seed=settings['seed'],
         frames=frames,
-        references=_reference_energies(isolated[0], elements) if isolated else {},
+        references=reference_energies(isolated[0], elements) if isolated else {},
         fingerprint=_one_fingerprint(frames, *isolated),
     )
 
@@ -88,7 +88,7 @@ def _errors(errors: FitErrors) -> dict[str, float]:
     return values if errors.stress is None else values | {'stress_rmse': errors.stress}
 
 
-def _reference_energies(isolated: Frames, elements: tuple[str, ...]) -> dict[str, float]:
+def reference_energies(isolated: Frames, elements: tuple[str, ...]) -> dict[str, float]:
     """Return the energy of the isolated atom of each element, eV."""
     found = {isolated.symbols(i)[0]: float(isolated.energy[i]) for i in range(len(isolated)) if isolated.labelled[i]}
     missing = [element for element in elements if element not in found]

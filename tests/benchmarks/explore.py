@@ -7,7 +7,6 @@ Each ratio of wall times is followed by that of the CPU times, which other work 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import resource
@@ -34,6 +33,7 @@ from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, StopRea
 from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.uncertainty.maxvol import maxvol
 from tests import pod_data
+from tests.benchmarks.figures import Figure, say
 
 INTERVALS = (10, 50, 100)
 NEVER_REACHED = 1e9
@@ -69,21 +69,6 @@ class Spent:
 
     wall: float
     cpu: float
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured number and its target: a lower or an upper bound, or None."""
-
-    figure: str
-    value: float
-    target: float | None = None
-    is_lower_bound: bool = False
-
-    def line(self) -> str:
-        """Return the figure as one line of JSON."""
-        met = None if self.target is None else self.value >= self.target if self.is_lower_bound else self.value <= self.target
-        return json.dumps({'figure': self.figure, 'value': float(f'{self.value:.4g}'), 'target': self.target, 'met': met})
 
 
 @dataclass(frozen=True)
@@ -125,12 +110,6 @@ def main() -> None:
     say('')
     for figure in figures:
         say(figure.line())
-
-
-def say(text: str) -> None:
-    """Show a line at once."""
-    sys.stdout.write(f'{text}\n')
-    sys.stdout.flush()
 
 
 def prepare(folder: Path, size: Size) -> Case:

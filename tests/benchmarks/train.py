@@ -1,14 +1,15 @@
 """What the trainers reach on the same data: `python -m tests.benchmarks.train [--data FOLDER] [--only PART ...]` from the root.
 
 Linear ACE and POD, each by evidence, on Cu-Au (EMT), Al-Mg (Quantum ESPRESSO, six folds) and Si and Mo of a published benchmark
-(Zuo et al., J. Phys. Chem. A 124, 731, 2020); Pacemaker from scratch and from the linear fit on Cu-Au where `.pacemaker` is there;
-and a grid of ridges against the evidence. FOLDER holds `pod/plain`, `almg` and `mlearn`. One thread, CPU times.
+(Zuo et al., J. Phys. Chem. A 124, 731, 2020); Pacemaker from scratch and from the linear fit on Cu-Au where it is installed;
+a grid of ridges against the evidence. FOLDER holds `pod/plain`, `almg` and `mlearn`. One thread, CPU times.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,7 @@ from aiida_mlip_autopipe.science.linear.search import Watch, search
 from aiida_mlip_autopipe.science.linear.settings import LinearSettings, base_energies
 from aiida_mlip_autopipe.science.pod.descriptors import PodDescriptors
 from aiida_mlip_autopipe.science.pod.fit import PodSettings
+from tests.benchmarks.figures import Figure, say
 from tests.benchmarks.pacemaker_fit import pacemaker_errors, pacemaker_program
 
 RIDGES = tuple(10.0**power for power in range(-12, -4))
@@ -58,21 +60,6 @@ class Problem:
     cutoff: float
     pod_cutoff: float
     has_stress: bool = True
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured number and its target, an upper bound, or None."""
-
-    figure: str
-    value: float
-    target: float | None = None
-
-    def line(self) -> str:
-        """Return the JSON line."""
-        met = None if self.target is None else bool(self.value <= self.target)
-        value = float(f'{self.value:.4g}')
-        return json.dumps({'figure': self.figure, 'value': value, 'target': self.target, 'met': met})
 
 
 def cu_au(data: Path, count: int) -> Problem:
@@ -177,15 +164,12 @@ def report(problem: Problem) -> dict[str, Outcome]:
         e, f, s = 1000 * outcome.errors.energy, 1000 * outcome.errors.force, outcome.errors.stress
         stress = '' if s is None else f', stress {s / GPA:.3f} GPa'
         size = f'{outcome.size} functions per element' if name == 'ACE' else f'basis {outcome.size}'
-        print(
-            f'{problem.name:<16} {name}: {e:7.2f} meV/atom {f:7.1f} meV/Å{stress}; {size}, {outcome.seconds:.1f} s CPU',
-            flush=True,
-        )
+        say(f'{problem.name:<16} {name}: {e:7.2f} meV/atom {f:7.1f} meV/Å{stress}; {size}, {outcome.seconds:.1f} s CPU')
     return found
 
 
 def grid(problem: Problem, sizes: Sequence[str], *, is_pod: bool) -> list[tuple[float, float]]:
-    """Return, for each size, the force errors of the evidence over the best of the grid (test) and over the smallest ridge (training)."""
+    """Return the force errors by evidence, for each size: over the best of a grid (test), over the smallest ridge (training)."""
     settings = settings_of(problem, is_pod=is_pod)
     ratios = []
     for size in sizes:
@@ -199,12 +183,11 @@ def grid(problem: Problem, sizes: Sequence[str], *, is_pod: bool) -> list[tuple[
         own, least = errors_of(test, fit.coefficients), errors_of(test, best.coefficients)
         smallest = fit_rows(train, replace(settings, ridge=RIDGES[0]))
         ratios.append((own.force / least.force, fit.errors.force / smallest.errors.force))
-        print(
+        say(
             f'{problem.name:<10} {"POD" if is_pod else "ACE"} {size:>3}: log evidence {fit.evidence.log_evidence:9.0f}, ridge '
             f'{fit.evidence.ridge:.0e}: {1000 * own.energy:6.2f} meV/atom {1000 * own.force:6.1f} meV/Å; best of the grid '
             f'{best.evidence.ridge:.0e}: {1000 * least.energy:6.2f} {1000 * least.force:6.1f}; '
-            f'ratio {ratios[-1][0]:.2f}, training over smallest ridge {ratios[-1][1]:.2f}',
-            flush=True,
+            f'ratio {ratios[-1][0]:.2f}, training over smallest ridge {ratios[-1][1]:.2f}'
         )
     return ratios
 
@@ -261,10 +244,10 @@ def grid_figures(data: Path) -> list[Figure]:
 
 
 def pacemaker_figures(data: Path) -> list[Figure]:
-    """Return the force errors of Pacemaker on 25 frames of Cu-Au after as many iterations from scratch and from the linear fit."""
+    """Return the force errors of Pacemaker on 25 frames of Cu-Au after as many iterations, from scratch and from a linear fit."""
     program = pacemaker_program()
     if program is None:
-        print('Pacemaker: not measured, there is no .pacemaker/bin/pacemaker (./setup_profile.sh --pacemaker)')
+        say('Pacemaker: not measured, there is no .pacemaker/bin/pacemaker (./setup_profile.sh --pacemaker)')
         return []
     problem, figures = cu_au(data, 25), []
     with tempfile.TemporaryDirectory() as folder:
@@ -274,9 +257,8 @@ def pacemaker_figures(data: Path) -> list[Figure]:
         for name, initial in (('from scratch', None), ('from the linear fit', start)):
             since = time.perf_counter()
             errors = pacemaker_errors(program, problem, initial)
-            print(
-                f'{problem.name} Pacemaker {name}: {1000 * errors.energy:.2f} meV/atom {1000 * errors.force:.1f} meV/Å, {time.perf_counter() - since:.0f} s'
-            )
+            seconds, e, f = time.perf_counter() - since, 1000 * errors.energy, 1000 * errors.force
+            say(f'{problem.name} Pacemaker {name}: {e:.2f} meV/atom {f:.1f} meV/Å, {seconds:.0f} s')
             figures.append(Figure(f'Cu-Au, 25 frames, Pacemaker {name}, 40 functions, 50 iterations, meV/Å', 1000 * errors.force))
     return figures
 
@@ -297,9 +279,11 @@ def main() -> None:
     parser.add_argument('--data', type=Path, default=Path('../shared'))
     parser.add_argument('--only', nargs='*', choices=PARTS, default=list(PARTS))
     arguments = parser.parse_args()
+    if os.environ.get('OMP_NUM_THREADS') != '1':  # the libraries read it once, when they are loaded
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, 'OMP_NUM_THREADS': '1'})
     figures = [figure for part in arguments.only for figure in PARTS[part](arguments.data)]
     for figure in figures:
-        print(figure.line())
+        say(figure.line())
 
 
 if __name__ == '__main__':
