@@ -17,8 +17,7 @@ class DesignRows:
     :param energy: eV per coefficient, shape (n_coefficients,).
     :param forces: eV/Å per coefficient, components x, y, z of the atoms in turn, shape (3 n_atoms, n_coefficients).
     :param stress: eV/Å³ per coefficient, ASE's sign and Voigt order, shape (6, n_coefficients), or None when not asked for.
-    :param descriptors: per atom, what the active set is chosen from, shape (n_atoms, n_descriptors); where elements differ in
-        their number, the places behind the last are 0.
+    :param descriptors: per atom, what the active set is chosen from, shape (n_atoms, n_descriptors).
     :param types: position of each atom's element in the potential's order, shape (n_atoms,).
     """
 
