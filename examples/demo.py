@@ -126,9 +126,7 @@ class LastFit:
         held = self._split()
         part = self._fit(held['train'], held['test'])
         errors = {'Pacemaker': self._error(part.outputs.potential, held['test'])}
-        linear = next(
-            link.node for link in part.base.links.get_outgoing() if link.node.process_type.endswith(':mlip_autopipe.ace')
-        )
+        linear = next(child for child in part.called if child.process_class is AceCalculation)
         errors['linear ACE'] = self._error(linear.outputs.potential, held['test'])
         refined = self._fit(self.node.outputs.train_frames, self.node.outputs.test_frames, start=self.node.outputs.potential)
         potentials = {'linear ACE': self.node.outputs.potential, 'Pacemaker': refined.outputs.potential}

@@ -66,7 +66,10 @@ def labelled_frames(n_frames: int = 30, seed: int = 0, *, noise: float = 1.0, co
     energy, forces, stress = np.zeros(n_frames), np.zeros_like(frames.forces), np.zeros((n_frames, 6))
     for index, atoms in enumerate(frames):
         design = source.design(atoms)
-        errors = [noise * NOISE[name] * rng.normal(size=shape) for name, shape in (('energy', ()), ('force', 3 * len(atoms)), ('stress', 6))]
+        errors = [
+            noise * NOISE[name] * rng.normal(size=shape)
+            for name, shape in (('energy', ()), ('force', 3 * len(atoms)), ('stress', 6))
+        ]
         energy[index] = design.energy @ coefficients + BASE[design.types].sum() + np.sqrt(len(atoms)) * errors[0]
         forces[frames.rows(index)] = (design.forces @ coefficients + errors[1]).reshape(-1, 3)
         stress[index] = design.stress @ coefficients + errors[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import comb
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -32,6 +33,9 @@ RADIAL: Final = {'radbase': 'SBessel', 'radparameters': [5.25], 'dcut': 0.01, 'N
 EMBEDDING: Final = {'npot': 'FinnisSinclairShiftedScaled', 'fs_parameters': [1, 1], 'ndensity': 1}
 """One density to the power of one: the energy is linear in the coefficients."""
 
+MOST_ELEMENTS: Final = 5
+"""Largest number of elements that share a block of functions in pyace."""
+
 SPLINE_STEP: Final = 0.001
 """Å, distance of the knots of the radial splines."""
 
@@ -42,27 +46,34 @@ def basis_configuration(elements: Sequence[str], functions: int, cutoff: float) 
     :param functions: largest number of functions per element.
     :param cutoff: Å.
     :raises InstallationError: pyace is missing.
-    :raises InputError: so few functions that an element would have none.
+    :raises InputError: so few functions that there would be none.
     """
-    shape = next((SIZES[size] for size in SIZES if size >= functions), SIZES[max(SIZES)])
-    pyace = pyace_module()
-    try:
-        return pyace.create_multispecies_basis_config(
-            {
-                'deltaSplineBins': SPLINE_STEP,
-                'elements': sorted(elements),
-                'embeddings': {'ALL': dict(EMBEDDING)},
-                'bonds': {'ALL': {**RADIAL, 'rcut': cutoff}},
-                'functions': {
-                    'ALL': {'nradmax_by_orders': list(shape[0]), 'lmax_by_orders': list(shape[1])},
-                    'number_of_functions_per_element': functions,
-                },
-            }
-        )
-    except (ValueError, RuntimeError, ZeroDivisionError) as error:
+    if functions < least_functions(len(elements)):
         raise InputError(
-            f'functions: {functions} per element cannot be shared between the combinations of {len(elements)} elements ({error})'
-        ) from error
+            f'functions: got {functions}; with {len(elements)} elements each has {least_functions(len(elements))} combinations '
+            'with others, which need a function each'
+        )
+    shape = next((SIZES[size] for size in SIZES if size >= functions), SIZES[max(SIZES)])
+    return pyace_module().create_multispecies_basis_config(
+        {
+            'deltaSplineBins': SPLINE_STEP,
+            'elements': sorted(elements),
+            'embeddings': {'ALL': dict(EMBEDDING)},
+            'bonds': {'ALL': {**RADIAL, 'rcut': cutoff}},
+            'functions': {
+                'ALL': {'nradmax_by_orders': list(shape[0]), 'lmax_by_orders': list(shape[1])},
+                'number_of_functions_per_element': functions,
+            },
+        }
+    )
+
+
+def least_functions(n_elements: int) -> int:
+    """Return the smallest number of functions per element with which pyace makes any.
+
+    It gives each combination of an element with up to four others the same number, rounded down.
+    """
+    return sum(comb(n_elements - 1, others) for others in range(MOST_ELEMENTS))
 
 
 def add_core(configuration: Any, distances: Mapping[tuple[str, str], float]) -> None:

@@ -14,7 +14,7 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.common.pace import ACTIVE_SET
-from aiida_mlip_autopipe.science.ace.basis import SIZES, add_core, basis_configuration
+from aiida_mlip_autopipe.science.ace.basis import SIZES, add_core, basis_configuration, least_functions
 from aiida_mlip_autopipe.science.ace.core import shortest_distances
 from aiida_mlip_autopipe.science.ace.rows import AceRows
 from aiida_mlip_autopipe.science.lammps_library import kinds_of
@@ -108,12 +108,11 @@ def fit_ace(frames: Frames, references: Mapping[str, float], settings: AceSettin
         sources[size] = AceRows(configuration, settings.elements, with_one_body=is_free)
         return nullcontext(sources[size])
 
-    sizes = list(SIZES) if settings.functions == AUTO else [int(settings.functions)]
-    found = search(frames, base, settings, [str(size) for size in sizes], opened, watch)
+    found = search(frames, base, settings, [str(size) for size in sizes_to_try(settings)], opened, watch)
     source, rows = sources[found.report.size], found.rows
     coefficients = found.fit.coefficients[: source.n_functions]
     source.save(coefficients, folder)
-    sets = _active_sets(rows, source)
+    sets = _active_sets(rows, len(settings.elements))
     save_active_set(sets, settings.elements, folder)
     watch.stop('active_set')
     predictions_of(rows, found.fit.coefficients, base).save(folder)
@@ -122,13 +121,21 @@ def fit_ace(frames: Frames, references: Mapping[str, float], settings: AceSettin
     return AceFit(
         coefficients=coefficients,
         report=found.report,
-        functions={element: len(sets[kind].projection) for kind, element in enumerate(settings.elements)},
+        functions=dict.fromkeys(settings.elements, source.per_element),
         energy_shift=dict(zip(settings.elements, own.tolist(), strict=True)),
         shortest={'-'.join(pair): distance for pair, distance in distances.items()},
         gamma_train_max=max(_largest_grade(rows, element, kind) for kind, element in sets.items()),
         active_atoms={element: len(sets[kind].atoms) for kind, element in enumerate(settings.elements)},
         seconds=watch.seconds,
     )
+
+
+def sizes_to_try(settings: AceSettings) -> list[int]:
+    """Return the number of functions of the settings, or for `auto` those that the evidence decides between, rising."""
+    if settings.functions != AUTO:
+        return [int(settings.functions)]
+    least = least_functions(len(settings.elements))
+    return [size for size in SIZES if size >= least] or [max(SIZES)]
 
 
 def save_active_set(sets: Mapping[int, ElementSet], elements: Sequence[str], folder: Path) -> None:
@@ -142,21 +149,17 @@ def save_active_set(sets: Mapping[int, ElementSet], elements: Sequence[str], fol
         np.savez(handle, **matrices)  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`
 
 
-def _active_sets(rows: Gathered, source: AceRows) -> dict[int, ElementSet]:
+def _active_sets(rows: Gathered, n_elements: int) -> dict[int, ElementSet]:
     """Return the active set of each element, by its position.
 
     Fewer atoms than functions are no trouble: rows of small weight stand for the directions that no atom shows.
     """
-    sets = {}
-    for kind, element in enumerate(source.elements):
-        own, columns = np.flatnonzero(rows.types == kind), source.columns_of(element)
-        sets[kind] = element_set(rows.descriptors[own, : columns.stop - columns.start], own)
-    return sets
+    places = {kind: np.flatnonzero(rows.types == kind) for kind in range(n_elements)}
+    return {kind: element_set(rows.descriptors[own], own) for kind, own in places.items()}
 
 
 def _largest_grade(rows: Gathered, element: ElementSet, kind: int) -> float:
-    own = rows.descriptors[rows.types == kind][:, : len(element.projection)]
-    return float(np.abs(own @ element.projection).max())
+    return float(np.abs(rows.descriptors[rows.types == kind] @ element.projection).max())
 
 
 def _require_known(atoms: Atoms, elements: Sequence[str], index: int) -> None:

@@ -47,6 +47,7 @@ class Gathered:
     :param types: position of each atom's element, shape (n_atoms,).
     :param kept: rows of the frames whose predictions are kept, by index.
     :param one_body: columns of the one-body energies, by element.
+    :param roughness: of each column, see `rows.RowSource`.
     """
 
     folds: list[dict[str, Factor]]
@@ -54,6 +55,7 @@ class Gathered:
     types: IntArray
     kept: dict[int, DesignRows]
     one_body: IntArray
+    roughness: FloatArray
 
     def all(self, kind: str) -> Factor:
         """Return the factor of the rows of one kind of all folds."""
@@ -123,7 +125,7 @@ def gather(frames: Frames, base: FloatArray, source: RowSource, settings: Linear
         descriptors.append(design.descriptors)
         types.append(design.types)
     factors = [own.factors(len(design.energy)) for own in streams]
-    return Gathered(factors, np.concatenate(descriptors), np.concatenate(types), kept, source.one_body)
+    return Gathered(factors, np.concatenate(descriptors), np.concatenate(types), kept, source.one_body, source.roughness)
 
 
 def _add(streams: _Streams, design: DesignRows, frames: Frames, index: int, base: FloatArray) -> None:
@@ -143,6 +145,7 @@ def fit_rows(rows: Gathered, settings: LinearSettings) -> LinearFit:
     """
     kinds = _kinds(rows, settings)
     norms = column_norms(combine([kind.factor.scaled(kind.weight) for kind in kinds.values()]))
+    norms *= rows.roughness
     norms[rows.one_body] *= FREE_COLUMN
     found = maximise(kinds, ridge=settings.ridge, norms=norms)
     return LinearFit(found.coefficients, found, errors_of(rows, found.coefficients))

@@ -63,6 +63,11 @@ class PodDescriptors:
         """Columns of the energy of an atom without neighbours, by element, known once there were rows."""
         return np.arange(len(self.elements)) * self._block
 
+    @property
+    def roughness(self) -> FloatArray:
+        """1 for each column: LAMMPS does not tell which functions of POD are rough."""
+        return np.ones(len(self.elements) * self._block)
+
     def per_atom(self, atoms: Atoms) -> tuple[FloatArray, IntArray]:
         """Return descriptors, shape (n_atoms, n_descriptors), and types, shape (n_atoms,), of a periodic structure."""
         types = self._system.load(atoms, self._lines())

@@ -28,7 +28,9 @@ def factor_of(rows, values, portion=1000):
 def problem(seed=0, n_rows=200, n_columns=12, noise=0.1):
     """Return rows with columns of norm 1 and very different singular values, and noisy values."""
     rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n_rows, n_columns)) @ np.diag(10.0 ** -np.linspace(0, 3, n_columns)) @ rng.normal(size=(n_columns,) * 2)
+    rows = (
+        rng.normal(size=(n_rows, n_columns)) @ np.diag(10.0 ** -np.linspace(0, 3, n_columns)) @ rng.normal(size=(n_columns,) * 2)
+    )
     rows /= np.linalg.norm(rows, axis=0)
     return rows, rows @ rng.normal(size=n_columns) + noise / np.sqrt(n_rows) * rng.normal(size=n_rows)
 
@@ -154,7 +156,9 @@ class TestNoise:
 
     def test_first_weights_hardly_matter(self):
         kinds, _ = mixed(4)
-        moved = {name: dataclasses.replace(kind, weight=20 * kind.weight) if name == 'stress' else kind for name, kind in kinds.items()}
+        moved = {
+            name: dataclasses.replace(kind, weight=20 * kind.weight) if name == 'stress' else kind for name, kind in kinds.items()
+        }
         a, b = maximise(kinds), maximise(moved)
         for name, noise in a.noise.items():
             assert b.noise[name] == pytest.approx(noise, rel=0.03)
