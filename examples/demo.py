@@ -134,7 +134,7 @@ class LastFit:
         print('\nA last fit by Pacemaker from the linear potential:')
         for name in potentials:
             print(
-                f'  {name:<10} {_told(errors[name])} on the lineages held out for the choice, {_told(frozen[name])} on the frozen set'
+                f'  {name:<10} {_told(errors[name])} on lineages held out for the choice, {_told(frozen[name])} on the frozen set'
             )
         passed = {'linear ACE': True, 'Pacemaker': refined.is_finished_ok}
         best = min((name for name in potentials if passed[name]), key=lambda name: errors[name]['force_rmse'])
