@@ -66,7 +66,7 @@ def prepare(folder: Path) -> None:
         np.savez(handle, **{name: np.eye(sizes[index]) for name, index in basis.elements_to_index_map.items()})  # type: ignore[arg-type]
     for size in ('S', 'M'):
         (folder / size).mkdir()
-        settings = PodSettings(ELEMENTS, pod_data.CUTOFF, basis=size)
+        settings = PodSettings(elements=ELEMENTS, cutoff=pod_data.CUTOFF, basis=size)
         fit_pod(pod_data.training_frames(60), pod_data.REFERENCES, settings, folder / size)
 
 
