@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from aiida_mlip_autopipe.science.pod.committee import COMMITTEE
 from ase import Atoms
 from ase.build import bulk
 
@@ -13,6 +12,7 @@ from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS
 from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
 from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR
 from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
 from aiida_mlip_autopipe.science.pod.descriptors import pod_features
 from aiida_mlip_autopipe.science.pod.fit import PodSettings
@@ -20,8 +20,8 @@ from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, training_frames
 
 pytestmark = pytest.mark.lammps
 
-FILES = {PARAMETERS, COEFFICIENTS, ACTIVE_SET, COMMITTEE, TRAINER_PREDICTIONS}
-SETTINGS = PodSettings(ELEMENTS, CUTOFF, basis='S')
+FILES = {PARAMETERS, COEFFICIENTS, ACTIVE_SET, POSTERIOR, TRAINER_PREDICTIONS}
+SETTINGS = PodSettings(elements=ELEMENTS, cutoff=CUTOFF, basis='S')
 
 
 @pytest.fixture(scope='module')
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def fit(folder):
-    return engine.fit(training_frames(15), REFERENCES, SETTINGS, folder)
+    return engine.fit_pod(training_frames(15), REFERENCES, SETTINGS, folder)
 
 
 @pytest.fixture(scope='module')
@@ -44,13 +44,14 @@ def potential(fit):
 def test_fit_writes_the_potential_and_nothing_else(fit, folder):
     assert {path.name for path in folder.iterdir()} == FILES
     assert fit.gamma_train_max <= 1.01 + 1e-9
-    assert fit.ridge_scores
+    assert fit.report.size == 'S'
+    assert fit.report.held_out.force > 0
 
 
 def test_evaluate_reproduces_the_training_errors(fit, potential, folder):
     frames = training_frames(15)
     found = engine.evaluate(frames, potential, folder)
-    assert np.sqrt(np.mean((found.forces - frames.forces) ** 2)) == pytest.approx(fit.errors.force, rel=1e-6)
+    assert np.sqrt(np.mean((found.forces - frames.forces) ** 2)) == pytest.approx(fit.report.errors.force, rel=1e-6)
     assert found.gamma.max() <= 1.01 + 1e-6
 
 
@@ -70,7 +71,7 @@ def test_features_equal_those_of_this_process():
 
 def test_errors_for_the_user_come_back_as_they_are(tmp_path, potential, folder):
     with pytest.raises(FitError, match='frame 0'):
-        engine.fit(Frames.from_atoms([bulk('Cu')]), REFERENCES, SETTINGS, tmp_path)
+        engine.fit_pod(Frames.from_atoms([bulk('Cu')]), REFERENCES, SETTINGS, tmp_path)
     with pytest.raises(InputError, match='frame 0'):
         engine.evaluate(Frames.from_atoms([Atoms('Cu', cell=[12] * 3, pbc=True)]), potential, folder)
 
@@ -85,4 +86,4 @@ def test_a_crash_of_pod_is_an_engine_error(potential, folder):
 
 def test_time_limit(tmp_path):
     with pytest.raises(EngineError, match='time limit'):
-        engine.fit(training_frames(4), REFERENCES, SETTINGS, tmp_path, timeout=0.05)
+        engine.fit_pod(training_frames(4), REFERENCES, SETTINGS, tmp_path, timeout=0.05)

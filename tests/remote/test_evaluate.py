@@ -11,8 +11,9 @@ import pytest
 from ase.build import bulk
 
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.science.calibration import energy_calibration, force_calibration
+from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior
 from aiida_mlip_autopipe.science.metrics import label_errors
-from aiida_mlip_autopipe.science.pod.committee import COMMITTEE
 from aiida_mlip_autopipe.science.potential_checks import training_findings
 from tests.remote.conftest import Outcome, run_in
 
@@ -39,12 +40,22 @@ def test_predictions(evaluated: Outcome, training: Frames) -> None:
 def test_report_is_of_these_predictions(evaluated: Outcome, training: Frames) -> None:
     arrays, report = evaluated.arrays('predictions'), evaluated.report
     expected = label_errors(training, arrays['energy'], arrays['forces'], arrays['stress'])
+    calibration = report.pop('calibration')
     assert report == {
         'n_frames': len(training),
         'errors': vars(expected),
         'gamma_max': arrays['gamma'].max(),
         'force_spread_max': arrays['force_spread'].max(),
     }
+    assert set(calibration) == {'energy', 'force'}
+
+
+def test_calibration_is_of_these_predictions(evaluated: Outcome, training: Frames, potential: Path) -> None:
+    arrays, found = evaluated.arrays('predictions'), evaluated.report['calibration']
+    noise = Posterior.load(potential).noise
+    assert found['energy'] == vars(energy_calibration(training, arrays['energy'], arrays['energy_spread'], noise['energy']))
+    assert found['force'] == vars(force_calibration(training, arrays['forces'], arrays['force_spread'], noise['force']))
+    assert 0.2 < found['force']['rms'] < 1, 'training errors are smaller than those of fresh frames'
 
 
 def test_trainer_and_lammps_agree(evaluated: Outcome, trained: Outcome) -> None:
@@ -55,7 +66,8 @@ def test_trainer_and_lammps_agree(evaluated: Outcome, trained: Outcome) -> None:
 
 def test_unlabelled_frames_have_no_errors(stage: Stage, evaluated: Outcome, potential: Path, generated: Outcome) -> None:
     outcome = stage('evaluate', {}, potential=potential, frames=generated.frames('frames').take([0, 5]))
-    assert outcome.report['errors'] is None
+    assert outcome.report['errors'] is outcome.report['calibration'] is None
+    assert outcome.report['force_spread_max'] > 0
     energies = evaluated.arrays('predictions')['energy'][[0, 5]]
     assert outcome.arrays('predictions')['energy'].tolist() == energies.tolist(), 'same frames, same numbers'
 
@@ -79,22 +91,38 @@ class TestSpread:
     def test_it_can_be_left_out(self, stage: Stage, potential: Path, training: Frames) -> None:
         outcome = stage('evaluate', {'settings': {'spread': False}}, potential=potential, frames=training.take([0]))
         assert set(outcome.arrays('predictions')) == {'energy', 'forces', 'stress', 'gamma'}
-        assert outcome.report['force_spread_max'] is None
+        assert outcome.report['force_spread_max'] is outcome.report['calibration'] is None
 
-    def test_a_potential_without_committee_has_none(
+    def test_a_potential_without_posterior_has_none(
         self, stage: Stage, potential: Path, training: Frames, tmp_path: Path
     ) -> None:
         bare = shutil.copytree(potential, tmp_path / 'bare')
-        (bare / COMMITTEE).unlink()
+        (bare / POSTERIOR).unlink()
         outcome = stage('evaluate', {}, potential=bare, frames=training.take([0]))
         assert set(outcome.arrays('predictions')) == {'energy', 'forces', 'stress', 'gamma'}
 
-    def test_a_broken_committee_is_told(self, stage: Stage, potential: Path, training: Frames, tmp_path: Path) -> None:
+    def test_a_broken_posterior_is_told(self, stage: Stage, potential: Path, training: Frames, tmp_path: Path) -> None:
         broken = shutil.copytree(potential, tmp_path / 'broken')
-        (broken / COMMITTEE).write_bytes(b'nothing')
+        (broken / POSTERIOR).write_bytes(b'nothing')
         error = stage('evaluate', {}, potential=broken, frames=training.take([0])).error
         assert error['kind'] == 'FormatError'
-        assert 'is not a committee' in error['message']
+        assert 'is not a posterior' in error['message']
+
+    def test_it_grows_where_the_potential_was_not_trained(self, stage: Stage, potential: Path, training: Frames) -> None:
+        largest = int(np.abs(training.forces).max(axis=1).argmax())
+        atoms = training.atoms(int(np.searchsorted(training.offsets, largest, side='right')) - 1)
+        stretched = atoms.copy()
+        stretched.set_cell(atoms.cell * 1.15, scale_atoms=True)
+        outcome = stage('evaluate', {}, potential=potential, frames=Frames.from_atoms([atoms.copy(), stretched]))
+        arrays, n = outcome.arrays('predictions'), len(atoms)
+        assert arrays['force_spread'][n:].mean() > 2 * arrays['force_spread'][:n].mean()
+        assert arrays['energy_spread'][1] > arrays['energy_spread'][0]
+
+    def test_a_posterior_of_another_potential(self, stage: Stage, potential: Path, training: Frames, tmp_path: Path) -> None:
+        foreign = shutil.copytree(potential, tmp_path / 'foreign')
+        Posterior(np.eye(7), {'energy': 0.1, 'force': 0.1}).save(foreign)
+        error = stage('evaluate', {}, potential=foreign, frames=training.take([0])).error
+        assert error == {'kind': 'InputError', 'message': 'the posterior is of 7 coefficients, the rows need 122'}
 
     @pytest.mark.parametrize(
         ('settings', 'message'),

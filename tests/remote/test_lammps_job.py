@@ -4,17 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from aiida_mlip_autopipe.science.pod.committee import Spread
 from ase.build import bulk
 
 from aiida_mlip_autopipe.common.errors import EngineError, FitError, InputError, InstallationError, MlipError
 from aiida_mlip_autopipe.common.pod import ZblCore
 from aiida_mlip_autopipe.remote import lammps_job as job
+from aiida_mlip_autopipe.science.ace.fit import AceFit, AceSettings
 from aiida_mlip_autopipe.science.checks.nve import NveSettings
 from aiida_mlip_autopipe.science.evaluate import Evaluation
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.linear.fit import FitErrors
+from aiida_mlip_autopipe.science.linear.posterior import Spread
+from aiida_mlip_autopipe.science.linear.search import FitReport
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
-from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings, TrainingErrors
+from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
 
 
 def travel(packet, folder):
@@ -33,17 +36,36 @@ def frame(step):
     return atoms
 
 
+def report(stress, held_out):
+    return FitReport(
+        size='40',
+        ridge=1e-6,
+        weights={'force': 1.0, 'energy': 12.0},
+        noise={'force': 0.1, 'energy': 0.30000000000000004},
+        log_evidence={'20': -3.5, '40': 1 / 3},
+        n_determined=17.3,
+        n_rows=12,
+        errors=FitErrors(0.001, 0.02, stress),
+        held_out=FitErrors(0.002, 0.03, stress) if held_out else None,
+        held_out_groups='lineage',
+        core_tolerance=None,
+    )
+
+
+def assert_same_fit(back, sent):
+    assert type(back) is type(sent)
+    np.testing.assert_array_equal(back.coefficients, sent.coefficients)
+    others = [{name: value for name, value in vars(fit).items() if name != 'coefficients'} for fit in (back, sent)]
+    assert others[0] == others[1]
+
+
 @pytest.mark.parametrize('core', [None, ZblCore(1.1, 1.5)])
 @pytest.mark.parametrize('stress', [None, 0.003])
-def test_a_fit_travels(tmp_path, core, stress):
+@pytest.mark.parametrize('held_out', [True, False])
+def test_a_fit_of_pod_travels(tmp_path, core, stress, held_out):
     fit = PodFit(
         coefficients=np.array([1.0, 1 / 3]),
-        basis='S',
-        ridge=1e-6,
-        ridge_scores={1e-6: 0.1, 1e-12: 0.30000000000000004},
-        ridge_groups='lineage',
-        n_rows=12,
-        errors=TrainingErrors(0.001, 0.02, stress),
+        report=report(stress, held_out),
         cutoff=4.5,
         shortest=2.2,
         core=core,
@@ -51,11 +73,21 @@ def test_a_fit_travels(tmp_path, core, stress):
         active_atoms={'Cu': 3},
         seconds={'rows': 0.5},
     )
-    back = job.unpack_fit(travel(job.pack_fit(fit), tmp_path))
-    np.testing.assert_array_equal(back.coefficients, fit.coefficients)
-    assert {k: v for k, v in vars(back).items() if k != 'coefficients'} == {
-        k: v for k, v in vars(fit).items() if k != 'coefficients'
-    }
+    assert_same_fit(job.unpack_pod_fit(travel(job.pack_fit(fit), tmp_path)), fit)
+
+
+def test_a_fit_of_ace_travels(tmp_path):
+    fit = AceFit(
+        coefficients=np.array([1.0, 1 / 3]),
+        report=report(0.003, held_out=True),
+        functions={'Cu': 1, 'Au': 1},
+        energy_shift={'Cu': -3.3, 'Au': 0.1},
+        shortest={'Au-Cu': 2.2},
+        gamma_train_max=1.0,
+        active_atoms={'Cu': 3},
+        seconds={'rows': 0.5},
+    )
+    assert_same_fit(job.unpack_ace_fit(travel(job.pack_fit(fit), tmp_path)), fit)
 
 
 @pytest.mark.parametrize('n_candidates', [0, 2])
@@ -92,9 +124,19 @@ def test_a_potential_travels(active_set):
 
 
 def test_settings_travel():
-    pod, md = PodSettings(('Cu', 'Au'), 4.5, seed=3), MdSettings(300.0, 10, 1, pressure=0.01)
-    assert job.unpack_pod_settings(json.loads(json.dumps(vars(pod)))) == pod
+    md = MdSettings(300.0, 10, 1, pressure=0.01)
     assert job.unpack_md_settings(json.loads(json.dumps(vars(md)))) == md
+
+
+@pytest.mark.parametrize(
+    'sent',
+    [
+        PodSettings(elements=('Cu', 'Au'), cutoff=4.5, seed=3, basis='L'),
+        AceSettings(elements=('Cu', 'Au'), cutoff=4.5, functions=77, energy_weight=None, ridge=1e-6),
+    ],
+)
+def test_settings_of_a_fit_travel(sent):
+    assert job.unpack_fit_settings(json.loads(json.dumps(dataclasses.asdict(sent))), type(sent)) == sent
 
 
 @pytest.mark.parametrize('kind', [InputError, FitError, EngineError, InstallationError, MlipError])
@@ -111,7 +153,7 @@ def test_no_error_and_no_result(tmp_path):
         job.Packet.read(tmp_path)
 
 
-def test_the_spread_of_a_committee_travels(tmp_path):
+def test_a_spread_travels(tmp_path):
     sent = Spread(np.array([0.1, 0.2]), np.arange(5.0))
     back = job.unpack_spread(travel(job.pack_spread(sent), tmp_path))
     np.testing.assert_array_equal(back.energy, sent.energy)

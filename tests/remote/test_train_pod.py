@@ -15,7 +15,7 @@ from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS, TrainerPredictions
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote.potential_files import read_potential
-from aiida_mlip_autopipe.science.pod.committee import COMMITTEE, MEMBERS
+from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior
 from aiida_mlip_autopipe.science.potential_checks import GAMMA_TOLERANCE
 from tests.remote.conftest import TRAIN, Outcome
 
@@ -38,7 +38,7 @@ class TestFit:
     def test_files(self, trained: Outcome) -> None:
         assert trained.status == 0
         found = {path.name for path in (trained.folder / files.POTENTIAL).iterdir()}
-        own = {COMMITTEE, TRAINER_PREDICTIONS}
+        own = {POSTERIOR, TRAINER_PREDICTIONS}
         assert found == {PARAMETERS, COEFFICIENTS, ACTIVE_SET, files.POTENTIAL_RECORD, *own}
 
     def test_record(self, trained: Outcome, training: Frames, references: Frames) -> None:
@@ -61,10 +61,16 @@ class TestFit:
         assert set(report['training_errors']) == {'energy_rmse', 'force_rmse', 'stress_rmse'}
         assert 0 < report['gamma_train_max'] <= GAMMA_TOLERANCE
         assert report['core']['outer'] < report['shortest_distance']
-        assert (report['ridge_groups'], report['ridge_scores']) == ('none', [])
+        assert set(report['weights']) == set(report['noise']) == {'energy', 'force', 'stress'}
+        assert (report['weights']['energy'], report['weights']['force']) == (12.0, 1.0)
+        assert list(report['log_evidence']) == ['S']
+        assert 0 < report['n_determined'] <= report['n_coefficients']
+        assert report['held_out_groups'] == 'lineage'
+        assert report['held_out_errors']['force_rmse'] > report['training_errors']['force_rmse']
+        assert report['reference_energies'].keys() == {'Cu', 'Au'}
         assert sum(report['active_atoms'].values()) <= len(training.numbers)
-        assert report['committee_members'] == MEMBERS
-        assert report['core_tolerance'] > 0
+        assert report['core_tolerance'] is None or report['core_tolerance'] > 0
+        assert len(Posterior.load(trained.folder / files.POTENTIAL).root) == report['n_coefficients']
 
     def test_own_predictions_are_kept_for_the_checks(self, trained: Outcome, training: Frames) -> None:
         own = TrainerPredictions.load(trained.folder / files.POTENTIAL)
@@ -87,9 +93,26 @@ class TestFit:
         assert {**first.report, WALL_TIME: 0} == {**second.report, WALL_TIME: 0}
         assert first.report['core'] is None
         assert 'stress_rmse' not in first.report['training_errors']
-        assert first.report['ridge_groups'] == 'lineage'
-        scores = dict(first.report['ridge_scores'])
-        assert scores[first.report['ridge']] == min(scores.values())
+        assert first.report['ridge'] != TRAIN['settings']['ridge']
+        assert set(first.report['weights']) == {'energy', 'force'}
+
+    def test_weights_by_evidence(self, stage: Stage, training: Frames, references: Frames) -> None:
+        settings = changed(energy_weight='auto', stress_weight=50)
+        report = stage('train-pod', settings, frames=training, references=references).report
+        assert report['weights']['stress'] == 50
+        assert report['weights']['energy'] != 12.0
+
+    def test_without_isolated_atoms_and_stresses(self, stage: Stage, training: Frames) -> None:
+        outcome = stage('train-pod', TRAIN, frames=training.replace(has_stress=False))
+        report = outcome.report
+        assert report['reference_energies'] == {}
+        assert report['training_errors'].keys() == {'energy_rmse', 'force_rmse'}
+        assert report['training_errors']['force_rmse'] < FORCE_ERROR
+        record = PotentialRecord.from_json((outcome.folder / files.POTENTIAL / files.POTENTIAL_RECORD).read_text())
+        assert record.reference_energies == {}
+        evaluated = stage('evaluate', {}, potential=outcome.folder / files.POTENTIAL, frames=training).report
+        for name in ('energy_rmse', 'force_rmse'):
+            assert evaluated['errors'][name] == pytest.approx(report['training_errors'][name], rel=1e-5)
 
     def test_unlabelled_frame(self, stage: Stage, training: Frames, generated: Outcome, references: Frames) -> None:
         mixed = Frames.concatenate([training, generated.frames('frames').take([0]).replace(fingerprint=training.fingerprint[0])])
@@ -108,10 +131,6 @@ class TestRefused:
     def test_missing_frames(self, stage: Stage, references: Frames) -> None:
         error = stage('train-pod', TRAIN, references=references).error
         assert error == {'kind': 'InputError', 'message': 'frames.npz: the frames of the input frames are missing'}
-
-    def test_missing_references(self, stage: Stage, training: Frames) -> None:
-        error = stage('train-pod', TRAIN, frames=training).error
-        assert error['message'] == 'references.npz: the frames of the input references are missing'
 
     def test_reference_of_one_element_missing(self, stage: Stage, training: Frames, references: Frames) -> None:
         error = stage('train-pod', TRAIN, frames=training, references=references.take([0])).error
