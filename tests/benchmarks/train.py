@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,9 @@ Opener = Callable[[str], AbstractContextManager[Any]]
 def ace_opener(problem: Problem) -> Opener:
     """Return what opens the rows of a basis of linear ACE."""
 
-    def opened(size: str) -> AceRows:
+    def opened(size: str) -> AbstractContextManager[AceRows]:
         configuration = basis_configuration(problem.elements, int(size), problem.cutoff)
-        return AceRows(configuration, problem.elements, with_one_body=not problem.references)
+        return nullcontext(AceRows(configuration, problem.elements, with_one_body=not problem.references))
 
     return opened
 
@@ -243,6 +243,35 @@ def grid_figures(data: Path) -> list[Figure]:
     ]
 
 
+def choices(data: Path) -> list[Figure]:
+    """Print what the choices of the fit are worth, each against the default, with 160 functions per element (Al-Mg: 80)."""
+    folds = list(al_mg(data))
+    groups = {
+        'Cu-Au 10': [(cu_au(data, 10), '160')],
+        'Cu-Au 25': [(cu_au(data, 25), '160')],
+        'Al-Mg, 6 folds': [(fold, '80') for fold in folds],
+        'Si': [(element(data, 'Si', 5.0), '160')],
+    }
+    figures = []
+    for name, cases in groups.items():
+        found: dict[str, list[FitErrors]] = {}
+        for problem, size in cases:
+            settings = settings_of(problem, is_pod=False)
+            train, test = rows_of(problem, ace_opener(problem), size, settings)
+            flat = replace(train, roughness=np.ones_like(train.roughness))
+            variants = {'as shipped': (train, settings), 'all functions alike': (flat, settings)}
+            variants['noise of the energies by evidence'] = (train, replace(settings, energy_weight=None))
+            if problem.has_stress:
+                variants['stress weight 100'] = (train, replace(settings, stress_weight=100.0))
+            for variant, (rows, changed) in variants.items():
+                found.setdefault(variant, []).append(errors_of(test, fit_rows(rows, changed).coefficients))
+        for variant, errors in found.items():
+            e, f = (1000 * float(np.sqrt(np.mean([getattr(own, kind) ** 2 for own in errors]))) for kind in ('energy', 'force'))
+            say(f'{name:<15} {variant:<34} {e:6.2f} meV/atom {f:6.1f} meV/Å')
+            figures.append(Figure(f'{name}, {variant}, meV/Å', f))
+    return figures
+
+
 def pacemaker_figures(data: Path) -> list[Figure]:
     """Return the force errors of Pacemaker on 25 frames of Cu-Au after as many iterations, from scratch and from a linear fit."""
     program = pacemaker_program()
@@ -269,6 +298,7 @@ PARTS: dict[str, Callable[[Path], list[Figure]]] = {
     'si': lambda data: element_figures(data, 'Si', 5.0, (4.7, 0.112)),
     'mo': lambda data: element_figures(data, 'Mo', 5.2, (5.9, 0.176)),
     'grid': grid_figures,
+    'choices': choices,
     'pacemaker': pacemaker_figures,
 }
 
