@@ -234,9 +234,7 @@ class TestEvidence:
         assert sizes_to_try(auto) == list(SIZES)
         six = dataclasses.replace(auto, elements=('Ag', 'Al', 'Au', 'Co', 'Cu', 'Fe'))
         assert sizes_to_try(six) == [40, 80, 160, 300, 600], 'each of 31 combinations needs a function'
-        many = dataclasses.replace(
-            auto, elements=tuple(['H', 'He', 'Li', 'Be', 'B', 'C', 'N', 'O', 'F', 'Ne', 'Na', 'Mg', 'Al', 'Si'])
-        )
+        many = dataclasses.replace(auto, elements=tuple(chemical_symbols[1:15]))
         assert sizes_to_try(many) == [600], 'the fit refuses it with the number that is needed'
 
     def test_held_out_frames(self, frames, fit):

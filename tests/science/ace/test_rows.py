@@ -162,7 +162,7 @@ def test_the_roughness_of_each_function(source):
     assert found[-2:].tolist() == [1.0, 1.0]
     assert found.min() == 1.0
     al, mg = (found[source.columns_of(element)] for element in ('Al', 'Mg'))
-    np.testing.assert_array_equal(al, mg, 'neither element is special')
+    assert sorted(al) == sorted(mg), 'neither element is special'
     basis = pyace.ACEBBasisSet(basis_configuration(ELEMENTS, 40, CUTOFF))
     pairs = len(basis.basis_rank1[0])
     np.testing.assert_array_equal(al[:pairs], [function.ns[0] for function in basis.basis_rank1[0]])
