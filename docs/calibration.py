@@ -31,8 +31,8 @@ from aiida_mlip_autopipe.formats.extxyz import read_extxyz
 from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
 from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.linear.factors import group_folds
 from aiida_mlip_autopipe.science.pod.fit import PodSettings
-from aiida_mlip_autopipe.science.pod.linear import group_folds
 
 ROOT: Final = Path(__file__).parents[1]
 CUTOFF: Final = 4.5
@@ -198,12 +198,13 @@ def tried(
 ) -> Trial:
     """Return what the potential that `train` gives is worth on `test`.
 
-    :param ridge: None to choose it by cross-validation.
+    :param ridge: None to choose it by evidence.
     """
     elements = tuple(references)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        fit = engine.fit(train, references, PodSettings(elements, CUTOFF, basis=basis, seed=seed, ridge=ridge), folder)
+        settings = PodSettings(elements=elements, cutoff=CUTOFF, basis=basis, seed=seed, ridge=ridge)
+        fit = engine.fit_pod(train, references, settings, folder)
         potential = LammpsPotential(
             elements=elements,
             pair_lines=tuple(pair_lines(elements, fit.core)),
@@ -214,7 +215,7 @@ def tried(
         found = engine.evaluate(test, potential, folder)
     if found.gamma is None:
         raise RuntimeError('the potential has no grade')
-    return Trial(found.gamma, np.linalg.norm(found.forces - test.forces, axis=1), fit.errors.force)
+    return Trial(found.gamma, np.linalg.norm(found.forces - test.forces, axis=1), fit.report.errors.force)
 
 
 def copper_gold(name: str, basis: str, train: Frames, test: Frames, seed: int) -> Sample:

@@ -28,6 +28,10 @@ class PairSource:
     def one_body(self) -> IntArray:
         return 2 * self.n_functions + np.arange(2 if self._with_one_body else 0)
 
+    @property
+    def roughness(self) -> FloatArray:
+        return np.ones(2 * self.n_functions + len(self.one_body))
+
     def design(self, atoms: Atoms, *, with_stress: bool = True) -> DesignRows:
         self.calls += 1
         kinds = np.array([ELEMENTS.index(symbol) for symbol in atoms.symbols])

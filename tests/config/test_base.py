@@ -101,7 +101,7 @@ class TestOneLine:
         # A bug that was: one line for each member, at the place `train.ridge.constrained-float`.
         assert mistakes_in({'train.ridge': 2}) == [
             "train.ridge: got 2; input should be 'auto' or less than 1 "
-            '(relative ridge, dimensionless; auto: cross-validation grouped by lineage)'
+            '(relative ridge, dimensionless; auto: the one with the greatest evidence)'
         ]
 
     def test_union_of_four_plain_types(self) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from aiida_mlip_autopipe.common.pod import BASES
 from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.science.ace.fit import AceSettings
+from aiida_mlip_autopipe.science.linear.settings import LinearSettings
 from aiida_mlip_autopipe.science.pod.fit import PodSettings
 from tests.config.settings import config_with, mistakes_in
 
@@ -17,9 +19,8 @@ from tests.config.settings import config_with, mistakes_in
     [
         ('cutoff', 1, 'greater than or equal to 2 (Å'),
         ('cutoff', 13, 'less than or equal to 12 (Å'),
-        ('energy_weight', 0, 'greater than 0'),
-        ('force_weight', 0, 'greater than 0'),
-        ('stress_weight', -1, 'greater than or equal to 0'),
+        ('force_weight', 0, 'greater than 0 (weight of a force component, per eV/Å)'),
+        ('force_weight', 'auto', 'a valid number'),
         ('basis', 'XL', "'S', 'M', 'L' or 'auto'"),
         ('core_repulsion', 'maybe', 'a valid boolean'),
         ('trainer', 1, 'a valid string'),
@@ -41,6 +42,69 @@ def test_ridge_out_of_bounds(value: Any, said: str) -> None:
 @pytest.mark.parametrize('value', ['auto', 1e-6])
 def test_ridge(value: Any) -> None:
     assert config_with({'train.ridge': value}).train.ridge == value
+
+
+@pytest.mark.parametrize(
+    ('field', 'said'), [('energy_weight', 'greater than 0'), ('stress_weight', 'greater than or equal to 0')]
+)
+@pytest.mark.parametrize('value', [-1, 'x'])
+def test_weights_out_of_bounds(field: str, value: Any, said: str) -> None:
+    (line,) = mistakes_in({f'train.{field}': value})
+    bound = said if value != 'x' else 'a valid number, unable to parse string as a number'
+    assert line.startswith(f"train.{field}: got {value!r}; input should be 'auto' or {bound} (weight of ")
+    assert line.endswith('auto: from its noise by evidence)')
+
+
+def test_an_energy_weight_of_zero() -> None:
+    (line,) = mistakes_in({'train.energy_weight': 0})
+    assert line.startswith("train.energy_weight: got 0; input should be 'auto' or greater than 0 ")
+
+
+@pytest.mark.parametrize(
+    ('field', 'values'),
+    [('energy_weight', ['auto', 12.0, 0.5]), ('force_weight', [1.0, 3]), ('stress_weight', ['auto', 0, 100.0])],
+)
+def test_weights(field: str, values: list[Any]) -> None:
+    for value in values:
+        found = getattr(config_with({f'train.{field}': value}).train, field)
+        assert found == value
+        assert type(found) is (str if value == 'auto' else float)
+
+
+def test_defaults_of_the_weights_are_those_of_the_fit() -> None:
+    """The noise of the energies is not sought by default: the evidence would trade them for forces (science.linear.settings)."""
+    config, own = TrainingConfig(), LinearSettings(elements=('Cu',), cutoff=4.5)
+    assert (config.energy_weight, config.force_weight) == (own.energy_weight, own.force_weight)
+    assert (config.stress_weight, own.stress_weight) == ('auto', None)
+    assert (config.ridge, own.ridge) == ('auto', None)
+
+
+@pytest.mark.parametrize('trainer', ['mlip_autopipe.pod', 'mlip_autopipe.ace', 'mlip_autopipe.pacemaker'])
+def test_a_dump_can_be_loaded(trainer: str) -> None:
+    config = TrainingConfig(trainer=trainer)
+    assert TrainingConfig.model_validate(config.model_dump(mode='json')) == config
+    assert TrainingConfig.model_validate(config.model_dump()) == config
+
+
+@pytest.mark.parametrize('functions', ['auto', 10, 2000])
+def test_functions_of_ace(functions: int | str) -> None:
+    config = config_with({'train.ace.functions': functions}).train
+    assert config.ace.functions == functions
+    assert AceSettings(elements=('Cu',), cutoff=config.cutoff, functions=functions).functions == functions
+
+
+@pytest.mark.parametrize(
+    ('value', 'said'),
+    [
+        (9, 'greater than or equal to 10'),
+        (2001, 'less than or equal to 2000'),
+        ('many', 'a valid integer, unable to parse string as an integer'),
+        (20.5, 'a valid integer, got a number with a fractional part'),
+    ],
+)
+def test_functions_of_ace_out_of_bounds(value: Any, said: str) -> None:
+    (line,) = mistakes_in({'train.ace.functions': value})
+    assert line.startswith(f"train.ace.functions: got {value!r}; input should be 'auto' or {said} (basis functions per element")
 
 
 @pytest.mark.parametrize('basis', [*BASES, 'auto'])

@@ -4,17 +4,14 @@ import numpy as np
 import pytest
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.science.ace.basis import (
-    CORE_INNER,
-    CORE_OUTER,
     SIZES,
     add_core,
     basis_configuration,
     functions_per_element,
     least_functions,
-    shortest_distances,
 )
+from aiida_mlip_autopipe.science.ace.core import CORE_INNER, CORE_OUTER
 from tests import pod_data
 
 pyace = pytest.importorskip('pyace')
@@ -105,31 +102,3 @@ class TestCore:
         for block in configuration.funcspecs_blocks:
             is_pair = len(block.block_name.split()) < 3
             assert (block.inner_cutoff_type == 'zbl') is is_pair
-
-
-class TestDistances:
-    def test_shortest_of_each_pair(self):
-        frames = pod_data.training_frames(10)
-        found = shortest_distances(frames, ('Cu', 'Au'), 4.5)
-        assert list(found) == [('Au', 'Au'), ('Au', 'Cu'), ('Cu', 'Cu')], 'sorted by name'
-        for pair, distance in found.items():
-            expected = np.inf
-            for atoms in frames:
-                image = (atoms * (3, 3, 3)).get_all_distances(mic=True)
-                symbols = np.array((atoms * (3, 3, 3)).get_chemical_symbols())
-                is_pair = (symbols[:, None] == pair[0]) & (symbols[None, :] == pair[1])
-                image = image[is_pair & (image > 0)]
-                expected = min(expected, image.min(initial=np.inf))
-            assert distance == pytest.approx(expected)
-
-    def test_a_pair_that_never_occurs_gets_the_shortest_of_all(self):
-        frames = pod_data.training_frames(10)
-        pure = frames.take([i for i in range(10) if len(set(frames.symbols(i))) == 1])
-        found = shortest_distances(pure, ('Cu', 'Au'), 4.5)
-        assert found[('Au', 'Cu')] == min(found[('Au', 'Au')], found[('Cu', 'Cu')])
-
-    def test_no_two_neighbours(self):
-        atoms = pod_data.alloy(np.random.default_rng(0))[:1]
-        atoms.set_cell([12.0] * 3)
-        with pytest.raises(InputError, match='no two atoms of the 1 training frames are within the cutoff of 4.5 Å'):
-            shortest_distances(Frames.from_atoms([atoms]), ('Cu', 'Au'), 4.5)

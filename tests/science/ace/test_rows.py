@@ -7,7 +7,8 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.pace import POTENTIAL_YACE, POTENTIAL_YAML
-from aiida_mlip_autopipe.science.ace.basis import add_core, basis_configuration, functions_per_element, shortest_distances
+from aiida_mlip_autopipe.science.ace.basis import add_core, basis_configuration, functions_per_element
+from aiida_mlip_autopipe.science.ace.core import shortest_distances
 from aiida_mlip_autopipe.science.ace.rows import AceRows
 from aiida_mlip_autopipe.science.checks.wall import wall_paths
 from aiida_mlip_autopipe.science.linear.core import Zbl
@@ -152,6 +153,21 @@ def test_unequal_numbers_of_functions_are_refused():
     block.funcspecs = block.funcspecs[:-2]
     with pytest.raises(InputError, match=r'the elements of the basis have \[20, 18\] functions; rows need the same number'):
         AceRows(configuration, ELEMENTS, with_one_body=False)
+
+
+def test_the_roughness_of_each_function(source):
+    """2^(rank - 1) times the sum of its indices, in the order of the columns."""
+    found = AceRows(basis_configuration(ELEMENTS, 40, CUTOFF), ELEMENTS, with_one_body=True).roughness
+    assert found.shape == (2 * source.per_element + 2,)
+    assert found[-2:].tolist() == [1.0, 1.0]
+    assert found.min() == 1.0
+    al, mg = (found[source.columns_of(element)] for element in ('Al', 'Mg'))
+    assert sorted(al) == sorted(mg), 'neither element is special'
+    basis = pyace.ACEBBasisSet(basis_configuration(ELEMENTS, 40, CUTOFF))
+    pairs = len(basis.basis_rank1[0])
+    np.testing.assert_array_equal(al[:pairs], [function.ns[0] for function in basis.basis_rank1[0]])
+    first = basis.basis[0][0]
+    assert al[pairs] == 2 ** (first.rank - 1) * (sum(first.ns) + sum(first.ls)) > 1
 
 
 class TestOneBody:

@@ -156,6 +156,17 @@ class TestFit:
         assert (np.abs(own - BASE) < 4 * spread).all()
         np.testing.assert_allclose(fit.coefficients[:8], TRUTH, rtol=0.5)
 
+    def test_a_rough_column_is_expected_to_be_small(self, rows):
+        """The prior of a column is narrower by its roughness: the same as a column of that many times the norm."""
+        roughness = np.array([1.0, 1.0, 4.0, 50.0, 1.0, 1.0, 4.0, 50.0])
+        fit = fit_rows(dataclasses.replace(rows, roughness=roughness), dataclasses.replace(SETTINGS, ridge=1e-4))
+        plain = fit_rows(rows, dataclasses.replace(SETTINGS, ridge=1e-4))
+        np.testing.assert_allclose(fit.evidence.norms, roughness * plain.evidence.norms)
+        rough = [3, 7]
+        assert (np.abs(fit.coefficients[rough]) < np.abs(plain.coefficients[rough])).all()
+        spreads = [np.linalg.norm(one.evidence.covariance_root[rough], axis=1) for one in (fit, plain)]
+        assert (spreads[0] < spreads[1]).all()
+
     def test_no_rows(self, rows):
         empty = dataclasses.replace(rows, folds=[{kind: Factor.empty(8) for kind in rows.folds[0]}])
         with pytest.raises(FitError, match='got none'):
