@@ -173,25 +173,28 @@ def evaluation_lines(node: orm.CalcJobNode) -> list[str]:
 
 
 def _frame_sets(labelled: FramesData, config: MLIPConfig, *, test: str | None, references: str | None) -> dict[str, FramesData]:
-    """Return the sets that a training needs; the isolated atoms are looked for before anything is stored."""
+    """Return the sets that a training needs; without isolated atoms the trainer fits an energy of each element, if it can."""
     _require_labels(labelled, 'FRAMES_PK')
-    given = load_typed(references, FramesData, '--references') if references else None
+    given = {'references': load_typed(references, FramesData, '--references')} if references else {}
     test_frames = load_typed(test, FramesData, '--test') if test else None
-    if given is None and ISOLATED_ATOM not in labelled.base.attributes.get('config_types'):
-        raise InputError(
-            f'FRAMES_PK: got {labelled.pk}, which holds no isolated atoms (config_type {ISOLATED_ATOM}); '
-            'their energies are the zero of the energy scale: give them with --references'
+    has_own = ISOLATED_ATOM in labelled.base.attributes.get('config_types')
+    if not given and not has_own:
+        click.echo(
+            f'{labelled.pk} holds no isolated atoms (config_type {ISOLATED_ATOM}) and none were given with --references: '
+            'an energy of each element is fitted in their place'
         )
     if test_frames is not None:
         parts = separate_references(labelled)
         if 'rest' not in parts:
             raise InputError(f'FRAMES_PK: got {labelled.pk}, which holds isolated atoms only')
-        return {'train_frames': parts['rest'], 'test_frames': test_frames, 'references': given or parts['references']}
+        own = {'references': parts['references']} if has_own else {}
+        return {'train_frames': parts['rest'], 'test_frames': test_frames, **own, **given}
     fraction = orm.Float(config.loop.test_fraction)
     split, node = split_frames.run_get_node(labelled, fraction, orm.Int(config.seed))
     if not node.is_finished_ok:
         raise InputError(f'FRAMES_PK: got {labelled.pk}; {node.exit_message}; give a test set with --test')
-    return {'train_frames': split['train'], 'test_frames': split['test'], 'references': given or split['references']}
+    own = {'references': split['references']} if has_own else {}
+    return {'train_frames': split['train'], 'test_frames': split['test'], **own, **given}
 
 
 def _require_labels(node: FramesData, name: str) -> None:

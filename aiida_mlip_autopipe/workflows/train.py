@@ -19,7 +19,7 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process
 
-OPTIONAL_PORTS = ('initial_potential', 'test_frames')
+OPTIONAL_PORTS = ('initial_potential', 'references', 'test_frames')
 """Inputs that a trainer gets when it has a port of that name."""
 
 
@@ -36,7 +36,7 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
             f'labels of different levels of theory are never mixed in one fit; fingerprints found: {found}; '
             f'they differ in {known_difference(fingerprints)}'
         )
-    return _element_problem(parts, inputs['elements'].get_list()) or _initial_problem(inputs)
+    return _element_problem(parts, inputs['elements'].get_list()) or _initial_problem(inputs) or _reference_problem(inputs)
 
 
 def _element_problem(parts: dict[str, FramesData], elements: list[str]) -> str | None:
@@ -70,6 +70,23 @@ def _initial_problem(inputs: Any) -> str | None:
     return None
 
 
+def _reference_problem(inputs: Any) -> str | None:
+    """Return a sentence when there are no isolated atoms for a trainer that needs them."""
+    if 'references' in inputs:
+        return None
+    name = TrainingConfig.model_validate(inputs['settings'].get_dict()).trainer
+    try:
+        port = find_process(name, 'train.trainer').spec().inputs.get('references')
+    except InputError as error:
+        return str(error)
+    if port is not None and port.required:
+        return (
+            f'references: the trainer {name} needs an isolated atom of each element, the zero of its energies; '
+            'mlip_autopipe.ace and mlip_autopipe.pod fit an energy of each element without them'
+        )
+    return None
+
+
 class TrainWorkChain(WorkChain):
     """Runs the trainer of an entry point, then lets LAMMPS check and evaluate what it made."""
 
@@ -83,7 +100,12 @@ class TrainWorkChain(WorkChain):
         spec.input('evaluate_code', valid_type=orm.AbstractCode, help='Code of `mlip-worker`, which evaluates the potential.')
         spec.input('train_frames', valid_type=FramesData, help='Labelled training frames (eV, eV/Å, eV/Å³).')
         spec.input('test_frames', valid_type=FramesData, help='Labelled frames of the frozen test set (eV, eV/Å, eV/Å³).')
-        spec.input('references', valid_type=FramesData, help='Isolated atoms, one for each element, labelled in eV.')
+        spec.input(
+            'references',
+            valid_type=FramesData,
+            required=False,
+            help='Isolated atoms, one for each element, labelled in eV; without them a linear trainer fits an energy of each.',
+        )
         spec.input('elements', valid_type=orm.List, help='Chemical symbols, in the order of the atom types of the potential.')
         spec.input('seed', valid_type=orm.Int, help='Seed of everything random, dimensionless.')
         spec.input(
@@ -129,7 +151,7 @@ class TrainWorkChain(WorkChain):
 
     def run_start(self) -> Any:
         """Submit the linear ACE fit that the trainer starts from."""
-        return ToContext(start=self.submit(AceCalculation, code=self.inputs.evaluate_code, **self._data()))
+        return ToContext(start=self.submit(AceCalculation, code=self.inputs.evaluate_code, **self._data(AceCalculation)))
 
     def inspect_start(self) -> ExitCode | None:
         """Check that there is a potential to start from."""
@@ -141,15 +163,14 @@ class TrainWorkChain(WorkChain):
         """Submit the trainer."""
         trainer = find_process(self._config.trainer, 'train.trainer')
         start = {'initial_potential': self.ctx.start.outputs.potential} if 'start' in self.ctx else {}
-        given = {name: self.inputs[name] for name in OPTIONAL_PORTS if name in self.inputs}
-        optional = {name: node for name, node in {**given, **start}.items() if name in trainer.spec().inputs}
-        return ToContext(fit=self.submit(trainer, code=self.inputs.code, **self._data(), **optional))
+        return ToContext(fit=self.submit(trainer, code=self.inputs.code, **{**self._data(trainer), **start}))
 
-    def _data(self) -> dict[str, Any]:
-        """Return what all fits have in common, each time anew: a process fills its options in place."""
+    def _data(self, trainer: Any) -> dict[str, Any]:
+        """Return what a trainer gets, each time anew: a process fills its options in place."""
+        optional = [name for name in OPTIONAL_PORTS if name in self.inputs and name in trainer.spec().inputs]
         return {
             'frames': self.inputs.train_frames,
-            **{name: self.inputs[name] for name in ('references', 'elements', 'settings', 'seed')},
+            **{name: self.inputs[name] for name in ('elements', 'settings', 'seed', *optional)},
             'metadata': {'options': job_options(self.inputs.options.get_dict())},
         }
 

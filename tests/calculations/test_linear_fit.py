@@ -10,8 +10,10 @@ FORCE_RMSE = 0.1
 ENERGY_RMSE = 0.02
 
 
-def test_the_ports():
-    spec = CalculationFactory('mlip_autopipe.pod').spec()
+@pytest.mark.parametrize('trainer', ['pod', 'ace'])
+def test_the_ports(trainer):
+    spec = CalculationFactory(f'mlip_autopipe.{trainer}').spec()
+    assert not spec.inputs['references'].required
     assert {'frames', 'references', 'elements', 'seed', 'settings', 'code'} <= set(spec.inputs)
     assert spec.outputs['potential'].valid_type is PotentialData
     assert spec.exit_codes.ERROR_POTENTIAL_MISSING.status == 330
@@ -44,3 +46,24 @@ def test_a_missing_reference_is_an_exit_code(run_stage, emt_frames, references):
     assert node.exit_status == 410
     assert "no labelled isolated atom of ['Au']" in node.exit_message
     assert 'potential' not in node.outputs
+
+
+@pytest.mark.lammps
+def test_a_fit_of_ace_without_isolated_atoms(run_stage, emt_frames):
+    pytest.importorskip('pyace')
+    frames = FramesData(emt_frames(20))
+    node = run_stage(
+        'ace',
+        frames=frames,
+        elements=orm.List(['Cu', 'Au']),
+        seed=orm.Int(0),
+        settings=orm.Dict({'trainer': 'mlip_autopipe.ace', 'cutoff': 4.5, 'ace': {'functions': 40}}),
+    )
+    assert node.is_finished_ok, node.exit_message
+    record, report = node.outputs.potential.record, node.outputs.report.get_dict()
+    assert (record.engine, record.elements, record.training_uuid) == ('pace', ('Cu', 'Au'), frames.uuid)
+    assert record.reference_energies == {}
+    assert record.energy_shift == report['energy_shift']
+    assert report['functions'] == {'Cu': 40, 'Au': 40}
+    assert report['training_errors']['force_rmse'] < FORCE_RMSE
+    assert report['training_errors']['energy_rmse'] < ENERGY_RMSE

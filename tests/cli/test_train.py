@@ -10,6 +10,7 @@ from aiida_mlip_autopipe.formats.extxyz import write_extxyz
 from aiida_mlip_autopipe.science.checks.finding import Finding
 
 ERRORS = {'energy_rmse': 0.0123, 'force_rmse': 0.0987, 'stress_rmse': 0.00624, 'n_frames': 5}
+CALIBRATION = {'energy': {'rms': 1.25}, 'force': {'rms': 0.9}}
 CHECKS = [
     Finding.at_most('nve_drift', 0.1, 1.0, 'meV/atom/ps', 'it drifts'),
     Finding.at_most('wall_Cu-Au', 3.0, 0.01, 'eV', 'a hole'),
@@ -99,6 +100,22 @@ class TestTrain:
         assert inputs['references'].uuid == node.uuid
         assert len(inputs['train_frames']) + len(inputs['test_frames']) == len(bare)
 
+    @pytest.mark.parametrize('trainer', ['mlip_autopipe.pod', 'mlip_autopipe.ace'])
+    def test_without_isolated_atoms_an_energy_of_each_element_is_fitted(self, train, bare, submitted, trainer):
+        result = train(bare.pk, train={'trainer': trainer})
+        assert result.exit_code == 0, result.output
+        said = f'{bare.pk} holds no isolated atoms (config_type isolated_atom) and none were given with --references'
+        assert f'{said}: an energy of each element is fitted in their place' in result.output
+        ((_, inputs),) = submitted
+        assert 'references' not in inputs
+        assert len(inputs['train_frames']) + len(inputs['test_frames']) == len(bare)
+
+    def test_without_isolated_atoms_but_with_a_test_set(self, train, bare, labelled, submitted):
+        assert train(bare.pk, '--test', labelled.pk).exit_code == 0
+        ((_, inputs),) = submitted
+        assert 'references' not in inputs
+        assert len(inputs['train_frames']) == len(bare)
+
     def test_the_code_of_the_trainer(self, train, labelled, submitted, worker_code):
         assert train(labelled.pk).exit_code == 0
         ((_, inputs),) = submitted
@@ -135,10 +152,10 @@ class TestTrainRefused:
         node = FramesData(mixed).store()
         assert f'FRAMES_PK: got {node.pk}; 3 of its 9 frames are not labelled' in error_of(train(node.pk))
 
-    def test_no_isolated_atoms(self, train, bare, submitted):
-        message = error_of(train(bare.pk))
-        assert f'FRAMES_PK: got {bare.pk}, which holds no isolated atoms (config_type isolated_atom)' in message
-        assert 'give them with --references' in message
+    def test_no_isolated_atoms_for_a_trainer_that_needs_them(self, train, bare, submitted):
+        message = error_of(train(bare.pk, train={'trainer': 'mlip_autopipe.pacemaker', 'code': 'mlip-worker@localhost'}))
+        assert 'references: the trainer mlip_autopipe.pacemaker needs an isolated atom of each element' in message
+        assert submitted == []
 
     def test_isolated_atoms_only(self, train, bare, references, submitted):
         node = FramesData(references).store()
@@ -180,7 +197,7 @@ class TestTrainRefused:
         assert 'no AiiDA daemon is running' in error_of(train(labelled.pk))
 
     def test_nothing_was_submitted(self, train, bare, submitted):
-        train(bare.pk)
+        train(bare.pk, '--references', 999999)
         train(999999)
         assert submitted == []
 
@@ -206,7 +223,14 @@ class TestEvaluate:
         assert submitted[0][1]['potential'].uuid == fake_potential.uuid
 
     def waiting(self, run_cli, submitted, fake_potential, bare, **report):
-        content = {'n_frames': 6, 'errors': ERRORS, 'gamma_max': 1.234, 'force_spread_max': 0.2, **report}
+        content = {
+            'n_frames': 6,
+            'errors': ERRORS,
+            'gamma_max': 1.234,
+            'force_spread_max': 0.2,
+            'calibration': CALIBRATION,
+            **report,
+        }
         predictions = orm.ArrayData({'energy': np.zeros(6)})
         submitted.answer = {'outputs': {'report': orm.Dict(content), 'predictions': predictions}}
         result = run_cli('evaluate', fake_potential.pk, bare.pk, '--wait')
@@ -217,14 +241,16 @@ class TestEvaluate:
         lines = self.waiting(run_cli, submitted, fake_potential, bare)
         assert 'errors: energy 12.30 meV/atom, force 98.7 meV/Å, stress 1.000 GPa (rms of 5 frames)' in lines
         assert 'grade: up to 1.23' in lines
-        assert 'committee: forces differ by up to 200 meV/Å' in lines
+        assert 'stated standard deviation of the forces: up to 200 meV/Å' in lines
+        assert 'errors over the stated standard deviation (rms, 1 is right): energy 1.25, force 0.90' in lines
         assert lines[-1].startswith('predictions: PK ')
 
     def test_what_is_not_there_is_said(self, run_cli, submitted, fake_potential, bare, worker_code):
-        lines = self.waiting(run_cli, submitted, fake_potential, bare, errors=None, gamma_max=None, force_spread_max=None)
+        absent = dict.fromkeys(('errors', 'gamma_max', 'force_spread_max', 'calibration'))
+        lines = self.waiting(run_cli, submitted, fake_potential, bare, **absent)
         assert 'errors: the frames have no labels' in lines
         assert 'grade: the potential has no active set' in lines
-        assert not [line for line in lines if line.startswith('committee')]
+        assert not [line for line in lines if 'standard deviation' in line]
 
     def test_waiting_for_a_failure(self, run_cli, submitted, fake_potential, bare, worker_code):
         message = 'this LAMMPS has no pair style pace, it was built without the package ML-PACE'

@@ -31,9 +31,10 @@ def files(errors=GOOD):
     return {'report.json': json.dumps({'training_errors': errors})}
 
 
-def test_the_potential_is_attached_and_knows_its_frames(parse, left_behind, inputs):
+@pytest.mark.parametrize('trainer', ['pod', 'ace'])
+def test_the_potential_is_attached_and_knows_its_frames(parse, left_behind, inputs, trainer):
     left_behind()
-    parsed = parse('pod', files(), **inputs)
+    parsed = parse(trainer, files(), **inputs)
     assert parsed.node.is_finished_ok, parsed.error
     assert parsed.outputs['potential'].record.training_uuid == inputs['frames'].uuid
 

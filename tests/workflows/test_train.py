@@ -69,6 +69,28 @@ def test_the_potential_is_checked_and_evaluated_on_both_sets(walk, children, inp
     assert found.outputs['report']['test_errors'] == ERRORS
 
 
+@pytest.mark.parametrize('trainer', ['pod', 'ace'])
+def test_isolated_atoms_may_be_missing(walk, children, inputs, trainer):
+    given = {name: node for name, node in inputs.items() if name != 'references'}
+    settings = orm.Dict({'trainer': f'mlip_autopipe.{trainer}'})
+    found = walk(TrainWorkChain, children(), **{**given, 'settings': settings})
+    assert found.exit_code is None
+    assert 'references' not in found.submitted[0][1]
+    with_them = walk(TrainWorkChain, children(), **{**inputs, 'settings': settings})
+    assert with_them.submitted[0][1]['references'].uuid == inputs['references'].uuid
+
+
+def test_a_trainer_that_needs_isolated_atoms_says_so(inputs):
+    given = {name: node for name, node in inputs.items() if name != 'references'}
+    problem = validate_inputs({**given, 'settings': orm.Dict({'trainer': 'mlip_autopipe.pacemaker'})}, None)
+    assert problem == (
+        'references: the trainer mlip_autopipe.pacemaker needs an isolated atom of each element, the zero of its energies; '
+        'mlip_autopipe.ace and mlip_autopipe.pod fit an energy of each element without them'
+    )
+    unknown = validate_inputs({**given, 'settings': orm.Dict({'trainer': 'mlip_autopipe.nothing'})}, None)
+    assert unknown.startswith("train.trainer: got 'mlip_autopipe.nothing'; no such entry point")
+
+
 def test_the_checks_get_their_section_of_the_settings(walk, children, inputs):
     settings = orm.Dict({'checks': {'nve_temperature': 50.0, 'compared_frames': 4}})
     (_, check), *_ = walk(TrainWorkChain, children(), **{**inputs, 'settings': settings}).submitted[1:]
