@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 from ase import Atoms
+from scipy.sparse import csr_array
 
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
@@ -100,11 +101,10 @@ class AceRows:
         gradients = np.array(self._calculator.forces_bfuncs)  # (atom, function, component)
         stress = None
         if with_stress:
-            virial = -np.einsum('ia,ifb->abf', places, gradients)
+            virial = -np.tensordot(places, gradients, axes=(0, 0)).transpose(0, 2, 1)  # by BLAS: einsum took half of the time
             stress = self._padded(virial[_ROW, _COLUMN] / atoms.cell.volume)
-            whole = np.zeros((len(atoms), *gradients.shape[1:]))
-            np.add.at(whole, origins, gradients)
-            gradients = whole
+            sums = csr_array((np.ones(len(origins)), (origins, np.arange(len(origins)))), shape=(len(atoms), len(origins)))
+            gradients = (sums @ gradients.reshape(len(origins), -1)).reshape(len(atoms), *gradients.shape[1:])
         forces = self._padded(gradients.transpose(0, 2, 1).reshape(3 * len(atoms), -1))
         return DesignRows(energy, forces, stress, descriptors, kinds)
 
