@@ -8,7 +8,7 @@ import pytest
 from aiida_mlip_autopipe.common.errors import FitError, InputError
 from aiida_mlip_autopipe.science.linear.core import TOLERANCES, CorePath, core_factor
 from aiida_mlip_autopipe.science.linear.fit import FORCE, fit_rows, folds_of, gather, refit
-from aiida_mlip_autopipe.science.linear.search import Trial, Watch, climb, fit_with_core, search
+from aiida_mlip_autopipe.science.linear.search import MARGIN, Trial, Watch, climb, fit_with_core, search
 from aiida_mlip_autopipe.science.linear.settings import LinearSettings
 from tests.linear_data import BASE, PairSource, labelled_frames
 from tests.pod_data import ELEMENTS
@@ -22,7 +22,9 @@ class TestClimb:
 
         def attempt(size):
             tried.append(size)
-            return Trial(size, None, SimpleNamespace(evidence=SimpleNamespace(log_evidence=evidence[size])))
+            found = SimpleNamespace(log_evidence=evidence[size])
+            columns = np.zeros(10 * (1 + list(evidence).index(size)))  # each size adds ten coefficients
+            return Trial(size, None, SimpleNamespace(evidence=found, coefficients=columns))
 
         best, found = climb(list(evidence), attempt)
         assert found == {size: evidence[size] for size in tried}
@@ -32,14 +34,14 @@ class TestClimb:
         ('values', 'best', 'n_tried'),
         [
             ([5.0], 'a', 1),
-            ([1.0, 2.0, 3.0], 'c', 3),
-            ([1.0, 3.0, 2.0, 9.0], 'b', 3),
-            ([3.0, 1.0, 9.0], 'a', 2),
-            ([2.0, 2.0, 1.0], 'b', 3),
-            ([-5.0, -1.0, -2.0], 'b', 3),
+            ([10.0, 50.0, 90.0], 'c', 3),
+            ([10.0, 50.0, 40.0, 900.0], 'b', 3),
+            ([30.0, 10.0, 90.0], 'a', 2),
+            ([-500.0, -100.0, -120.0], 'b', 3),
+            ([0.0, 10 * MARGIN, 20 * MARGIN - 1], 'b', 3),
         ],
     )
-    def test_the_first_decline_ends_it(self, values, best, n_tried):
+    def test_the_first_size_that_is_not_worth_its_coefficients_ends_it(self, values, best, n_tried):
         names = [chr(ord('a') + index) for index in range(len(values))]
         assert self.climb(dict(zip(names, values, strict=True))) == (best, names[:n_tried])
 
