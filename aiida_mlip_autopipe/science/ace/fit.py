@@ -27,6 +27,13 @@ from aiida_mlip_autopipe.science.uncertainty.active_set import ElementSet, eleme
 AUTO: Final = 'auto'
 """The number of functions of greatest evidence."""
 
+EPSILON: Final = 1e-2
+"""Length of the artificial rows of the active set; shorter ones make much of what is too small to matter.
+
+With 160 functions and 38 Cu-Au frames of the loop of docs/train.md, 1e-4 ranked the force errors of 4,421 unseen atoms worse than
+1e-2 does (area under the ROC curve, errors above 0.1 eV/Å: 0.77, 0.86); with 25 frames of 32 atoms 0.93, 0.97.
+"""
+
 LEAST_FUNCTIONS: Final = 10
 
 CUTOFFS: Final = (2.0, 12.0)
@@ -155,7 +162,7 @@ def _active_sets(rows: Gathered, n_elements: int) -> dict[int, ElementSet]:
     Fewer atoms than functions are no trouble: rows of small weight stand for the directions that no atom shows.
     """
     places = {kind: np.flatnonzero(rows.types == kind) for kind in range(n_elements)}
-    return {kind: element_set(rows.descriptors[own], own) for kind, own in places.items()}
+    return {kind: element_set(rows.descriptors[own], own, epsilon=EPSILON) for kind, own in places.items()}
 
 
 def _largest_grade(rows: Gathered, element: ElementSet, kind: int) -> float:

