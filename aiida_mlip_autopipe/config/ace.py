@@ -13,5 +13,5 @@ class AceConfig(Settings):
     """Basis of the linear atomic cluster expansion; cutoff, weights, ridge and core stand beside it, as for POD."""
 
     functions: Literal['auto'] | Annotated[int, Field(ge=10, le=2000)] = Field(
-        default='auto', description='basis functions per element; auto: 20 to 600, the number with the greatest evidence'
+        default='auto', description='basis functions per element; auto: 40 to 600, as many as the evidence is worth'
     )

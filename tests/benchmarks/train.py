@@ -145,7 +145,7 @@ class Outcome:
 def by_evidence(problem: Problem, *, is_pod: bool) -> Outcome:
     """Return what a linear trainer makes of a problem with its default settings."""
     settings = settings_of(problem, is_pod=is_pod)
-    sizes = ['S', 'M'] if is_pod else ['20', '40', '80', '160', '300', '600']
+    sizes = ['S', 'M'] if is_pod else ['40', '80', '160', '300', '600']
     with tempfile.TemporaryDirectory() as folder:
         opener = pod_opener(problem, Path(folder)) if is_pod else ace_opener(problem)
         base = base_energies(problem.train, problem.references, problem.elements, is_free=settings.free_one_body)

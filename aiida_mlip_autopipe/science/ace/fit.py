@@ -34,6 +34,9 @@ With 160 functions and 38 Cu-Au frames of the loop of docs/train.md, 1e-4 ranked
 1e-2 does (area under the ROC curve, errors above 0.1 eV/Å: 0.77, 0.86); with 25 frames of 32 atoms 0.93, 0.97.
 """
 
+SMALLEST_AUTO: Final = 40
+"""Functions per element with which `auto` begins: 20 were too few for any material tried."""
+
 LEAST_FUNCTIONS: Final = 10
 
 CUTOFFS: Final = (2.0, 12.0)
@@ -141,7 +144,7 @@ def sizes_to_try(settings: AceSettings) -> list[int]:
     """Return the number of functions of the settings, or for `auto` those that the evidence decides between, rising."""
     if settings.functions != AUTO:
         return [int(settings.functions)]
-    least = least_functions(len(settings.elements))
+    least = max(SMALLEST_AUTO, least_functions(len(settings.elements)))
     return [size for size in SIZES if size >= least] or [max(SIZES)]
 
 

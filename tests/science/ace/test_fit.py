@@ -17,6 +17,7 @@ from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace, sizes_to_t
 from aiida_mlip_autopipe.science.checks.wall import wall_finding, wall_paths
 from aiida_mlip_autopipe.science.linear import search as search_module
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior
+from aiida_mlip_autopipe.science.linear.search import MARGIN
 from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, labelled, training_frames
 
 pyace = pytest.importorskip('pyace')
@@ -221,17 +222,17 @@ class TestVariants:
 
 class TestEvidence:
     def test_auto_takes_the_number_of_greatest_evidence(self, tmp_path, monkeypatch):
-        monkeypatch.setattr('aiida_mlip_autopipe.science.ace.fit.SIZES', {size: SIZES[size] for size in (20, 40)})
+        monkeypatch.setattr('aiida_mlip_autopipe.science.ace.fit.SIZES', {size: SIZES[size] for size in (20, 40, 80)})
         fit = fit_ace(training_frames(24), REFERENCES, dataclasses.replace(SETTINGS, functions='auto'), tmp_path)
         evidence = fit.report.log_evidence
-        assert list(evidence) == ['20', '40']
-        assert fit.report.size == max(evidence, key=evidence.__getitem__)
+        assert list(evidence) == ['40', '80']
+        assert fit.report.size == max(evidence, key=lambda size: evidence[size] - 2 * MARGIN * int(size)), 'of two elements'
         assert fit.functions == {'Cu': int(fit.report.size), 'Au': int(fit.report.size)}
 
     def test_sizes(self):
         assert sizes_to_try(SETTINGS) == [20]
         auto = dataclasses.replace(SETTINGS, functions='auto')
-        assert sizes_to_try(auto) == list(SIZES)
+        assert sizes_to_try(auto) == [40, 80, 160, 300, 600]
         six = dataclasses.replace(auto, elements=('Ag', 'Al', 'Au', 'Co', 'Cu', 'Fe'))
         assert sizes_to_try(six) == [40, 80, 160, 300, 600], 'each of 31 combinations needs a function'
         many = dataclasses.replace(auto, elements=tuple(chemical_symbols[1:15]))
