@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=ROOT / 'docs', help='folder of selection.md')
     parser.add_argument('--seeds', type=int, default=5)
     parser.add_argument('--pool', type=int, default=POOL, help='frames of a pool')
-    parser.add_argument('--ridge', type=float, help='of all fits; without it each chooses its own by cross-validation')
+    parser.add_argument('--ridge', type=float, help='of all fits; without it each chooses its own by evidence')
     arguments = parser.parse_args()
     started = time.monotonic()
     teacher = MaceModel.load(ALMG / 'surrogate.model', device='cpu', dtype='float32')
@@ -124,7 +124,7 @@ def main() -> None:
     facts = (
         f'{arguments.seeds} pools of {arguments.pool} frames (seeds 0 to {arguments.seeds - 1}), one test pool of {TEST} frames '
         f'(seed {TEST_SEED}), {(time.monotonic() - started) / 60:.0f} minutes. Mean ± standard deviation (median) over pools. '
-        f'Ridge {arguments.ridge or "by cross-validation"}. Teacher: `examples/almg/surrogate.model`, sha256 `{teacher.sha256}`.'
+        f'Ridge {arguments.ridge or "by evidence"}. Teacher: `examples/almg/surrogate.model`, sha256 `{teacher.sha256}`.'
     )
     write_page(arguments.out / 'selection.md', report(results, facts))
 
