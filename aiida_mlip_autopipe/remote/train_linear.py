@@ -52,11 +52,11 @@ def read_inputs(settings: dict[str, Any], folder: Path) -> TrainingInputs:
     :raises InputError: a mistake in the settings.
     :raises FitError: an element without isolated atom where others have one, or labels of several levels of theory.
     """
-    elements = tuple(settings['elements'])
+    config, elements = checked(TrainingConfig, settings['settings']), tuple(settings['elements'])
     frames = read_frames(folder, 'frames')
     isolated = [read_frames(folder, 'references')] if (folder / arrays_file('references')).exists() else []
     return TrainingInputs(
-        config=checked(TrainingConfig, settings['settings']),
+        config=config,
         elements=elements,
         seed=settings['seed'],
         frames=frames,
