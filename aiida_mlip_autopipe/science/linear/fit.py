@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from aiida_mlip_autopipe.science.linear.evidence import Evidence, Kind, maximise
 from aiida_mlip_autopipe.science.linear.factors import Factor, RowStream, column_norms, combine, group_folds, solve
 from aiida_mlip_autopipe.science.linear.posterior import NOISES, Posterior
 from aiida_mlip_autopipe.science.linear.rows import DesignRows, RowSource
-from aiida_mlip_autopipe.science.linear.settings import FIRST_STRESS_WEIGHT, LinearSettings
+from aiida_mlip_autopipe.science.linear.settings import ENERGY_WEIGHT, FIRST_STRESS_WEIGHT, LinearSettings
 
 N_FOLDS: Final = 5
 
@@ -24,9 +25,6 @@ PER_ATOM: Final = 'energy_per_atom'
 
 FREE_COLUMN: Final = 1e-3
 """Norm of a column of the one-body energies in the ridge, over its true one: their size says nothing, they are hardly bound."""
-
-FIRST_ENERGY_WEIGHT: Final = 12.0
-"""1/(eV/√atom), where the search for the noise of the energies begins."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,12 @@ class Gathered:
 
     def all(self, kind: str) -> Factor:
         """Return the factor of the rows of one kind of all folds."""
-        return combine([fold[kind] for fold in self.folds])
+        return self._combined[kind]
+
+    @cached_property
+    def _combined(self) -> dict[str, Factor]:
+        """Made once: a decomposition for each kind, which fits and errors ask for again and again."""
+        return {kind: combine([fold[kind] for fold in self.folds]) for kind in self.folds[0]}
 
     @property
     def n_rows(self) -> int:
@@ -211,7 +214,7 @@ def _kinds(rows: Gathered, settings: LinearSettings) -> dict[str, Kind]:
     """Return the rows of each kind that counts; the forces come first, whose weight the ridge refers to."""
     asked = {
         FORCE: (settings.force_weight, 1.0),
-        ENERGY: (settings.energy_weight, FIRST_ENERGY_WEIGHT * (settings.force_weight or 1.0)),
+        ENERGY: (settings.energy_weight, ENERGY_WEIGHT * (settings.force_weight or 1.0)),
         STRESS: (settings.stress_weight, FIRST_STRESS_WEIGHT * (settings.force_weight or 1.0)),
     }
     return {

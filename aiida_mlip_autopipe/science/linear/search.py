@@ -146,19 +146,22 @@ def search(
     :raises FitError: a fit that makes no sense.
     """
     fold_of, groups = folds_of(frames, settings.seed)
-    paths: dict[str, list[CorePath]] = {}
 
     def attempt(size: str) -> Trial:
         with opener(size) as source:
             rows = gather(frames, base, source, settings, fold_of)
-            paths[size] = core_paths(frames, settings.elements, source) if settings.core else []
         watch.stop('rows')
         fit = fit_rows(rows, settings)
         watch.stop('solve')
         return Trial(size, rows, fit)
 
     best, evidence = climb(sizes, attempt)
-    tolerance, fit = fit_with_core(best, paths[best.size], settings.force_weight)
+    paths: list[CorePath] = []
+    if settings.core:  # for the chosen basis alone: the cells of the paths are larger than those of the training set
+        with opener(best.size) as source:
+            paths = core_paths(frames, settings.elements, source)
+        watch.stop('rows')
+    tolerance, fit = fit_with_core(best, paths, settings.force_weight)
     require_sane(fit.coefficients, fit.errors.force, float(np.sqrt(np.mean(frames.forces**2))))
     held_out = held_out_errors(best.rows, fit)
     watch.stop('solve')

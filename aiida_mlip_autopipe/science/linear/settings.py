@@ -12,7 +12,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 
 ENERGY_WEIGHT: Final = 12.0
-"""1/(eV/√atom), see :class:`LinearSettings`."""
+"""1/(eV/√atom), see :class:`LinearSettings`; where the noise of the energies is sought, the search begins here."""
 
 FIRST_STRESS_WEIGHT: Final = 100.0
 """1/(eV/Å³), where the search for the noise of the stresses begins."""
