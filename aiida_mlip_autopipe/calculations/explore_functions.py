@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.science.md.verdict import verdict
 from aiida_mlip_autopipe.science.select.duplicates import repeated_uids
 
 GRADES = 'grades_'
@@ -36,33 +35,23 @@ def unique_candidates(**parts: orm.ArrayData) -> dict[str, orm.ArrayData]:
 
 @calcfunction
 def summarize_exploration(**rungs: orm.Data) -> orm.Dict:
-    """Return all trajectories, how many candidates they gave, the highest grade, and the share of time above the threshold.
+    """Return all trajectories, what they say together (:func:`~science.md.verdict.verdict`), and how many candidates they gave.
 
     :param rungs: reports of the jobs, whose names sort in the order of the temperatures; and `candidates`, where there are any:
         the frames that were left when duplicates were removed.
     """
     reports = [rungs[name].get_dict() for name in sorted(rungs) if name != 'candidates']
     trajectories = [run for report in reports for run in report['trajectories']]
-    found = sum(run['n_candidates'] for run in trajectories)
+    found = sum(run['n_candidates'] + run.get('n_before_failure', 0) for run in trajectories)
     n_unique = len(rungs['candidates']) if 'candidates' in rungs else found
     within = sum(report.get('n_duplicates', 0) for report in reports)
     return orm.Dict(
         {
             'n_trajectories': len(trajectories),
-            'n_stopped': sum(run['reason'] != 'finished' for run in trajectories),
+            **verdict(trajectories),
             'n_candidates': n_unique,
             'n_duplicates': found - n_unique + within,
             'n_uncut': sum(report.get('n_uncut', 0) for report in reports),
-            'gamma_max': max((run['gamma_max'] for run in trajectories if run['gamma_max'] is not None), default=None),
-            'share_above_select': _share(trajectories),
-            'temperatures': sorted({run['temperature'] for run in trajectories}),
             'trajectories': trajectories,
         }
     )
-
-
-def _share(trajectories: list[dict[str, Any]]) -> float | None:
-    """Return the share of all checks at which the grade was above the threshold, each trajectory weighted by its checks."""
-    looked = [run for run in trajectories if run.get('share_above_select') is not None]
-    n_checks = sum(run['n_checks'] for run in looked)
-    return sum(run['share_above_select'] * run['n_checks'] for run in looked) / n_checks if n_checks else None

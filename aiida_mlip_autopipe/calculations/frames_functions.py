@@ -62,10 +62,14 @@ def split_frames(labelled: FramesData, fraction: orm.Float, seed: orm.Int) -> di
 
 
 @calcfunction
-def pick_starts(train: FramesData, settings: orm.Dict, seed: orm.Int) -> FramesData:
-    """Return the start structures of the next exploration: other lineages first, seeded, from the training set only."""
-    rng = np.random.default_rng(seed.value)
-    return FramesData(start_structures(train.frames, count=settings['starts'], supercell=tuple(settings['supercell']), rng=rng))
+def pick_starts(train: FramesData, settings: orm.Dict, seed: orm.Int, bases: FramesData | None = None) -> FramesData:
+    """Return the start structures of the next exploration: the roots of the training lineages, in an order that is seeded.
+
+    :param bases: frames among which the roots are, also where they were not labelled.
+    """
+    rng, supercell = np.random.default_rng(seed.value), tuple(settings['supercell'])
+    roots = None if bases is None else bases.frames
+    return FramesData(start_structures(train.frames, bases=roots, count=settings['starts'], supercell=supercell, rng=rng))
 
 
 def _composition(frames: Frames, index: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from aiida_mlip_autopipe.config.base import Settings
 
@@ -24,11 +24,15 @@ RUN_FIELDS: Final = (
     'temperature_end',
     'barostat',
     'min_bond_fraction',
+    'volume_window',
     'quench',
     'quench_steps',
     'quench_temperature',
 )
 """Fields of `InferenceConfig` that are the conditions of a run, whatever runs it."""
+
+MOST_WARMUP = 0.25
+"""Share of a trajectory that the warm-up may take."""
 
 Pressure = Annotated[float, Field(ge=-50, le=1000)]
 """GPa."""
@@ -49,7 +53,7 @@ class InferenceConfig(Settings):
         default=(1, 1, 1), description='repeats of the start structures; candidates keep this size up to max_atoms'
     )
     temperatures: list[PositiveFloat] = Field(
-        default=[300.0], min_length=1, description='K, rising; the next one runs only when none was stopped at the one before'
+        default=[300.0], min_length=1, description='K, rising: the ladder; every start runs at each of them'
     )
     temperature_end: PositiveFloat | None = Field(
         default=None, description='K, end of a linear ramp of the thermostat from each of the temperatures; null: no ramp'
@@ -77,6 +81,14 @@ class InferenceConfig(Settings):
     min_bond_fraction: float = Field(
         default=0.4, ge=0, lt=1, description='shortest bond below which a trajectory stops, in sums of covalent radii; 0: never'
     )
+    volume_window: tuple[NonNegativeFloat, PositiveFloat] = Field(
+        default=(0.6, 1.6), description='volume over that of the start at which a trajectory stops, dimensionless'
+    )
+    warmup: NonNegativeFloat = Field(
+        default=1000.0,
+        description='fs at the beginning in which the temperature may swing and the grade is reported apart; '
+        'at most a quarter of the trajectory',
+    )
     max_candidates: PositiveInt = Field(default=20, description='candidates kept of each trajectory')
     max_atoms: PositiveInt = Field(default=200, description='atoms above which a periodic cell is cut out of a candidate')
 
@@ -87,6 +99,8 @@ class InferenceConfig(Settings):
             raise ValueError(f'gamma_halt {self.gamma_halt:g} must be larger than gamma_select {self.gamma_select:g}')
         if sorted(set(self.temperatures)) != self.temperatures:
             raise ValueError(f'temperatures must rise, got {self.temperatures}')
+        if not self.volume_window[0] < 1 < self.volume_window[1]:
+            raise ValueError(f'volume_window must have 1 between its two numbers, got {list(self.volume_window)}')
         if self.check_interval > self.steps:
             raise ValueError(f'check_interval {self.check_interval} must not exceed steps {self.steps}')
         return self
@@ -114,8 +128,9 @@ class InferenceConfig(Settings):
 
     @property
     def run_settings(self) -> dict[str, Any]:
-        """The fields that go into the conditions of every run as they are, by name."""
-        return {name: getattr(self, name) for name in RUN_FIELDS}
+        """The fields that go into the conditions of every run, by name; the warm-up in steps."""
+        warmup = int(min(self.warmup / self.timestep, MOST_WARMUP * self.steps))
+        return {**{name: getattr(self, name) for name in RUN_FIELDS}, 'warmup': warmup}
 
     @property
     def warnings(self) -> list[str]:

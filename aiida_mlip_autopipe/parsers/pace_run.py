@@ -15,10 +15,10 @@ from aiida_mlip_autopipe.formats.lammps_dump import read_dump, structure_of
 from aiida_mlip_autopipe.formats.lammps_log import LammpsLog, RunEnd, read_log
 from aiida_mlip_autopipe.formats.pace_md import BOND_HALT, GRADE_COLUMN, GRADE_HALT, GRADE_MAX_COLUMN, TEMPERATURE_HALT
 from aiida_mlip_autopipe.science.md.pool import CandidatePool
-from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason, largest_temperature
 
-TRACED: Final = (GRADE_MAX_COLUMN, 'Temp', 'PotEng', 'Press')
-"""Columns of the thermodynamic output: grade, temperature (K), potential energy (eV), pressure (bar)."""
+TRACED: Final = (GRADE_MAX_COLUMN, 'Temp', 'PotEng', 'Press', 'Volume')
+"""Columns of the thermodynamic output: grade, temperature (K), potential energy (eV), pressure (bar), volume (Å³)."""
 
 _HALTS: Final[Mapping[str, StopReason]] = MappingProxyType(
     {GRADE_HALT: StopReason.GRADE, TEMPERATURE_HALT: StopReason.TEMPERATURE, BOND_HALT: StopReason.BOND}
@@ -59,8 +59,23 @@ def read_run(
     for frame in _frames(dump, start, elements, settings):
         pool.add(frame)
     stop, message = _stop(log, trace, settings)
+    if stop is StopReason.FINISHED:
+        stop, message = _windows(log, trace, start, settings)
     done = min(log.last_step or 0, settings.time_steps)
     return PaceRun(MdResult(pool.chosen(), stop, message, done, pool.n_seen, trace), log.end)
+
+
+def _windows(log: LammpsLog, trace: MdTrace, start: Atoms, settings: MdSettings) -> tuple[StopReason, str]:
+    """Return the verdict on a run that LAMMPS finished: these windows are not watched on the way."""
+    warm = trace.step >= settings.warmup
+    limit = largest_temperature(max(settings.temperature, settings.final_temperature), len(start))
+    if hot := trace.temperature[warm][trace.temperature[warm] > limit].tolist():
+        return StopReason.TEMPERATURE, f'temperature {hot[0]:.6g} K, above {limit:.6g} K'
+    ratios = log.at_checks(TRACED, settings.check_interval)['Volume'] / start.cell.volume
+    low, high = settings.volume_window
+    if outside := ratios[(ratios < low) | (ratios > high)].tolist():
+        return StopReason.VOLUME, f'volume {outside[0]:.6g} of that of the start, outside of {low:g} to {high:g}'
+    return StopReason.FINISHED, ''
 
 
 def _trace(log: LammpsLog, every: int, shift: float) -> MdTrace:

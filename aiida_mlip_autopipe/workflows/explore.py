@@ -1,11 +1,12 @@
-"""`ExploreWorkChain`: MD up a ladder of temperatures, as far as the potential knows its way."""
+"""`ExploreWorkChain`: MD from every start at every temperature of a ladder; what the potential does not know comes back."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from aiida import orm
-from aiida.engine import ExitCode, ToContext, WorkChain, while_
+from aiida.engine import ExitCode, ToContext, WorkChain
 
 from aiida_mlip_autopipe.calculations.explore_functions import GRADES, summarize_exploration, unique_candidates
 from aiida_mlip_autopipe.calculations.frames_functions import merge_frames
@@ -31,7 +32,7 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
 
 
 class ExploreWorkChain(WorkChain):
-    """One job for each temperature, pressure and seed; the next temperature only when all finished at the one before.
+    """One job with all starts for each temperature, pressure and seed, side by side.
 
     An explorer is a process with the inputs `code`, `potential`, `starts`, `temperature` (K), `settings`, `seed`, `round` and,
     where the settings have `pressures`, `pressure` (GPa); it gives `report` and, where it has any, `candidates`,
@@ -68,52 +69,43 @@ class ExploreWorkChain(WorkChain):
             'uncut', valid_type=FramesData, required=False, help='Frames above `gamma_select` (Å) too large and not to be cut.'
         )
         spec.output('report', valid_type=orm.Dict, required=False, help='One entry for each trajectory, and the totals.')
-        spec.outline(cls.setup, while_(cls.should_climb)(cls.run_rung, cls.inspect_rung), cls.results)
+        spec.outline(cls.setup, cls.run_ladder, cls.inspect_ladder)
         spec.exit_code(410, 'ERROR_MD_FAILED', message='MD at {temperature:g} K failed: {cause}')
 
     def setup(self) -> None:
-        """Start at the lowest temperature."""
+        """Read the settings."""
         config = InferenceConfig.model_validate(self.inputs.settings.get_dict())
         for warning in config.warnings:
             self.report(f'warning: {warning}')
         self.ctx.config = config.model_dump(mode='json')
-        self.ctx.rung = 0
-        self.ctx.jobs = []
-        self.ctx.is_stopped = False
 
-    def should_climb(self) -> bool:
-        """Whether there is a higher temperature, and nothing was stopped at the one before."""
-        return not self.ctx.is_stopped and self.ctx.rung < len(self.ctx.config['temperatures'])
+    def run_ladder(self) -> Any:
+        """Submit one job for each temperature, pressure and seed, all with all starts."""
+        config = self.ctx.config
+        explorer = find_process(config['explorer'], 'explore.explorer')
+        conditions = itertools.product(config['temperatures'], config['pressures'] or [None], range(config['seeds']))
+        children: dict[str, Any] = {}
+        self.ctx.temperatures = {}
+        for index, (temperature, pressure, _) in enumerate(conditions):
+            name = f'job_{index:03d}'
+            children[name] = self.submit(explorer, **self._inputs(index, temperature, pressure))
+            self.ctx.temperatures[name] = temperature
+        return ToContext(**children)
 
-    def run_rung(self) -> Any:
-        """Submit the jobs of the next temperature: one for each pressure and seed, with all starts."""
-        explorer = find_process(self.ctx.config['explorer'], 'explore.explorer')
-        names: dict[str, Any] = {}
-        for pressure in self.ctx.config['pressures'] or [None]:
-            for _ in range(self.ctx.config['seeds']):
-                index = len(self.ctx.jobs) + len(names)
-                names[f'job_{index:03d}'] = self.submit(explorer, **self._inputs(index, pressure))
-        self.ctx.names = list(names)
-        return ToContext(**names)
-
-    def inspect_rung(self) -> ExitCode | None:
-        """Keep what the temperature gave, and stop climbing where a trajectory was stopped."""
-        temperature = self._temperature
-        children = {name: self.ctx[name] for name in self.ctx.names}
-        failed = [child for child in children.values() if not child.is_finished_ok]
-        self.ctx.jobs.extend(child.pk for child in children.values() if child.is_finished_ok or 'report' in child.outputs)
-        if failed:
-            self.results()
-            cause = failed[0].exit_message or failed[0].process_state
-            return self.exit_codes.ERROR_MD_FAILED.format(temperature=temperature, cause=cause)
-        runs = [run for child in children.values() for run in child.outputs.report['trajectories']]
-        self.ctx.is_stopped = any(run['reason'] != 'finished' for run in runs)
-        self.ctx.rung += 1
+    def inspect_ladder(self) -> ExitCode | None:
+        """Attach what the jobs gave, also where one of them failed."""
+        self.results()
+        for name, temperature in self.ctx.temperatures.items():
+            child = self.ctx[name]
+            if not child.is_finished_ok:
+                cause = child.exit_message or child.process_state
+                return self.exit_codes.ERROR_MD_FAILED.format(temperature=temperature, cause=cause)
         return None
 
     def results(self) -> None:
         """Merge candidates and reports of all jobs."""
-        children = {f'job_{index:03d}': orm.load_node(pk) for index, pk in enumerate(self.ctx.jobs)}
+        everything = {name: self.ctx[name] for name in self.ctx.temperatures}
+        children = {name: child for name, child in everything.items() if child.is_finished_ok or 'report' in child.outputs}
         if not children:
             return
         reports: dict[str, orm.Data] = {name: child.outputs.report for name, child in children.items()}
@@ -130,10 +122,11 @@ class ExploreWorkChain(WorkChain):
             self.out('uncut', merge_frames(**uncut))
         self.out('report', summarize_exploration(**reports))
 
-    def _inputs(self, index: int, pressure: float | None) -> dict[str, Any]:
+    def _inputs(self, index: int, temperature: float, pressure: float | None) -> dict[str, Any]:
         """Return the inputs of a job.
 
         :param index: of the job in the whole exploration, which gives it velocities of its own.
+        :param temperature: K.
         :param pressure: GPa, or None for the one in the settings.
         """
         inputs = {name: self.inputs[name] for name in ('code', 'potential', 'starts', 'settings', 'round')}
@@ -141,11 +134,7 @@ class ExploreWorkChain(WorkChain):
             inputs['pressure'] = orm.Float(pressure)
         return {
             **inputs,
-            'temperature': orm.Float(self._temperature),
+            'temperature': orm.Float(temperature),
             'seed': orm.Int(self.inputs.seed.value + index),
             'metadata': {'options': job_options(self.inputs.options.get_dict())},
         }
-
-    @property
-    def _temperature(self) -> float:
-        return float(self.ctx.config['temperatures'][self.ctx.rung])

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from aiida import orm
 
 from aiida_mlip_autopipe.calculations.explore_functions import summarize_exploration, unique_candidates
@@ -7,7 +6,16 @@ from aiida_mlip_autopipe.data.frames import FramesData
 
 
 def run(temperature, reason='finished', n_candidates=1, gamma_max=1.5, **values):
-    return {'temperature': temperature, 'reason': reason, 'n_candidates': n_candidates, 'gamma_max': gamma_max, **values}
+    return {
+        'start': 'a',
+        'lineage': 'a',
+        'temperature': temperature,
+        'reason': reason,
+        'passed': reason == 'finished',
+        'n_candidates': n_candidates,
+        'gamma_max': gamma_max,
+        **values,
+    }
 
 
 def test_all_trajectories_in_the_order_of_the_temperatures():
@@ -16,6 +24,9 @@ def test_all_trajectories_in_the_order_of_the_temperatures():
     assert summarize_exploration(**rungs).get_dict() == {
         'n_trajectories': 3,
         'n_stopped': 1,
+        'reasons': {'finished': 2, 'halted': 1},
+        'ladder': [{'start': 'a', 'lineage': 'a', 'reached': 300.0}],
+        'is_passed': False,
         'n_candidates': 2,
         'n_duplicates': 0,
         'n_uncut': 0,
@@ -30,13 +41,6 @@ def test_trajectories_that_never_started_have_no_grade():
     report = summarize_exploration(rung_00=orm.Dict({'trajectories': [run(300.0, reason='error', gamma_max=None)]}))
     assert report['gamma_max'] is None
     assert report['n_stopped'] == 1
-
-
-def test_the_share_of_time_counts_every_check_once():
-    runs = [run(300.0, share_above_select=0.5, n_checks=10), run(300.0, share_above_select=0.0, n_checks=40)]
-    never_began = run(300.0, reason='error', gamma_max=None, share_above_select=None, n_checks=0)
-    report = summarize_exploration(job_000=orm.Dict({'trajectories': [*runs, never_began]}))
-    assert report['share_above_select'] == pytest.approx(0.1)
 
 
 def test_duplicates_are_counted_within_and_between_jobs(emt_frames):

@@ -32,7 +32,7 @@ class TestOrder:
 def test_temperature_that_is_not_positive(temperature: float) -> None:
     assert mistakes_in({'explore.temperatures': [temperature]}) == [
         f'explore.temperatures.0: got {temperature}; input should be greater than 0 '
-        '(K, rising; the next one runs only when none was stopped at the one before)'
+        '(K, rising: the ladder; every start runs at each of them)'
     ]
 
 

@@ -82,3 +82,20 @@ def test_supercell_has_a_uid_of_its_own_and_its_cell_as_parent() -> None:
 def test_no_frames() -> None:
     nothing = frames().take([])
     assert len(start_structures(nothing, count=3, supercell=ONE, rng=np.random.default_rng(0))) == 0
+
+
+def test_the_root_of_a_lineage_comes_first_also_where_it_was_not_labelled() -> None:
+    root = Atoms('CuAu', positions=[[0, 0, 0], [2, 2, 1.9]], cell=[4, 4, 4], pbc=True)
+    root.info['config_type'] = 'sqs'
+    bases = Frames.from_atoms([root])
+    children = frames([str(bases.uid[0])] * 2 + ['b'])
+    found = start_structures(children, bases=bases, count=2, supercell=ONE, rng=np.random.default_rng(0))
+    assert set(found.uid.tolist()) == {str(bases.uid[0]), str(children.uid[2])}
+    assert len(start_structures(children, bases=bases, count=9, supercell=ONE, rng=np.random.default_rng(0))) == 4
+
+
+def test_bases_of_lineages_that_are_not_trained_on_are_no_starts() -> None:
+    other = frames(['x']).take([0])
+    root = other.replace(lineage=other.uid)
+    found = start_structures(frames(), bases=root, count=50, supercell=ONE, rng=np.random.default_rng(0))
+    assert set(found.lineage.tolist()) == {'a', 'b', 'c'}

@@ -24,7 +24,18 @@ STAGES = {
 
 def trajectory(**values):
     """Return the entry of one MD run."""
-    return {'reason': 'finished', 'n_candidates': 0, 'gamma_max': 1.5, 'temperature': 300.0, **values}
+    entry = {
+        'start': 'a',
+        'lineage': 'a',
+        'reason': 'finished',
+        'n_candidates': 0,
+        'gamma_max': 1.5,
+        'temperature': 300.0,
+        'share_above_select': 0.0,
+        'n_checks': 10,
+        **values,
+    }
+    return {'passed': entry['reason'] == 'finished', **entry}
 
 
 class Children:

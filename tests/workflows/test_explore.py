@@ -45,23 +45,17 @@ def rungs(fake_process, emt_frames):
     return make
 
 
-def test_the_ladder_is_climbed_while_all_trajectories_finish(walk, rungs, inputs):
-    found = walk(ExploreWorkChain, rungs('finished', 'finished', 'finished'), **inputs)
+@pytest.mark.parametrize('end', ['finished', 'lost_atoms', 'error', 'grade'])
+def test_every_start_runs_at_every_temperature_whatever_happens_below(walk, rungs, inputs, end):
+    found = walk(ExploreWorkChain, rungs(end, 'finished', 'finished'), **inputs)
     assert found.exit_code is None
     assert [values['temperature'].value for _, values in found.submitted] == TEMPERATURES
     assert len(found.outputs['candidates']) == 6
     report = found.outputs['report'].get_dict()
-    assert (report['n_trajectories'], report['n_stopped'], report['n_candidates']) == (6, 0, 6)
+    assert (report['n_trajectories'], report['n_stopped'], report['n_candidates']) == (6, int(end != 'finished'), 6)
     assert report['temperatures'] == TEMPERATURES
-
-
-@pytest.mark.parametrize('end', ['halted', 'lost_atoms', 'error'])
-def test_a_trajectory_that_was_stopped_ends_the_climb(walk, rungs, inputs, end):
-    found = walk(ExploreWorkChain, rungs('finished', end), **inputs)
-    assert found.exit_code is None
-    assert [values['temperature'].value for _, values in found.submitted] == TEMPERATURES[:2]
-    assert found.outputs['report']['n_stopped'] == 1
-    assert len(found.outputs['candidates']) == 4
+    assert report['is_passed'] == (end == 'finished')
+    assert [rung['reached'] for rung in report['ladder']] == [900.0 if end == 'finished' else None]
 
 
 def test_every_temperature_has_its_own_seed(walk, rungs, inputs):
@@ -77,15 +71,15 @@ def test_without_candidates_there_is_a_report_only(walk, rungs, inputs):
 
 
 def test_a_failure_attaches_what_there_is(walk, rungs, inputs):
-    found = walk(ExploreWorkChain, rungs('finished', 'fail'), **inputs)
+    found = walk(ExploreWorkChain, rungs('finished', 'fail', 'finished'), **inputs)
     assert found.label == 'ERROR_MD_FAILED'
     assert found.exit_code.message == 'MD at 600 K failed: no trajectory'
-    assert len(found.outputs['candidates']) == 2
-    assert found.outputs['report']['n_trajectories'] == 2
+    assert len(found.outputs['candidates']) == 4
+    assert found.outputs['report']['n_trajectories'] == 4
 
 
-def test_a_failure_at_the_first_temperature_attaches_nothing(walk, rungs, inputs):
-    found = walk(ExploreWorkChain, rungs('fail'), **inputs)
+def test_where_every_job_fails_nothing_is_attached(walk, rungs, inputs):
+    found = walk(ExploreWorkChain, rungs('fail', 'fail', 'fail'), **inputs)
     assert found.label == 'ERROR_MD_FAILED'
     assert found.exit_code.message == 'MD at 300 K failed: no trajectory'
     assert found.outputs == {}
@@ -110,14 +104,6 @@ def test_every_pressure_and_seed_has_a_job(walk, rungs, inputs):
     assert found.outputs['report']['n_trajectories'] == 16
 
 
-def test_one_stop_among_pressures_and_seeds_ends_the_climb(walk, rungs, inputs):
-    plan = ['finished', 'finished', 'grade', 'finished']
-    found = walk(ExploreWorkChain, rungs(*plan), **{**inputs, 'settings': orm.Dict(SEVERAL)})
-    assert found.exit_code is None
-    assert {values['temperature'].value for _, values in found.submitted} == {300.0}
-    assert found.outputs['report']['n_stopped'] == 1
-
-
 def test_a_single_pressure_stays_in_the_settings(walk, rungs, inputs):
     found = walk(ExploreWorkChain, rungs('finished'), **{**inputs, 'settings': orm.Dict({'pressure': 3.0})})
     assert 'pressure' not in found.submitted[0][1]
@@ -133,12 +119,12 @@ def test_structures_that_two_jobs_found_come_back_once(walk, rungs, inputs):
 
 
 def test_other_jobs_of_a_rung_survive_a_failure(walk, rungs, inputs):
-    plan = ['finished', 'fail', 'finished', 'finished']
+    plan = ['finished', 'fail', *['finished'] * 6]
     found = walk(ExploreWorkChain, rungs(*plan), **{**inputs, 'settings': orm.Dict(SEVERAL)})
     assert found.label == 'ERROR_MD_FAILED'
     assert found.exit_code.message == 'MD at 300 K failed: no trajectory'
-    assert found.outputs['report']['n_trajectories'] == 6
-    assert len(found.outputs['candidates']) == 2
+    assert found.outputs['report']['n_trajectories'] == 14
+    assert len(found.outputs['candidates']) == 4
 
 
 def test_partial_output_of_a_failed_job_is_attached(walk, fake_process, emt_frames, inputs):

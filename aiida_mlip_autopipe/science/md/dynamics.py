@@ -16,15 +16,31 @@ from aiida_mlip_autopipe.science.force_sources import ForceSource, force_source,
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
 from aiida_mlip_autopipe.science.md.bonds import shortest_bond
 from aiida_mlip_autopipe.science.md.journal import RESTART, ROLLING, Journal
-from aiida_mlip_autopipe.science.md.pool import CandidatePool
-from aiida_mlip_autopipe.science.md.records import BAROSTATS, MdResult, MdSettings, MdTrace, StopReason
+from aiida_mlip_autopipe.science.md.pool import CandidatePool, Recent
+from aiida_mlip_autopipe.science.md.records import (
+    BAROSTATS,
+    FAILURES,
+    MdResult,
+    MdSettings,
+    MdTrace,
+    StopReason,
+    largest_temperature,
+)
 
 THERMOSTAT_STEPS: Final = 100
 BAROSTAT_STEPS: Final = 1000
 """Damping times in time steps, as LAMMPS's manual advises."""
 
 HOT: Final = 10.0
-"""A run is stopped when its temperature exceeds the target by this factor: the potential has lost its hold on the atoms."""
+"""A run is stopped when its temperature exceeds the target by this factor, also while it warms up: the atoms fly apart."""
+
+STRAINED: Final = 1.0
+"""eV/Å, largest force on an atom of a start that is not relaxed first."""
+
+START_RELAXED: Final = 0.1
+"""eV/Å, norm of all forces at which the relaxation of a start ends, at the latest after `START_STEPS` iterations."""
+
+START_STEPS: Final = 200
 
 RELAXED: Final = 1e-3
 """eV/Å, norm of all forces at which a relaxation ends."""
@@ -57,13 +73,27 @@ def run_md(atoms: Atoms, potential: LammpsPotential, settings: MdSettings) -> Md
     with LammpsSystem(potential.elements, package=None) as system:
         source = force_source(system, potential, grade_every=settings.check_interval)
         source.attach(_continued(system, atoms, settings) if settings.restart else system.load(atoms, []))
+        if not settings.restart:
+            _relax_start(system)
         for line in _run_lines(settings):
             system.command(line)
         observer = _Observer(system, atoms, source, settings, potential.shift_of(atoms))
         system.call_back(_WATCH, observer.callback)
         stop, message = _run(system, observer, settings)
     done = settings.time_steps if stop is StopReason.FINISHED else min(observer.steps[-1], settings.time_steps)
-    return MdResult(observer.pool.chosen(), stop, message, done, observer.pool.n_seen, observer.trace())
+    before = observer.recent.chosen() if stop in FAILURES else []
+    return MdResult(observer.pool.chosen(), stop, message, done, observer.pool.n_seen, observer.trace(), before)
+
+
+def _relax_start(system: LammpsSystem) -> None:
+    """Relax the atoms of a start on which large forces act, so that MD does not begin with their release."""
+    system.command('run 0 post no')
+    library = system.lammps
+    forces = library.numpy.extract_atom('f')[: library.extract_setting('nlocal')]
+    if np.sqrt((forces**2).sum(axis=1)).max() <= STRAINED:
+        return
+    system.command(f'minimize 0.0 {START_RELAXED} {START_STEPS} {10 * START_STEPS}')
+    system.command('reset_timestep 0')
 
 
 def _continued(system: LammpsSystem, atoms: Atoms, settings: MdSettings) -> IntArray:
@@ -151,7 +181,9 @@ class _Observer:
         self._journal = Journal(Path(settings.journal)) if settings.journal else None
         self.steps: list[int] = []
         self._values: list[tuple[float, ...]] = []
+        self._volume = float(atoms.cell.volume)
         self.pool = CandidatePool(settings.max_candidates)
+        self.recent = Recent()
         self.stop: StopReason | None = None
 
     @property
@@ -191,19 +223,41 @@ class _Observer:
         self.steps.append(step)
         if self._journal is not None:
             self._journal.note((float(step), *values))
-        if not np.isfinite(temperature) or temperature > HOT * self._target or np.isnan(gamma):
-            self.stop = StopReason.TEMPERATURE
-        elif bond < settings.min_bond_fraction:
-            self.stop = StopReason.BOND
-        elif gamma > settings.gamma_halt:
-            self.stop = StopReason.GRADE
+        self.stop = self._judged(step, temperature, bond, gamma)
+        if self.stop in FAILURES and not gamma > settings.gamma_select:
+            return
+        frame = self._snapshot(step, grades)
+        if self.stop not in FAILURES:
+            self._remember(frame)
         if gamma > settings.gamma_select:
-            self._keep(step, grades)
+            self._keep(frame)
 
-    def _keep(self, step: int, grades: FloatArray) -> None:
+    def _judged(self, step: int, temperature: float, bond: float, gamma: float) -> StopReason | None:
+        """Return why the run must not go on, or None."""
+        settings = self._settings
+        is_warm = step >= settings.warmup
+        limit = largest_temperature(self._target, len(self._atoms)) if is_warm else HOT * self._target
+        if not temperature <= limit or np.isnan(gamma):
+            return StopReason.TEMPERATURE
+        if bond < settings.min_bond_fraction:
+            return StopReason.BOND
+        low, high = settings.volume_window
+        if not low * self._volume <= self._system.lammps.get_thermo('vol') <= high * self._volume:
+            return StopReason.VOLUME
+        return StopReason.GRADE if gamma > settings.gamma_halt else None
+
+    def _snapshot(self, step: int, grades: FloatArray) -> Atoms:
         frame = self._system.snapshot(self._atoms)
         frame.info.update(gamma_max=float(grades.max()), step=step)
         frame.arrays['gamma'] = grades
+        return frame
+
+    def _remember(self, frame: Atoms) -> None:
+        self.recent.add(frame)
+        if self._journal is not None:
+            self._journal.remember(frame)
+
+    def _keep(self, frame: Atoms) -> None:
         thinned = self.pool.add(frame)
         if self._journal is not None:
             self._journal.keep(self.pool, thinned=thinned)

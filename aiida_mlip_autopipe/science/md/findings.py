@@ -16,6 +16,9 @@ from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace
 
 CONFIG_TYPE = 'md'
 
+FAILURE = 'md_failure'
+"""config_type of frames from before the failure of a trajectory: what the next fit must learn."""
+
 
 @dataclass
 class Findings:
@@ -51,15 +54,17 @@ class Findings:
         """
         found = result if result is not None else _nothing(message)
         index, gammas = len(self.runs), found.trace.gamma_max
-        self.n_checks += len(gammas)
-        self.n_above += int((gammas > settings.gamma_select).sum())
+        warm = gammas[found.trace.step >= settings.warmup]
+        self.n_checks += len(warm)
+        self.n_above += int((warm > settings.gamma_select).sum())
         self.traces |= {f'{name}_{index}': column for name, column in _columns(found).items() if len(column)}
         n_candidates = sum(self._adopt(frame, start, settings) for frame in found.candidates)
-        self.runs.append({**_entry(start, settings, found), 'n_candidates': n_candidates})
+        n_before = sum(self._adopt(frame, start, settings, found.stop.value) for frame in found.before_failure)
+        self.runs.append({**_entry(start, settings, found), 'n_candidates': n_candidates, 'n_before_failure': n_before})
 
     @property
     def report(self) -> dict[str, Any]:
-        """The entries, the share of all checks above `gamma_select`, and what became of the frames above it."""
+        """The entries, the share of the checks after the warm-up above `gamma_select`, and what became of those frames."""
         return {
             'trajectories': self.runs,
             'share_above_select': self.n_above / self.n_checks if self.n_checks else None,
@@ -68,18 +73,22 @@ class Findings:
             'n_uncut': len(self.uncut),
         }
 
-    def _adopt(self, frame: Atoms, start: Atoms, settings: MdSettings) -> bool:
-        """Keep a frame, cut to size; return False for one that was found before or cannot be cut, which is kept apart."""
+    def _adopt(self, frame: Atoms, start: Atoms, settings: MdSettings, failure: str = '') -> bool:
+        """Keep a frame, cut to size; return False for one that was found before or cannot be cut, which is kept apart.
+
+        :param failure: reason of the failure before which the frame was seen, or ''.
+        """
         grades = np.asarray(frame.arrays['gamma'], dtype=np.float64)
-        atoms, facts = frame, {}
+        atoms = frame
+        facts: dict[str, Any] = {'failure': failure} if failure else {}
         if len(frame) > self.max_atoms:
             try:
                 carved = carve(frame, int(grades.argmax()), cutoff=self.cutoff, max_atoms=self.max_atoms)
             except InputError as error:
-                self.uncut.append(self._candidate(frame, frame, start, settings, {'uncut': str(error)}))
+                self.uncut.append(self._candidate(frame, frame, start, settings, {**facts, 'uncut': str(error)}))
                 return False
             atoms, grades = carved.atoms, grades[carved.indices]
-            facts = {'carved_from': len(frame), 'centre': carved.centre}
+            facts |= {'carved_from': len(frame), 'centre': carved.centre}
         candidate = self._candidate(atoms, frame, start, settings, facts)
         if any(candidate.info['uid'] == other.info['uid'] for other in self.candidates):
             self.n_duplicates += 1
@@ -104,7 +113,7 @@ class Findings:
             'uid': uid_of(candidate),
             'lineage': start.info['lineage'],
             'parent': start.info['uid'],
-            'config_type': CONFIG_TYPE,
+            'config_type': FAILURE if 'failure' in facts else CONFIG_TYPE,
             'round': self.loop_round,
             'origin': json.dumps(origin, sort_keys=True),
         }
@@ -119,6 +128,7 @@ def _nothing(message: str) -> MdResult:
 def _entry(start: Atoms, settings: MdSettings, result: MdResult) -> dict[str, Any]:
     gammas, bonds = result.trace.gamma_max, result.trace.bond
     finite = gammas[np.isfinite(gammas)]
+    is_warm = result.trace.step >= settings.warmup
     return {
         'start': start.info['uid'],
         'lineage': start.info['lineage'],
@@ -127,15 +137,22 @@ def _entry(start: Atoms, settings: MdSettings, result: MdResult) -> dict[str, An
         'pressure': settings.pressure,
         'seed': settings.seed,
         'reason': result.stop.value,
+        'passed': result.stop is StopReason.FINISHED,
         'message': result.message,
         'steps_done': result.steps_done,
-        'n_checks': len(gammas),
+        'n_checks': int(is_warm.sum()),
+        'warmup_steps': settings.warmup,
         'n_selected': result.n_selected,
         'gamma_max': float(finite.max()) if len(finite) else None,
         # An explorer whose LAMMPS watches by itself only knows that a bond is too short, not how short.
         'shortest_bond': float(bonds.min()) if len(bonds) and np.isfinite(bonds).all() else None,
-        'share_above_select': float((gammas > settings.gamma_select).mean()) if len(gammas) else None,
+        'share_above_select': _share_above(gammas[is_warm], settings),
+        'share_above_in_warmup': _share_above(gammas[~is_warm], settings),
     }
+
+
+def _share_above(gammas: FloatArray, settings: MdSettings) -> float | None:
+    return float((gammas > settings.gamma_select).mean()) if len(gammas) else None
 
 
 def _columns(result: MdResult) -> dict[str, FloatArray]:

@@ -9,11 +9,14 @@ import numpy as np
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.frames import FloatArray
-from aiida_mlip_autopipe.science.md.pool import CandidatePool
+from aiida_mlip_autopipe.science.md.pool import MEMORY, CandidatePool, Recent
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
 
 TRACE: Final = 'trace.bin'
 CANDIDATES: Final = 'candidates.bin'
+RECENT: Final = 'recent.bin'
+"""The newest frames, in turn in two files with the suffixes of `ROLLING`, :data:`~science.md.pool.MEMORY` in each."""
+
 RESTART: Final = 'restart.lammps'
 """State at the end of the run; while it goes on, LAMMPS writes it in turn to two files with the suffixes of `ROLLING`."""
 
@@ -34,7 +37,8 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in (TRACE, CANDIDATES):
+        self._n_recent = 0
+        for name in (TRACE, CANDIDATES, *(f'{RECENT}{suffix}' for suffix in ROLLING)):
             (folder / name).write_bytes(b'')
 
     def note(self, values: tuple[float, ...]) -> None:
@@ -49,6 +53,15 @@ class Journal:
         fresh = self.folder / f'{CANDIDATES}.new'
         fresh.write_bytes(b''.join(_packed(frame).tobytes() for frame in pool.frames))
         fresh.replace(self.folder / CANDIDATES)
+
+    def remember(self, frame: Atoms) -> None:
+        """Write a frame in case the run fails."""
+        turn, place = divmod(self._n_recent, MEMORY)
+        name = f'{RECENT}{ROLLING[turn % len(ROLLING)]}'
+        if not place:
+            (self.folder / name).write_bytes(b'')
+        self._append(name, _packed(frame))
+        self._n_recent += 1
 
     def _append(self, name: str, values: FloatArray) -> None:
         with (self.folder / name).open('ab', buffering=0) as handle:
@@ -66,13 +79,19 @@ def read_journal(folder: Path, start: Atoms, settings: MdSettings, message: str)
     trace = _records(folder / TRACE, TRACE_COLUMNS)
     if not len(trace):
         return None
+    length = _HEAD + 4 * len(start)
     pool = CandidatePool(settings.max_candidates)
-    for record in _records(folder / CANDIDATES, _HEAD + 4 * len(start)):
+    for record in _records(folder / CANDIDATES, length):
         pool.add(_unpacked(record, start))
+    recent = Recent()
+    remembered = np.concatenate([_records(folder / f'{RECENT}{suffix}', length) for suffix in ROLLING])
+    for record in remembered[np.argsort(remembered[:, 0], kind='stable')]:
+        recent.add(_unpacked(record, start))
     steps = trace[:, 0].astype(np.int64)
     columns = (trace[:, column].copy() for column in range(1, TRACE_COLUMNS))
     n_selected = int((trace[:, 1] > settings.gamma_select).sum())
-    return MdResult(pool.chosen(), StopReason.ERROR, message, int(steps[-1]), n_selected, MdTrace(steps, *columns))
+    done = MdTrace(steps, *columns)
+    return MdResult(pool.chosen(), StopReason.ERROR, message, int(steps[-1]), n_selected, done, recent.chosen())
 
 
 def newest_restart(folder: Path) -> Path | None:

@@ -1,7 +1,8 @@
-"""`CandidatePool`: frames beyond the training set, thinned while a run goes on so that they stay few and spread over time."""
+"""Frames that a run keeps: `CandidatePool` those beyond the training set, spread over time, `Recent` the newest ones."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +11,25 @@ from ase import Atoms
 
 POOL: Final = 8
 """Frames held during the run, as a multiple of `limit`, before they are thinned."""
+
+MEMORY: Final = 32
+"""Newest frames that are remembered in case the run fails."""
+
+
+class Recent:
+    """The newest frames of a run that were in order when they were looked at."""
+
+    def __init__(self) -> None:
+        self._frames: deque[Atoms] = deque(maxlen=MEMORY)
+
+    def add(self, frame: Atoms) -> None:
+        """Remember a frame."""
+        self._frames.append(frame)
+
+    def chosen(self) -> list[Atoms]:
+        """Return the frames 16, 8, 4, 2 and 1 checks before the end, as far as there are so many, in the order of time."""
+        backwards = [2**power for power in range(MEMORY.bit_length() - 1)]
+        return [self._frames[-number] for number in reversed(backwards) if number <= len(self._frames)]
 
 
 @dataclass

@@ -19,6 +19,9 @@ BAROSTATS: Final = {'isotropic': 'iso', 'anisotropic': 'aniso'}
 
 QUENCHES: Final = ('none', 'minimize', 'cool')
 
+SWING: Final = 8.0
+"""Standard deviations above the target that the temperature may have after the warm-up."""
+
 _POSITIVE: Final = (
     'temperature',
     'timestep',
@@ -34,15 +37,21 @@ _POSITIVE: Final = (
 class StopReason(StrEnum):
     """Why a run ended.
 
-    All steps done, grade above the limit, atoms lost, temperature out of hand, a bond too short, or another error of LAMMPS.
+    All steps done, grade above the limit, atoms lost, temperature or volume out of hand, a bond too short, or another error of
+    LAMMPS.
     """
 
     FINISHED = 'finished'
     GRADE = 'grade'
     LOST_ATOMS = 'lost_atoms'
     TEMPERATURE = 'temperature'
+    VOLUME = 'volume'
     BOND = 'bond'
     ERROR = 'error'
+
+
+FAILURES: Final = frozenset(StopReason) - {StopReason.FINISHED, StopReason.GRADE}
+"""Ends that show a fault of the potential which its grade did not foresee; frames from before it are handed back."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,8 @@ class MdSettings:
     :param temperature_end: K, end of a linear ramp over all steps, or None.
     :param barostat: a key of :data:`BAROSTATS`.
     :param min_bond_fraction: shortest distance in sums of covalent radii below which the run stops; 0 for never.
+    :param volume_window: smallest and largest volume, over that of the start, dimensionless.
+    :param warmup: steps at the beginning in which the temperature may swing, as the start comes to it from rest.
     :param quench: one of :data:`QUENCHES`, after the run: nothing, a relaxation in the last cell, or cooling.
     :param quench_steps: largest number of iterations of the relaxation, or number of time steps of the cooling.
     :param quench_temperature: K, end of the cooling.
@@ -81,6 +92,8 @@ class MdSettings:
     temperature_end: float | None = None
     barostat: str = 'isotropic'
     min_bond_fraction: float = 0.0
+    volume_window: tuple[float, float] = (0.0, float('inf'))
+    warmup: int = 0
     quench: str = 'none'
     quench_steps: int = 1000
     quench_temperature: float = 50.0
@@ -98,6 +111,10 @@ class MdSettings:
             raise InputError(f'gamma_halt {self.gamma_halt} is smaller than gamma_select {self.gamma_select}')
         if not 0 <= self.min_bond_fraction < 1:
             raise InputError(f'min_bond_fraction is {self.min_bond_fraction}, expected 0 to less than 1')
+        if not 0 <= self.volume_window[0] < 1 < self.volume_window[1]:
+            raise InputError(f'volume_window is {self.volume_window}, expected two numbers with 1 between them')
+        if not 0 <= self.warmup <= self.steps:
+            raise InputError(f'warmup is {self.warmup}, expected 0 to the {self.steps} steps')
         for name, allowed in (('barostat', BAROSTATS), ('quench', QUENCHES)):
             if getattr(self, name) not in allowed:
                 raise InputError(f'{name} is {getattr(self, name)!r}, expected one of {", ".join(allowed)}')
@@ -144,6 +161,7 @@ class MdResult:
     :param steps_done: time steps, up to the last check when LAMMPS failed.
     :param n_selected: frames above `gamma_select`, before they were thinned to `max_candidates`.
     :param trace: at each check, beginning with step 0.
+    :param before_failure: frames from before one of :data:`FAILURES`, like the candidates; the last is the newest.
     """
 
     candidates: list[Atoms]
@@ -152,3 +170,12 @@ class MdResult:
     steps_done: int
     n_selected: int
     trace: MdTrace
+    before_failure: list[Atoms] = field(default_factory=list)
+
+
+def largest_temperature(target: float, n_atoms: int) -> float:
+    """Return the temperature (K) that n atoms held at the target reach by chance less than once in any run.
+
+    In the canonical ensemble the standard deviation of the temperature of n atoms is T sqrt(2 / (3 n)).
+    """
+    return target * (1 + SWING * float(np.sqrt(2 / (3 * n_atoms))))

@@ -10,9 +10,9 @@ from aiida_mlip_autopipe.common.errors import EngineError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.science.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.md.dynamics import run_md
+from aiida_mlip_autopipe.science.md.dynamics import STRAINED, run_md
 from aiida_mlip_autopipe.science.md.journal import RESTART, ROLLING, read_journal
-from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
+from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason, largest_temperature
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
 from tests.pod_data import alloy
 
@@ -23,6 +23,17 @@ HOT = dataclasses.replace(COLD, temperature=2500.0, steps=2000, gamma_select=2.0
 @pytest.fixture
 def atoms():
     return alloy(np.random.default_rng(5), size=(2, 2, 1), rattle=0.02)
+
+
+@pytest.fixture
+def settled(fitted, atoms):
+    """A start that needs no relaxation: no atom of it feels a force above `STRAINED`."""
+    quiet = atoms.copy()
+    while True:
+        found = evaluate_frames(Frames.from_atoms([quiet]), fitted.potential)
+        if np.linalg.norm(found.forces, axis=1).max() < STRAINED:
+            return quiet
+        quiet.positions += 0.002 * found.forces
 
 
 @pytest.fixture(scope='module')
@@ -41,7 +52,8 @@ def test_a_calm_run_finishes(fitted, atoms):
 
 
 @pytest.mark.lammps
-def test_first_entry_of_the_trace_is_the_start_structure(fitted, atoms):
+def test_first_entry_of_the_trace_is_the_start_structure(fitted, settled):
+    atoms = settled
     trace = run_md(atoms, fitted.potential, dataclasses.replace(COLD, steps=10)).trace
     start = evaluate_frames(Frames.from_atoms([atoms]), fitted.potential)
     assert trace.potential_energy[0] == pytest.approx(start.energy[0], abs=1e-8)
@@ -89,7 +101,8 @@ def test_candidates_are_what_the_trace_says(fitted, hot_run, atoms):
 
 
 @pytest.mark.lammps
-def test_a_start_beyond_the_limit_stops_at_once(fitted, atoms):
+def test_a_start_beyond_the_limit_stops_at_once(fitted, settled):
+    atoms = settled
     result = run_md(atoms, fitted.potential, dataclasses.replace(HOT, gamma_select=1e-6, gamma_halt=1e-5))
     assert (result.stop, result.steps_done, len(result.candidates)) == (StopReason.GRADE, 0, 1)
     np.testing.assert_allclose(result.candidates[0].get_all_distances(mic=True), atoms.get_all_distances(mic=True), atol=1e-8)
@@ -154,11 +167,66 @@ def test_a_broken_potential_is_an_engine_error(fitted, atoms):
 
 
 @pytest.mark.lammps
-def test_first_bond_of_the_trace_is_that_of_the_start_structure(fitted, atoms):
+def test_first_bond_of_the_trace_is_that_of_the_start_structure(fitted, settled):
+    atoms = settled
     trace = run_md(atoms, fitted.potential, dataclasses.replace(COLD, steps=10)).trace
     first, second, distances = neighbor_list('ijd', atoms, 4.0)
     radii = covalent_radii[atoms.numbers]
     assert trace.bond[0] == pytest.approx((distances / (radii[first] + radii[second])).min(), rel=1e-9)
+
+
+@pytest.mark.lammps
+def test_a_strained_start_is_relaxed_before_it_moves(fitted):
+    shaken = alloy(np.random.default_rng(5), size=(2, 2, 1), rattle=0.15)
+    before = evaluate_frames(Frames.from_atoms([shaken]), fitted.potential)
+    assert np.linalg.norm(before.forces, axis=1).max() > STRAINED
+    result = run_md(shaken, fitted.potential, dataclasses.replace(COLD, steps=200))
+    assert result.trace.step[0] == 0
+    assert result.trace.potential_energy[0] < before.energy[0] - 1.0
+    assert result.trace.temperature.max() < 600.0
+
+
+@pytest.mark.lammps
+def test_frames_from_before_a_failure_come_back(fitted, atoms):
+    settings = dataclasses.replace(HOT, gamma_select=1e6, gamma_halt=1e12, min_bond_fraction=0.85)
+    result = run_md(atoms, fitted.potential, settings)
+    assert (result.stop, result.candidates) == (StopReason.BOND, [])
+    steps = [frame.info['step'] for frame in result.before_failure]
+    assert steps == sorted(steps)
+    assert steps[-1] == result.trace.step[-2]
+    assert 1 < len(steps) <= 5
+    bonds = dict(zip(result.trace.step.tolist(), result.trace.bond, strict=True))
+    assert min(bonds[step] for step in steps) >= 0.85
+
+
+@pytest.mark.lammps
+def test_a_run_that_finishes_hands_back_nothing_of_the_kind(fitted, atoms):
+    assert run_md(atoms, fitted.potential, COLD).before_failure == []
+
+
+@pytest.mark.lammps
+def test_the_volume_has_a_window(fitted, atoms):
+    settings = dataclasses.replace(COLD, pressure=100 * GPA, steps=2000, volume_window=(0.97, 1.03))
+    result = run_md(atoms, fitted.potential, settings)
+    assert result.stop is StopReason.VOLUME
+    assert 0 < result.steps_done < 2000
+    assert result.before_failure
+
+
+@pytest.mark.lammps
+def test_after_the_warm_up_the_temperature_has_a_narrower_window(fitted, atoms):
+    """A thermostat that holds the atoms at 5 standard deviations' worth more than what is asked for is a failure."""
+    swing = largest_temperature(COLD.temperature, len(atoms))
+    assert COLD.temperature < swing < 10 * COLD.temperature
+    hot = atoms.copy()
+    hot.rattle(0.25, seed=1)
+    plain = dataclasses.replace(COLD, temperature=20.0, steps=200, check_interval=2)
+    early = run_md(hot, fitted.potential, dataclasses.replace(plain, warmup=200))
+    assert early.stop is not StopReason.BOND
+    limit = largest_temperature(20.0, len(atoms))
+    late = run_md(hot, fitted.potential, plain)
+    beyond = early.trace.temperature > limit
+    assert (late.stop is StopReason.TEMPERATURE) == bool(beyond.any())
 
 
 @pytest.mark.lammps

@@ -22,7 +22,7 @@ from tests.ace_data import PLAIN, POTENTIAL, alloy, crystal
 pytestmark = pytest.mark.lammps
 
 COLD = MdSettings(temperature=300.0, steps=100, seed=11, timestep=2.0, gamma_select=1e6, gamma_halt=1e6)
-HOT = dataclasses.replace(COLD, temperature=2500.0, steps=2000, gamma_select=4.0, gamma_halt=8.0)
+HOT = dataclasses.replace(COLD, temperature=2500.0, steps=2000, gamma_select=4.0, gamma_halt=8.0, warmup=2000)
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from aiida_mlip_autopipe.common.frames import uid_of
 from aiida_mlip_autopipe.parsers.pace_run import read_run
-from aiida_mlip_autopipe.science.md.findings import Findings
+from aiida_mlip_autopipe.science.md.findings import FAILURE, Findings
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
 from tests.lammps_pace_data import aluminium, recorded
 
@@ -51,15 +52,40 @@ def test_the_entry_of_the_recorded_halt(start, result):
         'pressure': 0.0,
         'seed': 12345,
         'reason': 'grade',
+        'passed': False,
         'message': 'fix halt stop at step 1220: 27.1096',
         'steps_done': 1220,
         'n_checks': len(result.trace.step),
         'n_selected': 5,
         'n_candidates': 5,
+        'n_before_failure': 0,
+        'warmup_steps': 0,
         'gamma_max': 27.1096,
         'shortest_bond': None,
         'share_above_select': pytest.approx(float((result.trace.gamma_max > 5.0).mean())),
+        'share_above_in_warmup': None,
     }
+
+
+def test_the_warm_up_is_told_apart(start, result):
+    found = Findings(200, CUTOFF, loop_round=3)
+    found.add(start, dataclasses.replace(SETTINGS, warmup=600), result)
+    entry, gammas, warm = found.runs[0], result.trace.gamma_max, result.trace.step >= 600
+    assert entry['n_checks'] == warm.sum() < len(gammas)
+    assert entry['share_above_select'] == pytest.approx(float((gammas[warm] > 5.0).mean()))
+    assert entry['share_above_in_warmup'] == pytest.approx(float((gammas[~warm] > 5.0).mean()))
+    assert found.report['share_above_select'] == entry['share_above_select']
+
+
+def test_frames_from_before_a_failure_have_a_config_type_and_a_reason(start, result):
+    frame = start.copy()
+    frame.info.update(step=40, gamma_max=1.2)
+    frame.arrays['gamma'] = np.full(len(frame), 1.2)
+    failed = dataclasses.replace(result, candidates=[], stop=StopReason.TEMPERATURE, before_failure=[frame])
+    found = found_in(start, failed)
+    assert found.candidates[0].info['config_type'] == FAILURE
+    assert json.loads(found.candidates[0].info['origin'])['failure'] == 'temperature'
+    assert (found.runs[0]['n_candidates'], found.runs[0]['n_before_failure'], found.runs[0]['passed']) == (0, 1, False)
 
 
 def test_the_report_has_its_keys(start, result):

@@ -53,7 +53,9 @@ def test_only_cooling_adds_time_steps(quench, steps):
 
 
 def test_reasons_of_a_stop():
-    assert [reason.value for reason in StopReason] == ['finished', 'grade', 'lost_atoms', 'temperature', 'bond', 'error']
+    assert [reason.value for reason in StopReason] == [
+        'finished', 'grade', 'lost_atoms', 'temperature', 'volume', 'bond', 'error',
+    ]  # fmt: skip
 
 
 def test_a_trace_without_bonds_is_possible():
