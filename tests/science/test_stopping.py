@@ -1,140 +1,201 @@
-"""The decision to stop: each reason, their precedence, and what counts as an improvement."""
+"""The verdict on a potential: every end state, every near miss of `converged`, default targets, and which potential is best."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.stopping import RoundSummary, StopLimits, StopReason, decide, rounds_without_improvement
+from aiida_mlip_autopipe.science.stopping import (
+    Exam,
+    RoundSummary,
+    StopLimits,
+    StopReason,
+    best_round,
+    decide,
+    rounds_without_improvement,
+    targets,
+)
 
-LIMITS = StopLimits(max_rounds=10, max_labels=1000, force_rmse_target=0.1, patience=2)
+LIMITS = StopLimits(max_rounds=10, max_labels=1000, patience=2, share_above=0.01, force=0.1, energy=0.005, acquisition=0.2)
+GOOD = RoundSummary(
+    round=3,
+    labels_total=60,
+    n_test=30,
+    test_force=0.06,
+    test_force_high=0.09,
+    test_energy=0.002,
+    test_energy_high=0.004,
+    train_force=0.03,
+    train_energy=0.001,
+    label_force=1.0,
+    label_energy=0.05,
+    acquisition_force=0.15,
+)
+PASSED = Exam(n_starts=6, n_at_top=6, top=1500.0, n_candidates=4, share_above_select=0.004, gate=True)
 
 
-def summary(number=0, *, labels=10, candidates=5, selected=3, rmse=0.5):
-    return RoundSummary(number, labels, candidates, selected, rmse)
+def series(*errors: float, **changes: Any) -> list[RoundSummary]:
+    """Rounds with these force errors on the frozen test set."""
+    return [replace(GOOD, round=i, test_force=e, test_force_high=1.2 * e, **changes) for i, e in enumerate(errors)]
 
 
-def series(*errors, **options):
-    return [summary(number, rmse=error, **options) for number, error in enumerate(errors)]
-
-
-def test_values_are_texts():
+def test_values_are_texts() -> None:
     assert {reason.value for reason in StopReason} == {'converged', 'budget_exhausted', 'stalled', 'coverage_exhausted'}
-    assert StopReason('stalled') is StopReason.STALLED
     assert f'{StopReason.CONVERGED}' == 'converged'
 
 
-def test_no_round_yet():
-    assert decide([], LIMITS) is None
+def test_nothing_missing_is_converged() -> None:
+    found = decide([GOOD], PASSED, LIMITS)
+    assert (found.reason, found.shortfalls) == (StopReason.CONVERGED, ())
+    assert found.sentence == (
+        'All 6 starts passed 1500 K with 0.4% of MD above gamma_select; on the frozen test set the errors are at most 90 meV/Å '
+        'and 4 meV/atom (targets 100 and 5); its physical properties passed.'
+    )
 
 
-def test_goes_on():
-    assert decide(series(0.5), LIMITS) is None
-    assert decide(series(0.5, 0.4, 0.3), LIMITS) is None
+def test_converged_comes_before_a_spent_budget_and_before_what_is_left_to_learn() -> None:
+    tight = replace(LIMITS, max_rounds=1, max_labels=60)
+    assert decide([GOOD], PASSED, tight).reason is StopReason.CONVERGED
+    assert decide([GOOD], replace(PASSED, n_candidates=0), tight).reason is StopReason.CONVERGED
 
 
-@pytest.mark.parametrize(('rmse', 'expected'), [(0.1, 'converged'), (0.05, 'converged'), (0.11, 'coverage_exhausted')])
-def test_no_candidates(rmse, expected):
-    assert decide([summary(candidates=0, selected=0, rmse=rmse)], LIMITS) == expected
-    assert decide([summary(candidates=0, selected=None, rmse=rmse)], LIMITS) == expected
+@pytest.mark.parametrize(
+    ('summary', 'exam', 'said'),
+    [
+        ({}, {'n_at_top': 5}, '5 of 6 starts passed all temperatures up to 1500 K'),
+        ({}, {'n_at_top': 0, 'n_starts': 0}, '0 of 0 starts passed all temperatures up to 1500 K'),
+        ({}, {'share_above_select': 0.0101}, '1.0% of MD is above gamma_select, at most 1.0% is allowed'),
+        ({}, {'share_above_select': None}, 'no step of MD was looked at'),
+        ({'test_force_high': 0.101}, {}, 'the force error on the frozen test set may be 101, above its target of 100 meV/Å'),
+        ({'test_force_high': math.nan}, {}, 'the force error on the frozen test set may be nan, above its target of 100 meV/Å'),
+        ({'test_energy_high': 0.0051}, {}, 'the energy error on the frozen test set may be 5.1, above its target of 5 meV/atom'),
+        (
+            {'acquisition_force': 0.21},
+            {},
+            'the force error on the newest labels before training was 210, above its target of 200 meV/Å',
+        ),
+        ({}, {'gate': False}, 'its physical properties did not pass'),
+        ({'passed_checks': False}, {}, 'it did not pass its self-checks'),
+    ],
+)
+def test_a_near_miss_of_converged_goes_on_and_says_what_is_missing(
+    summary: dict[str, Any], exam: dict[str, Any], said: str
+) -> None:
+    found = decide([replace(GOOD, **summary)], replace(PASSED, **exam), LIMITS)
+    assert found.reason is None
+    assert found.shortfalls == (said,)
 
 
-def test_no_candidates_and_no_target():
-    limits = StopLimits(10, 1000, None, 2)
-    assert decide([summary(candidates=0, selected=None, rmse=9.0)], limits) is StopReason.CONVERGED
+@pytest.mark.parametrize('gate', [None, True])
+def test_a_gate_that_nobody_asked_for_is_not_missing(gate: bool | None) -> None:
+    assert decide([GOOD], replace(PASSED, gate=gate), LIMITS).reason is StopReason.CONVERGED
 
 
-def test_error_that_is_not_a_number_never_converges():
-    assert decide([summary(candidates=0, rmse=math.nan)], LIMITS) is StopReason.COVERAGE_EXHAUSTED
+def test_the_first_potential_has_no_labels_that_it_was_tried_on_before() -> None:
+    assert decide([replace(GOOD, acquisition_force=None)], PASSED, LIMITS).reason is StopReason.CONVERGED
 
 
-def test_target_alone_does_not_converge():
-    assert decide([summary(candidates=5, selected=2, rmse=0.01)], LIMITS) is None
+def test_a_ladder_that_never_reached_its_top_is_not_converged_though_there_is_no_candidate() -> None:
+    """A run that said so: 3 of 6 trajectories had ended after 10 steps by their temperature, the grade was 1.0."""
+    found = decide([GOOD], replace(PASSED, n_at_top=3, n_candidates=0, share_above_select=0.0, gate=None), LIMITS)
+    assert found.reason is StopReason.COVERAGE_EXHAUSTED
+    assert found.sentence == (
+        'MD found nothing new: add starts, temperatures or kinds of structures, or more first labels. '
+        'Not converged: 3 of 6 starts passed all temperatures up to 1500 K.'
+    )
 
 
-def test_candidates_but_none_selected():
-    assert decide([summary(candidates=5, selected=0)], LIMITS) is StopReason.COVERAGE_EXHAUSTED
+def test_no_candidate_left_and_an_error_above_its_target() -> None:
+    found = decide(series(0.5), replace(PASSED, n_candidates=0), LIMITS)
+    assert found.reason is StopReason.COVERAGE_EXHAUSTED
+    assert 'may be 600, above its target of 100 meV/Å' in found.sentence
 
 
-def test_candidates_not_yet_selected_from():
-    assert decide([summary(candidates=5, selected=None)], LIMITS) is None
+def test_nothing_selected_among_the_candidates() -> None:
+    found = decide(series(0.5), PASSED, LIMITS, n_selected=0)
+    assert found.reason is StopReason.COVERAGE_EXHAUSTED
+    assert found.sentence.startswith('none of the candidates passed the selection')
+    assert decide(series(0.5), PASSED, LIMITS, n_selected=3).reason is None
 
 
-def test_not_explored():
-    assert decide([summary(candidates=None, selected=None, rmse=0.01)], LIMITS) is None
-    assert decide([summary(candidates=None, selected=0, rmse=0.01)], LIMITS) is None
+@pytest.mark.parametrize(('labels', 'ends'), [(999, False), (1000, True), (1001, True)])
+def test_labels_are_a_budget(labels: int, ends: bool) -> None:
+    found = decide(series(0.5, labels_total=labels), PASSED, LIMITS)
+    assert (found.reason is StopReason.BUDGET_EXHAUSTED) == ends
+    if ends:
+        assert found.sentence.startswith(f'The budget loop.max_labels is spent ({labels} of 1000 labels)')
 
 
-@pytest.mark.parametrize(('labels', 'expected'), [(999, None), (1000, 'budget_exhausted'), (1001, 'budget_exhausted')])
-def test_labels(labels, expected):
-    assert decide([summary(labels=labels)], LIMITS) == expected
-
-
-def test_rounds():
+def test_rounds_are_a_budget_and_the_sentence_names_it() -> None:
     falling = [0.9**n for n in range(10)]
-    assert decide(series(*falling[:9]), LIMITS) is None
-    assert decide(series(*falling), LIMITS) is StopReason.BUDGET_EXHAUSTED
+    assert decide(series(*falling[:9]), PASSED, LIMITS).reason is None
+    found = decide(series(*falling), PASSED, LIMITS)
+    assert found.reason is StopReason.BUDGET_EXHAUSTED
+    assert found.sentence.startswith('The budget loop.max_rounds is spent (10 fits, 60 of 1000 labels)')
 
 
-@pytest.mark.parametrize(
-    ('errors', 'waited'),
-    [
-        ((), 0),
-        ((0.5,), 0),
-        ((0.5, 0.6), 1),
-        ((0.5, 0.491), 1),
-        ((0.5, 0.489), 0),
-        ((0.5, 0.495, 0.489), 0),
-        ((0.5, 0.6, 0.4), 0),
-        ((0.5, 0.4, 0.45, 0.41), 2),
-        ((0.5, math.nan, 0.5), 2),
-        ((math.nan,), 1),
-    ],
-)
-def test_rounds_without_improvement(errors, waited):
-    assert rounds_without_improvement(series(*errors)) == waited
+def test_rounds_that_bring_nothing_are_a_stall() -> None:
+    assert decide(series(0.5, 0.495), PASSED, LIMITS).reason is None
+    found = decide(series(0.5, 0.495, 0.51), PASSED, LIMITS)
+    assert found.reason is StopReason.STALLED
+    assert found.sentence.startswith('2 rounds in a row did not improve the error on the frozen test set')
 
 
-def test_stalled_after_patience():
-    assert decide(series(0.5, 0.5), LIMITS) is None
-    assert decide(series(0.5, 0.5, 0.495), LIMITS) is StopReason.STALLED
-    assert decide(series(0.5, 0.5, 0.4), LIMITS) is None
-    assert decide(series(0.5, 0.5), StopLimits(10, 1000, 0.1, 1)) is StopReason.STALLED
+def test_many_small_gains_are_one_improvement() -> None:
+    assert rounds_without_improvement(series(0.5, 0.495, 0.489)) == 0
+    assert rounds_without_improvement(series(0.5, 0.495)) == 1
+    assert rounds_without_improvement([]) == 0
 
 
-def test_precedence():
-    stalled = series(0.05, 0.05)
-    everything = {'labels': 5000, 'rmse': 0.05}
-    assert decide([*stalled, summary(2, candidates=0, selected=0, **everything)], LIMITS) is StopReason.CONVERGED
-    assert decide([*stalled, summary(2, candidates=3, selected=0, **everything)], LIMITS) is StopReason.COVERAGE_EXHAUSTED
-    assert decide([*stalled, summary(2, **everything)], LIMITS) is StopReason.BUDGET_EXHAUSTED
-    assert decide([*stalled, summary(2, rmse=0.05)], LIMITS) is StopReason.STALLED
+def test_errors_on_another_test_set_are_no_worsening() -> None:
+    """The second part of the test set comes in round 1: its frames are harder."""
+    history = [*series(0.1), *series(0.5, n_test=42)]
+    assert rounds_without_improvement(history) == 0
 
 
-def test_scale_of_the_errors_does_not_matter_for_stalling():
-    errors = (0.5, 0.49, 0.485, 0.47)
-    for scale in (1e-3, 1.0, 1e3):
-        assert rounds_without_improvement(series(*(scale * error for error in errors))) == 0
+def test_default_targets_follow_the_labels_and_their_precision() -> None:
+    limits = replace(LIMITS, force=None, energy=None, acquisition=None)
+    fine = targets(limits, replace(GOOD, train_force=0.001, train_energy=1e-5))
+    assert (fine.force, fine.energy, fine.acquisition) == pytest.approx((0.05, 0.0025, 0.1))
+    coarse = targets(limits, replace(GOOD, train_force=0.04, train_energy=0.003))
+    assert (coarse.force, coarse.energy, coarse.acquisition) == pytest.approx((0.08, 0.006, 0.16))
+    asked = targets(LIMITS, replace(GOOD, train_force=0.04))
+    assert (asked.force, asked.energy, asked.acquisition) == (0.1, 0.005, 0.2)
 
 
-def test_decision_is_pure():
-    history = series(0.5, 0.5, 0.5)
-    before = list(history)
-    assert decide(history, LIMITS) is decide(history, LIMITS)
-    assert history == before
+def test_without_numbers_a_user_gets_a_verdict_too() -> None:
+    """Silicon ended `converged` with no target set and a wrong potential: now an error of a fifth of the forces is too much."""
+    limits = replace(LIMITS, force=None, energy=None, acquisition=None)
+    poor = replace(GOOD, test_force=0.2, test_force_high=0.25)
+    assert decide([poor], replace(PASSED, n_candidates=0, gate=None), limits).reason is StopReason.COVERAGE_EXHAUSTED
 
 
-@pytest.mark.parametrize(
-    ('wrong', 'text'),
-    [
-        ({'max_rounds': 0}, 'max_rounds must be at least 1, got 0'),
-        ({'max_labels': 0}, 'max_labels must be at least 1'),
-        ({'patience': 0}, 'patience must be at least 1'),
-        ({'force_rmse_target': 0.0}, 'above 0 eV/Å, got 0.0'),
-    ],
-)
-def test_limits_out_of_range(wrong, text):
-    with pytest.raises(InputError, match=text):
-        StopLimits(**{'max_rounds': 10, 'max_labels': 1000, 'force_rmse_target': 0.1, 'patience': 2, **wrong})
+def test_the_best_potential_is_the_result_not_the_last() -> None:
+    history = series(0.5, 0.2, 0.3)
+    assert best_round(history) == 1
+    assert best_round([history[0], replace(history[1], passed_checks=False), history[2]]) == 2
+    assert best_round([replace(summary, passed_checks=False) for summary in history]) == 2
+    assert best_round(series(0.2, 0.2)) == 1
+
+
+def test_potentials_judged_on_another_test_set_count_only_where_no_other_passed() -> None:
+    early, late = series(0.1)[0], series(0.4, n_test=42)[0]
+    assert best_round([early, late]) == 1
+    assert best_round([early, replace(late, passed_checks=False)]) == 0
+
+
+@pytest.mark.parametrize('name', ['max_rounds', 'max_labels', 'patience'])
+def test_limits_that_would_stop_a_loop_before_it_starts(name: str) -> None:
+    with pytest.raises(InputError, match=f'{name} must be at least 1, got 0'):
+        replace(LIMITS, **{name: 0})
+
+
+@pytest.mark.parametrize('name', ['force', 'energy', 'acquisition'])
+@pytest.mark.parametrize('value', [0.0, -1.0, math.nan])
+def test_targets_that_nothing_could_reach(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f'the target {name} must be above 0'):
+        replace(LIMITS, **{name: value})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from math import comb
 from pathlib import Path
 from typing import Final, Self
 
@@ -27,6 +28,15 @@ FEATURE_BASIS: Final = 'S'
 MARGIN: Final = 0.1
 """Å by which the neighbour lists reach beyond the cutoff of the descriptors."""
 
+ROUGHER: Final = 6.0
+"""Prior width of a function over that of one with a neighbour more: it has about the greatest evidence of 1 to 16, docs/train.md."""
+
+RADIAL: Final = 'number_radial_basis_functions'
+DEGREE: Final = 'angular_degree'
+
+FOUR_BODY_ANGULAR: Final = (1, 2, 4, 7, 11, 16, 23)
+"""Angular functions of the four-body descriptors, by their degree."""
+
 _ROWS: Final = 'rows'
 _VOIGT: Final = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
@@ -47,7 +57,8 @@ class PodDescriptors:
         self.elements = tuple(elements)
         self._is_bound, self._core = is_bound, core
         self._block = 0
-        self.cutoff = _cutoff_of(parameter_file, self.elements)
+        self._words = _words_of(parameter_file, self.elements)
+        self.cutoff = float(self._words['rcut'][0])
         # LAMMPS takes two double quotes for "no coefficients"
         self._files = f'"{parameter_file.resolve()}" "" {" ".join(self.elements)}'
         self._system = LammpsSystem(self.elements)
@@ -65,8 +76,24 @@ class PodDescriptors:
 
     @property
     def roughness(self) -> FloatArray:
-        """1 for each column: LAMMPS does not tell which functions of POD are rough."""
-        return np.ones(len(self.elements) * self._block)
+        """Narrower priors for functions of more neighbours, :data:`ROUGHER` for each beyond the first."""
+        return np.tile(ROUGHER ** np.maximum(self._neighbours() - 1.0, 0.0), len(self.elements))
+
+    def _neighbours(self) -> FloatArray:
+        """Return how many neighbours each descriptor of an element correlates, in the order in which LAMMPS has them."""
+        e, words = len(self.elements), self._words
+
+        def number(body: str, name: str) -> int:
+            return int(words[f'{body}body_{name}'][0])
+
+        blocks = [
+            1,
+            number('two', RADIAL) * e,
+            number('three', RADIAL) * (number('three', DEGREE) + 1) * comb(e + 1, 2),
+            number('four', RADIAL) * FOUR_BODY_ANGULAR[number('four', DEGREE)] * comb(e + 2, 3),
+        ]
+        blocks.append(self._block - sum(blocks))  # five-body
+        return np.repeat(np.arange(len(blocks), dtype=np.float64), blocks)
 
     def per_atom(self, atoms: Atoms) -> tuple[FloatArray, IntArray]:
         """Return descriptors, shape (n_atoms, n_descriptors), and types, shape (n_atoms,), of a periodic structure."""
@@ -157,11 +184,11 @@ def _summary(descriptors: FloatArray, types: IntArray, *, n_elements: int) -> Fl
     return np.concatenate(parts)
 
 
-def _cutoff_of(path: Path, elements: tuple[str, ...]) -> float:
+def _words_of(path: Path, elements: tuple[str, ...]) -> dict[str, list[str]]:
     words = {line.split()[0]: line.split()[1:] for line in path.read_text(encoding='utf-8').splitlines() if line.split()}
     found = tuple(words.get('species', ()))
     if found != elements:
         raise InputError(f'{path.name} has the elements {list(found)}, expected {list(elements)} in this order')
     if 'rcut' not in words:
         raise InputError(f'{path.name} has no cutoff (rcut)')
-    return float(words['rcut'][0])
+    return words

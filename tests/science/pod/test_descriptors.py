@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -7,7 +9,7 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.pod import coefficient_text, parameter_text
 from aiida_mlip_autopipe.formats.pod import pair_lines
 from aiida_mlip_autopipe.science.lammps_library import LammpsSystem
-from aiida_mlip_autopipe.science.pod.descriptors import PodDescriptors, pod_features
+from aiida_mlip_autopipe.science.pod.descriptors import ROUGHER, PodDescriptors, pod_features
 from tests.pod_data import CUTOFF, ELEMENTS, alloy
 
 pytestmark = pytest.mark.lammps
@@ -136,3 +138,19 @@ def test_features_have_zeros_for_an_element_that_is_absent(atoms):
 
 def test_features_of_no_frames():
     assert pod_features(Frames.from_atoms([]), elements=ELEMENTS, cutoff=CUTOFF).shape[0] == 0
+
+
+@pytest.mark.parametrize('basis', ['S', 'M', 'L'])
+@pytest.mark.parametrize('elements', [('Cu',), ('Cu', 'Au'), ('Cu', 'Au', 'Al')])
+def test_rougher_functions_are_those_that_lammps_counts(basis, elements, tmp_path):
+    """LAMMPS prints how many descriptors each body order has; they stand in this order."""
+    path = tmp_path / 'param.pod'
+    path.write_text(parameter_text(elements, basis, CUTOFF))
+    with LammpsSystem(elements, log=tmp_path / 'log') as system:
+        system.load(bulk('Cu', cubic=True), ['pair_style zero 5.0', 'pair_coeff * *'])
+        system.command(f'compute own all pod/atom {path} "" {" ".join(elements)}')
+    told = re.findall(r'per element for (?:one|two|three|four|five)-body potential: (\d+)', (tmp_path / 'log').read_text())
+    expected = np.repeat([1.0, 1.0, ROUGHER, ROUGHER**2, ROUGHER**3], [int(count) for count in told])
+    with PodDescriptors(elements, path) as source:
+        source.design(bulk('Cu', cubic=True).repeat(2), with_stress=False)
+        np.testing.assert_array_equal(source.roughness, np.tile(expected, len(elements)))
