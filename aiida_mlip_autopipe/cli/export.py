@@ -10,18 +10,26 @@ from ase.data import atomic_masses, atomic_numbers
 
 from aiida_mlip_autopipe.cli.commands import load_run
 from aiida_mlip_autopipe.cli.options import load_profile
+from aiida_mlip_autopipe.cli.summary import round_entries
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.database import DatabaseManager, Split
 from aiida_mlip_autopipe.formats.extxyz import write_extxyz
+
+IN_POTENTIAL = 'in.potential'
+"""Lines to include in an input of LAMMPS."""
 
 PARTS: tuple[tuple[str, Split], ...] = (('references', 'reference'), ('test_frames', 'test'), ('train_frames', 'train'))
 
 
-def export_run(identifier: str, *, db: Path | None, extxyz: Path | None, potential: Path | None) -> None:
+def export_run(
+    identifier: str, *, db: Path | None, extxyz: Path | None, potential: Path | None, number: int | None = None
+) -> None:
     """Write what was asked for, and say how much.
 
-    :raises InputError: nothing was asked for, or the run has nothing to export yet.
+    :param number: round whose potential is written; None: the one that is the result of the run.
+    :raises InputError: nothing was asked for, the run has nothing to export yet, or no potential of that round.
     """
     if db is None and extxyz is None and potential is None:
         raise InputError('nothing to export: give at least one of --db, --extxyz and --potential')
@@ -37,7 +45,7 @@ def export_run(identifier: str, *, db: Path | None, extxyz: Path | None, potenti
         write_extxyz(extxyz, frames)
         click.echo(f'{extxyz}: {len(frames)} labelled frames')
     if potential is not None:
-        _write_potential(node, potential)
+        _write_potential(*_potential_of(node, number), potential)
 
 
 def _mirror(path: Path, parts: dict[Split, orm.Data]) -> None:
@@ -46,13 +54,35 @@ def _mirror(path: Path, parts: dict[Split, orm.Data]) -> None:
     click.echo(f'{path}: {sum(r.added for r in reports)} added, {sum(r.present for r in reports)} present already')
 
 
-def _write_potential(node: orm.WorkChainNode, folder: Path) -> None:
+def _potential_of(node: orm.WorkChainNode, number: int | None) -> tuple[PotentialData, list[str]]:
+    """Return the potential of a round, or of the run, and what is wrong with it."""
+    made = {int(entry['round']): entry for entry in round_entries(node) if entry['test_errors']}
+    if number is not None and number not in made:
+        raise InputError(f'--round: got {number}; the run {node.pk} has potentials of the rounds {sorted(made)}')
+    if number is not None:
+        return _load(made[number]['potential']), list(made[number].get('failed_checks', []))
     if 'potential' not in node.outputs:
         raise InputError(f'the run {node.pk} has no potential yet; it is {node.process_state.value}')
-    data = node.outputs.potential
+    result = node.outputs.potential
+    faults = [fault for entry in made.values() if entry['potential'] == result.uuid for fault in entry.get('failed_checks', [])]
+    return result, faults
+
+
+def _load(uuid: str) -> PotentialData:
+    node = orm.load_node(uuid)
+    if not isinstance(node, PotentialData):
+        raise InputError(f'the node {uuid} is a {type(node).__name__}; expected PotentialData')
+    return node
+
+
+def _write_potential(data: PotentialData, faults: list[str], folder: Path) -> None:
+    """Write the files of a potential; one that did not pass its checks says so in the file that is included in LAMMPS."""
     data.write(folder)
-    masses = '\n'.join(f'mass {i} {atomic_masses[atomic_numbers[e]]:.4f}' for i, e in enumerate(data.elements, start=1))
-    (folder / 'in.potential').write_text('\n'.join([masses, *data.lammps_lines(), '']), encoding='utf-8')
+    masses = [f'mass {i} {atomic_masses[atomic_numbers[e]]:.4f}' for i, e in enumerate(data.elements, start=1)]
+    warnings = [f'# WARNING: this potential did not pass its checks: {fault}' for fault in faults]
+    (folder / IN_POTENTIAL).write_text('\n'.join([*warnings, *masses, *data.lammps_lines(), '']), encoding='utf-8')
+    for fault in faults:
+        click.echo(f'WARNING: this potential did not pass its checks: {fault}', err=True)
     click.echo(f'{folder}: potential of {" ".join(data.elements)}; in LAMMPS, from that folder:')
     for line in data.lammps_lines():
         click.echo(f'  {line}')

@@ -193,12 +193,13 @@ def report(pk: str, output: Path) -> None:
 @click.option('--db', type=click.Path(dir_okay=False, path_type=Path), help='Mirror all labelled frames to this ase.db file.')
 @click.option('--extxyz', type=click.Path(dir_okay=False, path_type=Path), help='Write all labelled frames to this file.')
 @click.option('--potential', type=click.Path(file_okay=False, path_type=Path), help='Write the potential into this folder.')
+@click.option('--round', 'number', type=click.IntRange(min=0), help='Potential of this round; the result of the run without.')
 @fail_with_one_sentence
-def export(pk: str, db: Path | None, extxyz: Path | None, potential: Path | None) -> None:
+def export(pk: str, db: Path | None, extxyz: Path | None, potential: Path | None, number: int | None) -> None:
     """Write the labelled frames and the potential of the run PK (or uuid) to files. Safe to repeat: adds only what is new."""
     from aiida_mlip_autopipe.cli.export import export_run
 
-    export_run(pk, db=db, extxyz=extxyz, potential=potential)
+    export_run(pk, db=db, extxyz=extxyz, potential=potential, number=number)
 
 
 @main.command()

@@ -75,3 +75,35 @@ def test_a_failed_run_exports_what_it_has(run_cli, finished_run, tmp_path):
 @pytest.mark.parametrize(('option', 'name'), [('--db', 'frames.txt'), ('--extxyz', 'missing/frames.extxyz')])
 def test_a_file_that_cannot_be_written(run_cli, finished_run, tmp_path, option, name):
     assert_one_error(run_cli('export', finished_run().pk, option, tmp_path / name), str(tmp_path / name))
+
+
+@pytest.fixture
+def run_of_potentials(finished_run, call, potential_folder):
+    """A run with a potential of each of two rounds, of which that of round 1 failed a check; the result is that of round 0."""
+    node = finished_run()
+    second = PotentialData.from_folder(potential_folder()).store()
+    for number, (data, faults) in enumerate(((node.outputs.potential, []), (second, ['the energy of Cu-Au falls at 1.2 Å']))):
+        entry = {'round': number, 'test_errors': {'force_rmse': 0.1}, 'potential': data.uuid, 'failed_checks': faults}
+        call(node, f'iter_{number}', 'summarize_round', outputs={'result': orm.Dict(entry)})
+    idle = {'round': 2, 'test_errors': None, 'potential': second.uuid}
+    call(node, 'iter_2', 'summarize_round', outputs={'result': orm.Dict(idle)})
+    return node
+
+
+def test_the_potential_of_any_round_can_be_had_and_says_when_it_failed(run_cli, run_of_potentials, tmp_path):
+    result = run_cli('export', run_of_potentials.pk, '--potential', tmp_path, '--round', 1)
+    assert result.exit_code == 0
+    warning = 'WARNING: this potential did not pass its checks: the energy of Cu-Au falls at 1.2 Å'
+    assert warning in result.output
+    assert (tmp_path / 'in.potential').read_text(encoding='utf-8').splitlines()[0] == f'# {warning}'
+
+
+def test_the_result_of_a_run_passed_and_has_no_warning(run_cli, run_of_potentials, tmp_path):
+    result = run_cli('export', run_of_potentials.pk, '--potential', tmp_path)
+    assert 'WARNING' not in result.output
+    assert (tmp_path / 'in.potential').read_text(encoding='utf-8').startswith('mass 1')
+
+
+def test_a_round_without_a_potential(run_cli, run_of_potentials, tmp_path):
+    result = run_cli('export', run_of_potentials.pk, '--potential', tmp_path, '--round', 2)
+    assert_one_error(result, f'--round: got 2; the run {run_of_potentials.pk} has potentials of the rounds [0, 1]')
