@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -109,8 +110,8 @@ class PhononsPropertyConfig(Settings):
             waves = [n * q for n, q in zip(self.supercell, point, strict=True)]
             if any(abs(wave - round(wave)) > WHOLE_TOLERANCE for wave in waves):
                 raise ValueError(
-                    f'q_points: {list(point)} does not fit the supercell {list(self.supercell)}: repeats times coordinate must be '
-                    'whole numbers'
+                    f'q_points: {list(point)} does not fit the supercell {list(self.supercell)}: repeats times '
+                    'coordinate must be whole numbers'
                 )
         return self
 
@@ -128,13 +129,15 @@ class ExpansionPropertyConfig(Settings):
     reference: dict[str, PositiveFloat] = Field(
         default={}, description='1/K, linear coefficient of expansion to compare with, for each crystal by its name'
     )
-    error: PositiveFloat = Field(default=0.3, le=1, description='dimensionless, largest relative error where there is a reference')
+    error: PositiveFloat = Field(
+        default=0.3, le=1, description='dimensionless, largest relative error where there is a reference'
+    )
 
     @field_validator('temperatures')
     @classmethod
     def check_temperatures(cls, value: list[float]) -> list[float]:
         """Refuse a ladder that does not rise."""
-        if any(high <= low for low, high in zip(value, value[1:], strict=False)):
+        if any(high <= low for low, high in pairwise(value)):
             raise ValueError('temperatures must rise')
         return value
 
@@ -144,8 +147,9 @@ class PropertiesConfig(Settings):
 
     crystals: list[Annotated[str, Field(min_length=1)]] = Field(
         default=[],
-        description='names of crystals among the bases: a formula of the system such as Al, an ordered crystal such as L1_2 AlNi3, '
-        'a file of generate.files by its name without ending; none: those of the system with one element on each sublattice',
+        description='names of crystals among the bases: a formula of the system such as Al, an ordered crystal such as L1_2 '
+        'AlNi3, a file of generate.files by its name without ending; none: those of the system with one element on each '
+        'sublattice',
     )
     eos: EosPropertyConfig = EosPropertyConfig()
     elastic: ElasticPropertyConfig | None = ElasticPropertyConfig()
@@ -155,8 +159,8 @@ class PropertiesConfig(Settings):
     expansion: ExpansionPropertyConfig | None = None
     lammps_code: str | None = Field(
         default='lmp@localhost',
-        description='label of the AiiDA code of lmp, in which aiida-lammps runs relaxations and MD if it has the pair style of the '
-        'potential; null, or without the pair style: mlip-worker runs them',
+        description='label of the AiiDA code of lmp, in which aiida-lammps runs relaxations and MD if it has the pair style of '
+        'the potential; null, or without the pair style: mlip-worker runs them',
     )
 
     @field_validator('crystals')

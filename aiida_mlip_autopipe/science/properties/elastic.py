@@ -42,7 +42,7 @@ _CONSTANTS: Final[Mapping[Family, Mapping[str, Sequence[tuple[int, int]]]]] = {
 
 @dataclass(frozen=True)
 class ElasticProperty:
-    """Constants of relaxed ions, C = dσ/dη, with σ the stress and η the engineering strain in Voigt's order.
+    """Constants of relaxed ions, C = dS/dη, with S the stress and η the engineering strain in Voigt's order.
 
     Where symmetry lets atoms move within the strained cell, C = C⁰ - Λᵀ K⁻¹ Λ / V with the constants C⁰ of atoms that keep
     their relative positions, Λ = dF/dη of the forces and the force constants K of atoms that move alike in all cells: X. Wu,
@@ -81,9 +81,7 @@ class ElasticProperty:
         tensor = self.tensor(crystal, found) / GPA
         if crystal.family is Family.OTHER:
             return [Quantity(name, value, 'GPa') for name, value in voigt_averages(tensor).items()]
-        return [
-            Quantity(name, _mean(tensor, places), 'GPa') for name, places in _CONSTANTS[crystal.family].items()
-        ]
+        return [Quantity(name, _mean(tensor, places), 'GPa') for name, places in _CONSTANTS[crystal.family].items()]
 
     def limit(self, quantity: Quantity) -> Limit:
         """Return the relative limit with its floor."""

@@ -46,7 +46,7 @@ class PhononsProperty:
         with_forces(phonon, moved).run_qpoints(np.array(self.q_points))
         rows = np.asarray(phonon.get_qpoints_dict()['frequencies'], dtype=np.float64)
         return [
-            Quantity(f'ν{branch}({" ".join(f"{q:g}" for q in point)})', float(value), 'THz')
+            Quantity(f'f{branch}({" ".join(f"{q:g}" for q in point)})', float(value), 'THz')
             for point, row in zip(self.q_points, rows, strict=True)
             for branch, value in enumerate(np.sort(row), start=1)
         ]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.crystal_names import file_crystals, ordered_crystals, system_crystals
@@ -143,6 +144,14 @@ def sorted_results(frames: Frames) -> Found:
             result = Result(atoms, float(frames.energy[index]), frames.forces[frames.rows(index)], stress)
             found.setdefault(crystal, {}).setdefault(name, {})[part] = result
     return found
+
+
+def repeated(atoms: Atoms, n_atoms: int) -> Atoms:
+    """Return a cell repeated along its shortest vector until it has at least as many atoms, about as long as wide."""
+    repeats = [1, 1, 1]
+    while len(atoms) * repeats[0] * repeats[1] * repeats[2] < n_atoms:
+        repeats[int(np.argmin(atoms.cell.lengths() * np.array(repeats)))] += 1
+    return atoms.repeat(repeats)
 
 
 def part_of(atoms: Atoms) -> tuple[str, str, str]:

@@ -15,6 +15,7 @@ from aiida_mlip_autopipe.science.properties.plan import EOS, EXPANSION, Found, p
 from aiida_mlip_autopipe.science.properties.quantity import Limit, Property, Quantity, Result
 
 EXPANSION_UNIT = '1/K'
+ALPHA = 'alpha'
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ def crystals_at_rest(crystals: Sequence[Crystal], found: Found, settings: Mappin
     return rested
 
 
-def property_rows(names: Sequence[str], crystals: Sequence[Crystal], methods: tuple[Method, Method], settings: Mapping[str, Any]) -> list[Row]:
+def property_rows(
+    names: Sequence[str], crystals: Sequence[Crystal], methods: tuple[Method, Method], settings: Mapping[str, Any]
+) -> list[Row]:
     """Return the rows of all crystals.
 
     :param names: sections of the configuration to tell, in order.
@@ -101,7 +104,8 @@ def _rows(name: str, asked: Property, crystal: Crystal, methods: tuple[Method, M
     if not quantities:
         return [Row(crystal.name, name, name, '', passed=False, note='; '.join(notes))]
     return [
-        _row((crystal.name, name), q, values[0].get(q.name), values[1].get(q.name), asked.limit(q), '; '.join(notes)) for q in quantities
+        _row((crystal.name, name), q, values[0].get(q.name), values[1].get(q.name), asked.limit(q), '; '.join(notes))
+        for q in quantities
     ]
 
 
@@ -120,7 +124,7 @@ def _complete(asked: Property, crystal: Crystal, found: Found, name: str) -> dic
     parts = found.get(crystal.name, {}).get(name, {})
     wanted = list(asked.frames(crystal))
     if missing := [part for part in wanted if part not in parts]:
-        raise InputError(f'{len(missing)} of {len(wanted)} structures could not be calculated, the first is {missing[0]}')
+        raise InputError(f'{len(missing)} of {len(wanted)} structures have no result, the first is {missing[0]}')
     return {part: parts[part] for part in wanted}
 
 
@@ -133,18 +137,18 @@ def _row(place: tuple[str, str], q: Quantity, ours: Quantity | None, theirs: Qua
 
 
 def expansion_rows(crystal: str, volumes: Mapping[float, float], reference: float | None, relative: float) -> list[Row]:
-    """Return the mean volumes of MD at constant pressure, and the linear coefficient α = d ln V / dT / 3, a slope over them.
+    """Return the mean volumes of MD at constant pressure, and the linear coefficient alpha = d ln V / dT / 3, a slope over them.
 
     :param volumes: Å³/atom by temperature (K), at least two.
     :param reference: 1/K, or None.
-    :param relative: largest relative error of α.
+    :param relative: largest relative error of alpha.
     """
     rows = [Row(crystal, EXPANSION, f'V({temperature:g} K)', 'Å³/atom', volume) for temperature, volume in volumes.items()]
     slope = np.polynomial.Polynomial.fit(list(volumes), np.log(list(volumes.values())), 1).convert().coef
     alpha = float(slope[1] / 3.0) if len(slope) > 1 else 0.0
     if reference is None:
-        return [*rows, Row(crystal, EXPANSION, 'α', EXPANSION_UNIT, alpha, note='no reference is given')]
-    value, other = (Quantity('α', number, EXPANSION_UNIT) for number in (alpha, reference))
+        return [*rows, Row(crystal, EXPANSION, ALPHA, EXPANSION_UNIT, alpha, note='no reference is given')]
+    value, other = (Quantity(ALPHA, number, EXPANSION_UNIT) for number in (alpha, reference))
     return [*rows, _row((crystal, EXPANSION), value, value, other, Limit(relative=relative), '')]
 
 
@@ -152,3 +156,14 @@ def verdict(rows: Sequence[Row]) -> bool:
     """Return whether every quantity that can be judged passed, and at least one was judged."""
     judged = [row.passed for row in rows if row.passed is not None]
     return bool(judged) and all(judged)
+
+
+def eos_curves(methods: tuple[Method, Method]) -> dict[str, dict[str, list[list[float]]]]:
+    """Return the equations of state as curves: by crystal and method volumes (Å³/atom) and energies (eV/atom)."""
+    curves: dict[str, dict[str, list[list[float]]]] = {}
+    for method in methods:
+        for crystal, found in method.found.items():
+            results = found.get(EOS, {}).values()
+            points = sorted((r.atoms.cell.volume / len(r.atoms), r.energy / len(r.atoms)) for r in results)
+            curves.setdefault(crystal, {})[method.name] = [list(map(float, point)) for point in points]
+    return curves

@@ -21,7 +21,7 @@ Miller = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class SurfaceProperty:
-    """γ = (E_slab - N E_bulk / N_bulk) / 2A, mean of the two sides of a slab cut from the crystal, atoms at their ideal places.
+    """E_surface = (E_slab - N E_bulk / N_bulk) / 2A, mean of both sides of a slab with its atoms at their ideal places.
 
     :param millers: Miller indices, of the conventional cell.
     :param layers: periods along the normal.
@@ -47,7 +47,10 @@ class SurfaceProperty:
     def quantities(self, crystal: Crystal, found: Mapping[str, Result]) -> list[Quantity]:
         """Return the energy of each surface."""
         bulk = found[BULK].energy / len(found[BULK].atoms)
-        return [Quantity(f'γ{_part(miller)}', _energy(found[_part(miller)], bulk) / JOULE_PER_M2, 'J/m²') for miller in self.millers]
+        return [
+            Quantity(f'E_surface{_part(miller)}', _energy(found[_part(miller)], bulk) / JOULE_PER_M2, 'J/m²')
+            for miller in self.millers
+        ]
 
     def limit(self, quantity: Quantity) -> Limit:
         """Return the absolute limit."""
