@@ -28,7 +28,7 @@ from aiida_mlip_autopipe.common.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.workflows.checks import find_process
+from aiida_mlip_autopipe.workflows.checks import find_code, find_lammps_code, find_process
 from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain
 
 RELAXATION_STEPS: Final = 500
@@ -56,6 +56,21 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
     listed, known = inputs['config']['system']['elements'], inputs['potential'].elements
     missing = sorted(set(listed) - set(known))
     return f'potential: knows {known}, but system.elements lists {missing}, too' if missing else None
+
+
+def properties_inputs(config: MLIPConfig, potential: PotentialData) -> dict[str, Any]:
+    """Return the inputs of a :class:`PropertiesWorkChain`, its codes found by the labels of the configuration.
+
+    :raises InputError: the profile lacks one of them.
+    """
+    lammps = find_lammps_code(config)
+    return {
+        'potential': potential,
+        'config': orm.Dict(config.to_mapping()),
+        'label_code': find_code(config.label.code, 'label.code'),
+        'worker_code': find_code(config.worker.code, 'worker.code'),
+        **({'lammps_code': lammps} if lammps is not None else {}),
+    }
 
 
 class PropertiesWorkChain(WorkChain):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from aiida import orm
 from aiida.engine import CalcJob, ExitCode, ToContext, WorkChain, if_
@@ -14,11 +14,8 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.lammps_log import read_log
 from aiida_mlip_autopipe.formats.lammps_simulation import lacks_style
-from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process
+from aiida_mlip_autopipe.workflows.checks import LAMMPS_RAW, add_options_port, find_process
 from aiida_mlip_autopipe.workflows.programs import lacks_pair_styles
-
-RAW: Final = 'lammps.raw'
-"""Entry point of aiida-lammps that takes a script as it is; `lammps.base` writes its own, which knows no POD."""
 
 
 class SimulateWorkChain(WorkChain):
@@ -71,7 +68,7 @@ class SimulateWorkChain(WorkChain):
         nodes = lammps_inputs(**given)
         options = {**job_options(self.inputs.options.get_dict()), 'environment_variables': {'OMP_NUM_THREADS': '1'}}
         child = self.submit(
-            find_process(RAW, 'properties.lammps_code'),
+            find_process(LAMMPS_RAW, 'properties.lammps_code'),
             code=self.inputs.lammps_code,
             script=nodes.pop(SCRIPT_PORT),
             files=nodes,
