@@ -31,7 +31,8 @@ def properties_section(report: Mapping[str, Any]) -> str:
     remarks = f'<ul>{failures}</ul>' if failures else ''
     curves = report['curves']
     figure = figure_part(eos_figure(curves), 'eos') if curves else ''
-    return f'<section><h2>Properties</h2><p>{escape(summary(report))}</p>{table_part(HEAD, rows, text=TEXT_COLUMNS)}{remarks}{figure}</section>'
+    parts = [f'<h2>Properties</h2><p>{escape(summary(report))}</p>', table_part(HEAD, rows, text=TEXT_COLUMNS), remarks, figure]
+    return f'<section>{"".join(parts)}</section>'
 
 
 def summary(report: Mapping[str, Any]) -> str:
