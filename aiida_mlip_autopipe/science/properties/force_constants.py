@@ -24,7 +24,8 @@ def phonon_of(atoms: Atoms, supercell: Sequence[int], distance: float) -> Any:
         from phonopy.structure.atoms import PhonopyAtoms  # noqa: PLC0415  # the same
     except ImportError as error:
         raise InstallationError(f'phonopy cannot be imported ({error}); install it with: pip install phonopy') from error
-    cell = PhonopyAtoms(numbers=atoms.numbers, cell=atoms.cell.array, scaled_positions=atoms.get_scaled_positions())
+    places, masses = atoms.get_scaled_positions(), atoms.get_masses()
+    cell = PhonopyAtoms(numbers=atoms.numbers, cell=atoms.cell.array, scaled_positions=places, masses=masses)
     phonon = Phonopy(cell, supercell_matrix=np.diag(supercell), primitive_matrix=np.eye(3), log_level=0)
     phonon.generate_displacements(distance=distance)
     return phonon
