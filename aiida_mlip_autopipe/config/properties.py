@@ -86,7 +86,7 @@ class SurfacePropertyConfig(Settings):
     def check_millers(cls, value: list[Miller]) -> list[Miller]:
         """Refuse a direction that is none."""
         if not all(any(miller) for miller in value):
-            raise ValueError('Miller indices must not all be 0')
+            raise ValueError('the three indices of a surface must not all be 0')
         return value
 
 
