@@ -19,20 +19,23 @@ from aiida_mlip_autopipe.calculations.linear_fit import AceCalculation
 from aiida_mlip_autopipe.calculations.spec import job_options
 from aiida_mlip_autopipe.cli.commands import submit_run
 from aiida_mlip_autopipe.cli.export import export_run
+from aiida_mlip_autopipe.cli.properties import properties_lines, submit_properties
+from aiida_mlip_autopipe.cli.train import wait_for_end
 from aiida_mlip_autopipe.common.errors import InputError, MlipError
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.common.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.train import PACEMAKER, POD
+from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.potential_files import lammps_potential
-from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
+from aiida_mlip_autopipe.workflows.checks import find_lammps_code
+from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain
+from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 
-NEVER = 1e9
-"""Grade that no atom reaches: the proof is a run to its end."""
-
-MD = MdSettings(temperature=300, steps=1000, seed=4711, gamma_select=NEVER, gamma_halt=NEVER)
+MD = Simulation(SimulationKind.NVT, temperature=300, timestep=1.0, steps=1000, seed=4711)
 VOLUMES = np.linspace(0.80, 1.20, 21)
 
 POD_SETTINGS = {'trainer': POD, 'cutoff': 4.5}
@@ -58,16 +61,40 @@ def random_alloy(config: MLIPConfig) -> Atoms:
     return atoms
 
 
-def run_md(potential: PotentialData, atoms: Atoms, folder: Path) -> str:
-    """Run molecular dynamics with the potential and return one sentence on how it ended."""
-    done = engine.md(atoms, lammps_potential(potential.record), MD, folder)
-    if done.stop is not StopReason.FINISHED:
-        raise SystemExit(f'MD with the potential ended early, after {done.steps_done} steps: {done.stop} {done.message}')
-    grade = float(done.trace.gamma_max.max())
-    return (
-        f'{MD.steps} steps of NVT at {MD.temperature:g} K on {len(atoms)} atoms ({atoms.get_chemical_formula()}), no atom lost, '
-        f'extrapolation grade up to {grade:.2f}'
+def run_md(potential: PotentialData, atoms: Atoms, config: MLIPConfig) -> str:
+    """Run molecular dynamics with the potential, as a process, and return one sentence on how it ended."""
+    worker = orm.load_code(config.worker.code)
+    lammps = find_lammps_code(config)
+    node = waited(
+        SimulateWorkChain,
+        potential=potential,
+        frames=FramesData.from_atoms([atoms]).store(),
+        settings=orm.Dict(MD.to_mapping()),
+        worker_code=worker,
+        metadata={'label': 'proof MD'},
+        **({'lammps_code': lammps} if lammps is not None else {}),
     )
+    if not node.is_finished_ok:
+        raise SystemExit(f'MD with the potential did not come to its end: {node.exit_message} (verdi process report {node.pk})')
+    ends = node.outputs.ends
+    found = waited(EvaluateCalculation, code=worker, potential=potential, frames=ends, metadata={'options': job_options({})})
+    grade = f'{found.outputs.report["gamma_max"]:.2f}' if found.is_finished_ok else f'unknown ({found.exit_message})'
+    program = next(child.process_label for child in node.called if isinstance(child, orm.CalcJobNode))
+    return (
+        f'{MD.steps} steps of NVT at {MD.temperature:g} K on {len(atoms)} atoms ({atoms.get_chemical_formula()}) by {program} '
+        f'(process {node.pk}), no atom lost, extrapolation grade at the end {grade}'
+    )
+
+
+def properties(node: orm.WorkChainNode, potential: PotentialData, path: Path) -> list[str]:
+    """Return the table of the physics gate of the potential: that of the run where it has one, else of one that is run now."""
+    gates = [child for child in node.called if child.process_class is PropertiesWorkChain and 'report' in child.outputs]
+    own = [gate for gate in gates if gate.inputs.potential.uuid == potential.uuid]
+    gate = own[-1] if own else submit_properties(potential.uuid, path, wait=False)
+    wait_for_end(gate)
+    if 'report' not in gate.outputs:
+        return [f'the physics gate has no report: {gate.exit_message} (verdi process report {gate.pk})']
+    return properties_lines(gate.outputs.report.get_dict())
 
 
 def energy_volume(potential: PotentialData, config: MLIPConfig, folder: Path) -> str:
@@ -199,8 +226,12 @@ def main(config_path: Path, folder: Path, *, pod: bool, pacemaker: bool) -> None
         potential.write(files)
     report, last = node.outputs.report, [r for r in node.outputs.report['rounds'] if r['test_errors']][-1]
     print('\nDoes it work?')
-    print(f'  {run_md(potential, random_alloy(config), files)}')
+    print(f'  {run_md(potential, random_alloy(config), config)}')
     print(f'  {energy_volume(potential, config, files)}')
+    if config.properties is not None:
+        print('\nThe potential against the labeller at equal settings:')
+        for line in properties(node, potential, config_path):
+            print(f'  {line}')
     print(f'\nDone in {minutes:.1f} minutes: run {node.pk}, {len(report["rounds"])} rounds, {report["labels_total"]} labels,')
     print(
         f'  {config.train.trainer}, frozen test set of {last["n_test"]} frames: RMSE {_told(last["test_errors"])}; '

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from plotly import graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from aiida_mlip_autopipe import __version__
 from aiida_mlip_autopipe.cli.report import Report
 from aiida_mlip_autopipe.cli.report_figure import error_figure, funnel_figure, reasons_given, removed_at
+from aiida_mlip_autopipe.cli.report_parts import DASH, figure_part, table_part
+from aiida_mlip_autopipe.cli.report_properties import properties_section
 from aiida_mlip_autopipe.cli.rounds import Round
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 from aiida_mlip_autopipe.science.select.funnel import STAGES
@@ -35,10 +36,6 @@ footer { color: #616e7c; font-size: 13px; }
 }
 """
 
-CONFIG: Final = {'displayModeBar': False, 'responsive': True}
-DASH: Final = '-'
-"""Where there is no number."""
-
 
 def page(report: Report) -> str:
     """Return the page."""
@@ -48,6 +45,8 @@ def page(report: Report) -> str:
         parts.append('<section>No round has begun.</section>')
     if len(entries) > 1:
         parts.append(_overview(entries))
+    if report.properties is not None:
+        parts.append(properties_section(report.properties))
     parts += [_round(one, is_run=report.is_run) for one in report.rounds]
     return '\n'.join(
         [
@@ -78,14 +77,16 @@ def _overview(entries: Sequence[Mapping[str, Any]]) -> str:
             [entry['round'], funnel.get('generated', DASH), funnel.get('selected', DASH), *counts, *_errors(entry['test_errors'])]
         )
     drawn = [entry for entry in entries if entry['test_errors']]
-    figure = _figure(error_figure(drawn), 'errors') if len(drawn) > 1 else ''
-    return f'<section><h2>Rounds</h2>{_table(head, rows)}{figure}</section>'
+    figure = figure_part(error_figure(drawn), 'errors') if len(drawn) > 1 else ''
+    return f'<section><h2>Rounds</h2>{table_part(head, rows)}{figure}</section>'
 
 
 def _round(one: Round, *, is_run: bool) -> str:
     parts = [f'<h2>Round {one.number}{"" if one.entry else ", not closed"}</h2>'] if is_run else []
     if one.stages:
-        parts.append(_table(('stage', 'PK', 'state'), [[stage.name, stage.pk, stage.state] for stage in one.stages], text=(0, 2)))
+        parts.append(
+            table_part(('stage', 'PK', 'state'), [[stage.name, stage.pk, stage.state] for stage in one.stages], text=(0, 2))
+        )
     parts.append(_funnel(one) if one.selection or (one.entry and one.entry['funnel']) else '<p>No selection has ended.</p>')
     if one.entry:
         parts += [_labels(one.entry), _training(one.entry)]
@@ -97,7 +98,7 @@ def _funnel(one: Round) -> str:
     found = one.selection or {}
     by_type = found.get('by_config_type') or (one.entry or {}).get('funnel_by_config_type') or {}
     reasons = found.get('reasons_by_config_type') or (one.entry or {}).get('funnel_reasons') or {}
-    parts = ['<h3>From candidates to labels</h3>', _figure(funnel_figure(by_type, reasons), f'funnel-{one.number}')]
+    parts = ['<h3>From candidates to labels</h3>', figure_part(funnel_figure(by_type, reasons), f'funnel-{one.number}')]
     parts += ['<h3>Why frames were left out</h3>', _reasons(by_type, reasons)]
     remarks = [*_surrogate(found.get('surrogate') or {}), *found.get('notes', [])]
     if remarks:
@@ -121,7 +122,7 @@ def _reasons(by_type: Mapping[str, Mapping[str, int]], reasons: Mapping[str, Map
         rows.append(['all', *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True))])
     head = ['config_type', *(stage if reason is None else reason.replace('_', '\n') for stage, reason in columns)]
     bold = [number for number, (_, reason) in enumerate(columns, start=1) if reason is None]
-    return _table(head, rows, bold=bold)
+    return table_part(head, rows, bold=bold)
 
 
 def _surrogate(said: Mapping[str, Any]) -> list[str]:
@@ -151,7 +152,7 @@ def _training(entry: Mapping[str, Any]) -> str:
         return ''
     grade = entry.get('gamma_max')
     remark = f'<p class="aside">Highest extrapolation grade: {grade:.3g}</p>' if grade is not None else ''
-    return f'<h3>Errors (RMSE)</h3>{_table(("set", *_units()), rows)}{remark}'
+    return f'<h3>Errors (RMSE)</h3>{table_part(("set", *_units()), rows)}{remark}'
 
 
 def _units(prefix: str = '') -> tuple[str, ...]:
@@ -167,25 +168,3 @@ def _errors(errors: Mapping[str, Any] | None) -> list[str]:
         f'{MILLI * errors["force_rmse"]:.1f}',
         DASH if stress is None else f'{stress / GPA:.3f}',
     ]
-
-
-def _table(head: Iterable[str], rows: Iterable[Sequence[Any]], *, text: Sequence[int] = (0,), bold: Sequence[int] = ()) -> str:
-    """Return a table.
-
-    :param text: columns that are aligned to the left.
-    :param bold: columns that stand out.
-    """
-    lines = [_line('th', head, text, ()), *(_line('td', map(str, row), text, bold) for row in rows)]
-    return f'<div class="wide"><table>{"".join(lines)}</table></div>'
-
-
-def _line(tag: str, cells: Iterable[str], text: Sequence[int], bold: Sequence[int]) -> str:
-    parts = []
-    for place, cell in enumerate(cells):
-        classes = ' '.join(name for name, places in (('text', text), ('bold', bold)) if place in places)
-        parts.append(f'<{tag} class="{classes}">{escape(cell)}</{tag}>' if classes else f'<{tag}>{escape(cell)}</{tag}>')
-    return f'<tr>{"".join(parts)}</tr>'
-
-
-def _figure(figure: go.Figure, name: str) -> str:
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, config=CONFIG, div_id=name))

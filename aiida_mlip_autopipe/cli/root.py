@@ -1,4 +1,4 @@
-"""The command `mlip-auto`: validate, generate, import, converge, run, train, explore, evaluate, status, report, export, setup."""
+"""The command `mlip-auto`: from validate and generate to run, properties, report, export and setup, one function each."""
 
 from __future__ import annotations
 
@@ -168,6 +168,18 @@ def evaluate(potential_pk: str, frames: str, code: str, wait: bool) -> None:
 
 
 @main.command()
+@click.argument('potential_pk', metavar='POTENTIAL_PK')
+@CONFIG
+@click.option('--wait', is_flag=True, help='Wait for the end and print the table.')
+@fail_with_one_sentence
+def properties(potential_pk: str, config: Path, wait: bool) -> None:
+    """Compare the potential POTENTIAL_PK with the labeller of CONFIG: equation of state, elastic constants, defects."""
+    from aiida_mlip_autopipe.cli.properties import submit_properties
+
+    submit_properties(potential_pk, config, wait=wait)
+
+
+@main.command()
 @process_argument
 @fail_with_one_sentence
 def status(pk: str) -> None:
@@ -182,7 +194,7 @@ def status(pk: str) -> None:
 @click.option('--output', type=click.Path(dir_okay=False, path_type=Path), default=Path('report.html'), show_default=True)
 @fail_with_one_sentence
 def report(pk: str, output: Path) -> None:
-    """Write what the run or the selection PK (or uuid) did into one HTML page: funnel, reasons, labels, errors of each round."""
+    """Write what the run, selection or comparison PK (or uuid) did into one HTML page: funnel, labels, errors, properties."""
     from aiida_mlip_autopipe.cli.report import write_report
 
     write_report(pk, output)

@@ -96,3 +96,8 @@ L1_0: CuAu with c = a, L1_2: AuCu3)."""
 
 SITES_PER_CELL: Final[Mapping[str, int]] = MappingProxyType({name: len(crystal.sites) for name, crystal in PROTOTYPES.items()})
 """Number of sites in the primitive cell."""
+
+ON_LATTICE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {'fcc': ('L1_0', 'L1_2', 'D0_22'), 'bcc': ('B2', 'D0_3'), 'hcp': ('D0_19',), 'sc': ('B1',), 'diamond': ('B3',)}
+)
+"""Ordered prototypes whose sites are those of a lattice."""

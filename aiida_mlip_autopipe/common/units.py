@@ -18,3 +18,6 @@ PICOSECOND: Final[float] = 1000.0
 
 MILLI: Final[float] = 1000.0
 """meV in one eV."""
+
+JOULE_PER_M2: Final[float] = float(units.J / units.m**2)
+"""eV/Å² in one J/m²."""

@@ -17,6 +17,7 @@ from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.generate import GeneratorConfig
 from aiida_mlip_autopipe.config.label import AnyLabelConfig, AseLabelConfig, JobOptions
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
+from aiida_mlip_autopipe.config.properties import PropertiesConfig, chosen_crystals
 from aiida_mlip_autopipe.config.select import SurrogateConfig
 from aiida_mlip_autopipe.config.system import TargetSystem
 from aiida_mlip_autopipe.config.train import ACE, PACEMAKER, POD, TrainingConfig
@@ -55,6 +56,7 @@ class MLIPConfig(Settings):
     converge: ConvergeConfig = ConvergeConfig()
     train: TrainingConfig = TrainingConfig()
     explore: InferenceConfig = InferenceConfig()
+    properties: PropertiesConfig | None = None
     loop: ActiveLearningConfig = ActiveLearningConfig()
     worker: WorkerConfig = WorkerConfig()
 
@@ -121,6 +123,13 @@ class MLIPConfig(Settings):
                 f'generate.vacancy.n_vacancies: got {vacancy.n_vacancies}; must be less than {n_sites}, '
                 'the atoms of the smallest cell'
             )
+        return self
+
+    @model_validator(mode='after')
+    def check_properties(self) -> Self:
+        """Refuse properties of crystals that are not among the bases."""
+        if self.properties is not None:
+            chosen_crystals(*(section.model_dump() for section in (self.properties, self.system, self.generate)))
         return self
 
     @model_validator(mode='after')

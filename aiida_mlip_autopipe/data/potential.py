@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any, Self
 
 from aiida import orm
-from aiida.common.exceptions import ValidationError
+from aiida.common.exceptions import EntryPointError, ValidationError
+from aiida.plugins import DataFactory
 from ase.calculators.calculator import Calculator
 
 from aiida_mlip_autopipe.common.engines import PACE
-from aiida_mlip_autopipe.common.errors import FormatError, InputError
+from aiida_mlip_autopipe.common.errors import FormatError, InputError, InstallationError
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 from aiida_mlip_autopipe.science.ace.calculator import ShiftedAce
@@ -80,6 +82,38 @@ class PotentialData(orm.Data):
         (folder / POTENTIAL_RECORD).write_text(self.record.to_json(), encoding='utf-8')
         return [folder / name for name in [*names, POTENTIAL_RECORD]]
 
+    def lammps_files(self) -> dict[str, orm.SinglefileData]:
+        """Return new nodes of the files that the LAMMPS commands name, for the input `files` of aiida-lammps's `lammps.raw`."""
+        words = {word for line in self.record.pair_lines for word in line.split()}
+        names = [name for name in self.base.repository.list_object_names() if name in words]
+        return {name: orm.SinglefileData.from_bytes(self._content(name), filename=name) for name in names}
+
+    def lammps_potential_data(self) -> orm.SinglefileData:
+        """Return a new `LammpsPotentialData`, for aiida-lammps's `lammps.base`, `lammps.relax` and `lammps.md`.
+
+        They write `pair_coeff * * FILE elements` by themselves, so that the potential must be one file of a pair style that they
+        know: an ACE potential. Its energies lack the record's `energy_shift`, which no force and no stress feels.
+
+        :raises InputError: it is no such potential; `lammps.raw` runs it, with the lines and files of this node.
+        :raises InstallationError: aiida-lammps is missing.
+        """
+        try:
+            kind = DataFactory('lammps.potential')
+        except EntryPointError as error:
+            raise InstallationError(
+                'aiida-lammps is missing; install it with: pip install "aiida-mlip-autopipe[lammps]"'
+            ) from error
+        style, files = self.record.pair_lines[0].split()[1:], self.lammps_files()
+        is_single = len(self.record.pair_lines) == 2 and len(files) == 1 and style[0] in kind.default_potential_info
+        if not is_single or 'hybrid' in style[0]:
+            raise InputError(
+                f"the pair style {' '.join(style)} with {len(files)} files does not fit aiida-lammps's LammpsPotentialData, "
+                'which takes one file of a style that it knows; run it with lammps.raw, from lammps_lines() and lammps_files()'
+            )
+        ((name, _),) = files.items()
+        source = io.BytesIO(self._content(name))
+        return kind(source, filename=name, pair_style=style[0], species=self.elements, atom_style='atomic', units='metal')
+
     def ase_calculator(self, folder: Path, command: str | None = None) -> Calculator:
         """Return an ASE calculator; its energies are total energies.
 
@@ -116,5 +150,7 @@ class PotentialData(orm.Data):
         return True
 
     def _contents(self) -> dict[str, bytes]:
-        repository = self.base.repository
-        return {name: repository.get_object_content(name, mode='rb') for name in repository.list_object_names()}
+        return {name: self._content(name) for name in self.base.repository.list_object_names()}
+
+    def _content(self, name: str) -> bytes:
+        return self.base.repository.get_object_content(name, mode='rb')

@@ -14,6 +14,7 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
+from aiida_mlip_autopipe.common.simulation import Simulation
 from aiida_mlip_autopipe.remote.lammps_job import (
     FRAMES,
     JOB,
@@ -25,6 +26,7 @@ from aiida_mlip_autopipe.remote.lammps_job import (
     unpack_evaluation,
     unpack_md,
     unpack_pod_fit,
+    unpack_simulated,
     unpack_spread,
 )
 from aiida_mlip_autopipe.science.ace.fit import AceFit, AceSettings
@@ -35,6 +37,7 @@ from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.linear.posterior import Spread
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
+from aiida_mlip_autopipe.science.simulate import Simulated
 
 CHILD = 'aiida_mlip_autopipe.remote.lammps_child'
 """Module that the child process runs."""
@@ -140,6 +143,21 @@ def nve(
     """
     options = {'settings': dataclasses.asdict(settings), 'potential': pack_potential(potential)}
     return _call(Task.NVE, options, Frames.from_atoms(structures), folder, timeout=timeout).arrays['energies']
+
+
+def simulate(
+    frames: Frames, potential: LammpsPotential, simulation: Simulation, folder: Path, *, timeout: float | None = None
+) -> list[Simulated]:
+    """Return the outcome of a relaxation or of MD, one structure after the other.
+
+    :param potential: relative paths in it are relative to `folder`.
+    :param folder: working directory of LAMMPS.
+    :param timeout: s, or None.
+    :raises InputError: a structure on which POD would crash.
+    :raises EngineError: LAMMPS is missing, refuses the potential, lost atoms, crashed or exceeded the time limit.
+    """
+    options = {'simulation': simulation.to_mapping(), 'potential': pack_potential(potential)}
+    return unpack_simulated(_call(Task.SIMULATE, options, frames, folder, timeout=timeout))
 
 
 def _fit_options(settings: PodSettings | AceSettings, references: Mapping[str, float], folder: Path) -> dict[str, Any]:

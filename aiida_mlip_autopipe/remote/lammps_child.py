@@ -12,6 +12,7 @@ import numpy as np
 
 from aiida_mlip_autopipe.common.errors import MlipError
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.common.simulation import Simulation
 from aiida_mlip_autopipe.remote.lammps_job import (
     FRAMES,
     Packet,
@@ -19,6 +20,7 @@ from aiida_mlip_autopipe.remote.lammps_job import (
     pack_evaluation,
     pack_fit,
     pack_md,
+    pack_simulated,
     pack_spread,
     unpack_fit_settings,
     unpack_md_settings,
@@ -32,6 +34,7 @@ from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.pod.descriptors import pod_features
 from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
+from aiida_mlip_autopipe.science.simulate import simulate
 from aiida_mlip_autopipe.science.spread import posterior_spread
 
 FAILED: Final = 3
@@ -87,6 +90,11 @@ def _nve(frames: Frames, options: Mapping[str, Any]) -> Packet:
     return Packet({}, {'energies': np.array([run_nve(atoms, potential, settings) for atoms in frames])})
 
 
+def _simulate(frames: Frames, options: Mapping[str, Any]) -> Packet:
+    potential, simulation = unpack_potential(options['potential']), Simulation.from_mapping(options['simulation'])
+    return pack_simulated([simulate(atoms, potential, simulation) for atoms in frames])
+
+
 _TASKS: Final[Mapping[Task, Callable[[Frames, Mapping[str, Any]], Packet]]] = {
     Task.FEATURES: _features,
     Task.FIT_POD: _fit_pod,
@@ -95,6 +103,7 @@ _TASKS: Final[Mapping[Task, Callable[[Frames, Mapping[str, Any]], Packet]]] = {
     Task.EVALUATE: _evaluate,
     Task.SPREAD: _spread,
     Task.NVE: _nve,
+    Task.SIMULATE: _simulate,
 }
 
 

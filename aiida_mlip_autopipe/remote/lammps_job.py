@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,7 +16,9 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common import errors
 from aiida_mlip_autopipe.common.errors import EngineError, MlipError
+from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.pod import ZblCore
+from aiida_mlip_autopipe.common.simulation import Averages
 from aiida_mlip_autopipe.science.ace.fit import AceFit, AceSettings
 from aiida_mlip_autopipe.science.checks.nve import NveSettings
 from aiida_mlip_autopipe.science.evaluate import Evaluation
@@ -26,6 +28,7 @@ from aiida_mlip_autopipe.science.linear.posterior import Spread
 from aiida_mlip_autopipe.science.linear.search import FitReport
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
+from aiida_mlip_autopipe.science.simulate import Simulated
 
 Settings = TypeVar('Settings', PodSettings, AceSettings)
 
@@ -46,6 +49,7 @@ class Task(StrEnum):
     EVALUATE = 'evaluate'
     SPREAD = 'spread'
     NVE = 'nve'
+    SIMULATE = 'simulate'
 
 
 @dataclass(frozen=True)
@@ -208,3 +212,15 @@ def pack_spread(spread: Spread) -> Packet:
 def unpack_spread(packet: Packet) -> Spread:
     """Return the spread of :func:`pack_spread`."""
     return Spread(packet.arrays['energy'], packet.arrays['forces'])
+
+
+def pack_simulated(simulated: Sequence[Simulated]) -> Packet:
+    """Return simulations as they travel."""
+    averages = [one.averages.to_dict() for one in simulated]
+    return Packet({'averages': averages}, dict(Frames.from_atoms(one.atoms for one in simulated).to_arrays()))
+
+
+def unpack_simulated(packet: Packet) -> list[Simulated]:
+    """Return the simulations of :func:`pack_simulated`."""
+    frames = Frames.from_arrays(packet.arrays)
+    return [Simulated(atoms, Averages(**values)) for atoms, values in zip(frames, packet.values['averages'], strict=True)]

@@ -23,6 +23,7 @@ STAGES = {
     'explore': 'aiida_mlip_autopipe.remote.explore',
     'evaluate': 'aiida_mlip_autopipe.remote.evaluate',
     'check': 'aiida_mlip_autopipe.remote.check',
+    'simulate': 'aiida_mlip_autopipe.remote.simulate',
 }
 """Module of each stage; its `run(settings, folder)` returns the report."""
 

@@ -27,6 +27,9 @@ from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, find_family
 MODEL_EXTRA: Final = 'mlip_autopipe_model_sha256'
 MODEL_SUFFIXES: Final = ('.model', '.pt', '.pth')
 
+LAMMPS_RAW: Final = 'lammps.raw'
+"""Process of aiida-lammps that takes a script as it is; `lammps.base` writes its own, which knows no POD."""
+
 PROCESS_FIELDS: Final = {'train': 'trainer', 'explore': 'explorer'}
 """Field of each section that holds the entry point of its process."""
 
@@ -124,6 +127,18 @@ def _check_program(code: orm.AbstractCode, process: type[Process], name: str, fi
     )
 
 
+def find_lammps_code(config: MLIPConfig) -> orm.AbstractCode | None:
+    """Return the code in which aiida-lammps runs the relaxations and the MD of the physics gate, or None where there is none.
+
+    :raises InputError: the code that the configuration names does not exist, or aiida-lammps is missing.
+    """
+    if config.properties is None or config.properties.lammps_code is None:
+        return None
+    code = find_code(config.properties.lammps_code, 'properties.lammps_code')
+    find_process(LAMMPS_RAW, 'properties.lammps_code: aiida-lammps')
+    return code
+
+
 def check_engine(config: MLIPConfig, *, explores: bool = True) -> tuple[str, ...]:
     """Return sentences on programs of which nobody can say from here whether they can run the potentials of ACE.
 
@@ -188,6 +203,7 @@ def check_profile(config: MLIPConfig, *, explores: bool = True) -> None:
         partial(find_code, config.worker.code, 'worker.code'),
         partial(check_surrogate_model, config.select.model),
         partial(check_engine, config, explores=explores),
+        partial(find_lammps_code, config),
     ]
     if isinstance(config.label, DFTConfig):
         looks.append(partial(find_family, config.label, config.system.elements))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -12,7 +13,7 @@ from aiida import orm
 
 from aiida_mlip_autopipe.common.engines import CAN, CANNOT, PACE, PACE_GRADE_STYLE
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.pair_styles import missing_style
+from aiida_mlip_autopipe.science.pair_styles import missing_style, pair_styles
 
 TIME_LIMIT: Final = 120.0
 """s; a worker answers within 3 s, of which LAMMPS and pyace take most."""
@@ -57,6 +58,18 @@ def _ask_lmp(script: str | None, name: str) -> tuple[str, ...]:
             f'{name}; {missing_style(PACE_GRADE_STYLE)}; or leave out explore.explorer, then mlip-worker runs the MD'
         )
     return ()
+
+
+def lacks_pair_styles(code: orm.AbstractCode, pair_lines: Sequence[str]) -> bool | None:
+    """Whether the LAMMPS of a code lacks a pair style that the lines of a potential name; None where nobody can say."""
+    listed = _listed_styles(_script(code, ('-log', 'none', '-nocite')))
+    return None if listed is None else not set(pair_styles(pair_lines)) <= listed
+
+
+@cache
+def _listed_styles(script: str | None) -> frozenset[str] | None:
+    found = _run(script, 'info styles pair\n')
+    return None if found is None or _LISTED not in found.stdout else frozenset(found.stdout.split())
 
 
 def _named(code: orm.AbstractCode, field: str) -> str:

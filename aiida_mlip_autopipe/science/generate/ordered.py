@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.prototypes import PROTOTYPES
+from aiida_mlip_autopipe.common.prototypes import ON_LATTICE, PROTOTYPES
 from aiida_mlip_autopipe.science.generate.bases import vegard_parameter
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.strategy import Kind, Supercell, System
 
 CONFIG_TYPE = 'ordered'
-
-ON_LATTICE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {'fcc': ('L1_0', 'L1_2', 'D0_22'), 'bcc': ('B2', 'D0_3'), 'hcp': ('D0_19',), 'sc': ('B1',), 'diamond': ('B3',)}
-)
-"""Ordered prototypes whose sites are those of a lattice."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +49,21 @@ class Ordered:
             raise InputError(f'ordered: system.prototype must be one of {", ".join(ON_LATTICE)}, got {given.prototype!r}')
         for name in self.prototypes or ON_LATTICE[given.prototype]:
             for pair in itertools.permutations(given.elements, 2):
-                yield self._compound(given, name, pair)
+                told = origin_text('ordered', prototype=name, elements=list(pair), supercell=list(self.supercell))
+                yield fresh_atoms(compound(given, name, pair).repeat(self.supercell), CONFIG_TYPE, told)
 
-    def _compound(self, system: System, name: str, pair: tuple[str, str]) -> Atoms:
-        crystal, parent = PROTOTYPES[name], PROTOTYPES[system.prototype]
-        symbols = [pair[index] for index in crystal.sublattices]
-        fractions = {element: symbols.count(element) / len(symbols) for element in pair}
-        a = vegard_parameter(fractions, system.lattice_parameters, system.prototype)
-        site = a**3 * abs(np.linalg.det(np.array(parent.cell))) / len(parent.sites)
-        size = (site * len(symbols) / abs(np.linalg.det(np.array(crystal.cell)))) ** (1 / 3)
-        cell = Atoms(symbols, cell=size * np.array(crystal.cell), scaled_positions=crystal.sites, pbc=True)
-        told = origin_text('ordered', prototype=name, elements=list(pair), supercell=list(self.supercell))
-        return fresh_atoms(cell.repeat(self.supercell), CONFIG_TYPE, told)
+
+def compound(system: System, name: str, pair: tuple[str, str]) -> Atoms:
+    """Return the primitive cell of a compound, with the volume for each site that the alloy of its composition would have.
+
+    :param name: of the prototype.
+    :param pair: elements of its two sublattices.
+    :raises InputError: an element has no usable lattice parameter.
+    """
+    crystal, parent = PROTOTYPES[name], PROTOTYPES[system.prototype]
+    symbols = [pair[index] for index in crystal.sublattices]
+    fractions = {element: symbols.count(element) / len(symbols) for element in pair}
+    a = vegard_parameter(fractions, system.lattice_parameters, system.prototype)
+    site = a**3 * abs(np.linalg.det(np.array(parent.cell))) / len(parent.sites)
+    size = (site * len(symbols) / abs(np.linalg.det(np.array(crystal.cell)))) ** (1 / 3)
+    return Atoms(symbols, cell=size * np.array(crystal.cell), scaled_positions=crystal.sites, pbc=True)

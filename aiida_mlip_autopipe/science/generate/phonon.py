@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 from ase import Atoms
 
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.strategy import Kind, Supercell
+from aiida_mlip_autopipe.science.properties.force_constants import displaced_cells, phonon_of
 
 CONFIG_TYPE = 'phonon'
 
@@ -38,16 +39,7 @@ class Phonons:
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield the displaced supercells of one parent.
 
-        :raises EngineError: phonopy is missing.
+        :raises InstallationError: phonopy is missing.
         """
-        try:
-            from phonopy import Phonopy  # noqa: PLC0415  # takes a second to import
-            from phonopy.structure.atoms import PhonopyAtoms  # noqa: PLC0415  # the same
-        except ImportError as error:
-            raise EngineError(f'phonopy cannot be imported ({error}); install it with: pip install phonopy') from error
-        cell = PhonopyAtoms(numbers=given.numbers, cell=given.cell.array, scaled_positions=given.get_scaled_positions())
-        phonon = Phonopy(cell, supercell_matrix=np.diag(self.supercell), primitive_matrix=np.eye(3), log_level=0)
-        phonon.generate_displacements(distance=self.distance)
-        for displaced in phonon.supercells_with_displacements or ():
-            atoms = Atoms(numbers=displaced.numbers, positions=displaced.positions, cell=displaced.cell, pbc=True)
+        for atoms in displaced_cells(phonon_of(given, self.supercell, self.distance)):
             yield fresh_atoms(atoms, CONFIG_TYPE, origin_text('phonon', distance=self.distance, supercell=list(self.supercell)))

@@ -9,7 +9,8 @@ import pytest
 import spglib
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.generate.ordered import ON_LATTICE, Ordered
+from aiida_mlip_autopipe.common.prototypes import ON_LATTICE
+from aiida_mlip_autopipe.science.generate.ordered import Ordered
 from aiida_mlip_autopipe.science.generate.strategy import System
 
 GROUPS = {'L1_0': 123, 'L1_2': 221, 'D0_22': 139, 'B2': 221, 'D0_3': 225, 'D0_19': 194, 'B1': 225, 'B3': 216}
