@@ -8,15 +8,21 @@ from aiida import orm
 from aiida.engine import ExitCode, ToContext, if_, while_
 
 from aiida_mlip_autopipe.calculations.frames_functions import pick_starts
+from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.science.stopping import RoundSummary, StopLimits, StopReason, decide
+from aiida_mlip_autopipe.science.stopping import Decision, Exam, RoundSummary, StopLimits, StopReason, best_round, decide
 from aiida_mlip_autopipe.workflows.checks import find_stage_code
 from aiida_mlip_autopipe.workflows.explore import ExploreWorkChain
-from aiida_mlip_autopipe.workflows.stages import StagesWorkChain
+from aiida_mlip_autopipe.workflows.md_test import MdTestWorkChain
+from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain, properties_inputs
 
 
-class ActiveLearningWorkChain(StagesWorkChain):
-    """generate → select → label → train, then explore → select → label → train in rounds."""
+class ActiveLearningWorkChain(MdTestWorkChain):
+    """generate → select → label → train, then explore → select → label → train in rounds.
+
+    Exploring is an exam, too: what it says of the newest potential, with the errors on the frozen test set and the physics gate,
+    decides whether the loop has converged before anything more is bought.
+    """
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -24,14 +30,19 @@ class ActiveLearningWorkChain(StagesWorkChain):
         super().define(spec)
         spec.outline(
             *cls.first_round(),
-            while_(cls.should_run_round)(
+            while_(cls.should_go_on)(
                 cls.run_explore,
                 cls.inspect_explore,
-                if_(cls.should_select)(cls.run_select, cls.inspect_select),
-                if_(cls.should_label)(cls.run_label, cls.inspect_label, cls.run_train, cls.inspect_train).else_(
-                    cls.close_idle_round
-                ),
+                if_(cls.should_run_gate)(cls.run_gate, cls.inspect_gate),
+                if_(cls.should_buy)(
+                    if_(cls.should_select)(cls.run_select, cls.inspect_select),
+                    if_(cls.should_label)(cls.run_label, cls.inspect_label, cls.run_train, cls.inspect_train).else_(
+                        cls.close_idle_round
+                    ),
+                ).else_(cls.close_idle_round),
             ),
+            cls.choose_result,
+            if_(cls.should_run_last_gate)(cls.run_gate, cls.inspect_gate),
             cls.finish,
         )
 
@@ -40,72 +51,157 @@ class ActiveLearningWorkChain(StagesWorkChain):
         super().setup()
         config = MLIPConfig.from_mapping(self.inputs.config.get_dict())
         self.ctx.explore_code = find_stage_code(config.explore, config.worker.code)
+        self.ctx.decision = None
+        self.ctx.gates = {}
 
-    def should_run_round(self) -> bool:
-        """Whether another round is worth its labels."""
-        return self._decision() is None
+    def should_go_on(self) -> bool:
+        """Whether nothing has ended the loop yet."""
+        return self.ctx.decision is None or self.ctx.decision['reason'] is None
 
     def run_explore(self) -> Any:
-        """Submit MD with the newest potential from structures of the training set."""
+        """Submit MD with the newest potential from the roots of the training lineages, and beside it MD for the test set."""
         self.ctx.round += 1
         settings = orm.Dict(self.ctx.config['explore'])
         child = self.submit(
             ExploreWorkChain,
             code=self.ctx.explore_code,
             potential=self.ctx.potential,
-            starts=pick_starts(self.ctx.train, settings, self._seed()),
+            starts=pick_starts(self.ctx.train, settings, self._seed(), self.ctx.generated),
             settings=settings,
             seed=self._seed(),
             round=orm.Int(self.ctx.round),
             options=orm.Dict(self.ctx.config['worker']['options']),
             metadata={'call_link_label': f'explore_{self.ctx.round:02d}'},
         )
-        return ToContext(explore=child)
+        return ToContext(explore=child, **self.submit_md_test())
 
     def inspect_explore(self) -> ExitCode | None:
-        """Take over the candidates; none is a result too."""
+        """Take over the candidates, none is a result too, and judge the newest potential."""
         if not self.ctx.explore.is_finished_ok:
             return self._stop(self.exit_codes.ERROR_EXPLORE_FAILED, self.ctx.explore)
         self.ctx.pool = self.ctx.explore.outputs.candidates if 'candidates' in self.ctx.explore.outputs else None
         self.ctx.selected = None
+        self.take_md_test()
+        self._decide()
         return None
+
+    def should_run_gate(self) -> bool:
+        """Whether only the physics gate stands between the newest potential and the end."""
+        is_asked = self.ctx.config['properties'] is not None
+        self.ctx.judged = self.ctx.potential
+        return is_asked and self.ctx.decision['reason'] == StopReason.CONVERGED.value
+
+    def run_gate(self) -> Any:
+        """Submit the comparison of the physical properties with those of the labeller."""
+        config = MLIPConfig.from_mapping(self.ctx.config)
+        link = f'properties_{self.ctx.round:02d}'
+        return ToContext(
+            gate=self.submit(
+                PropertiesWorkChain, **properties_inputs(config, self.ctx.judged), metadata={'call_link_label': link}
+            )
+        )
+
+    def inspect_gate(self) -> None:
+        """Take over the verdict; a gate that could not be run has not passed."""
+        gate = self.ctx.gate
+        if not gate.is_finished_ok:
+            self.report(f'the physical properties could not be judged: {gate.exit_message or gate.process_state}')
+        self.ctx.gates[self.ctx.judged.uuid] = bool(gate.is_finished_ok and gate.outputs.report['passed'])
+        if 'report' in gate.outputs:
+            self.ctx.properties = gate.outputs.report
+        if self.ctx.judged.uuid == self.ctx.potential.uuid:
+            self._decide()
+
+    def should_buy(self) -> bool:
+        """Whether the loop goes on, so that more labels are bought."""
+        return self.ctx.decision['reason'] is None
 
     def should_select(self) -> bool:
         """Whether the exploration gave candidates."""
         return self.ctx.pool is not None
 
     def close_idle_round(self) -> None:
-        """Note a round in which nothing was found worth a label."""
+        """Note a round without a new fit; one in which nothing was found worth a label is the last."""
         self.close_round(trained=False)
+        if self.ctx.decision['reason'] is None:
+            self._decide(n_selected=0)
+
+    def choose_result(self) -> None:
+        """Take the best potential that passed its checks: the newest one of a run that converged."""
+        history = self._history()
+        has_converged = self.ctx.decision['reason'] == StopReason.CONVERGED.value
+        place = len(history) - 1 if has_converged else best_round(history)
+        trained = [entry for entry in self.ctx.entries if entry['test_errors']]
+        self.ctx.best = trained[place]
+        self.ctx.judged = self.ctx.result = orm.load_node(self.ctx.best['potential'])
+
+    def should_run_last_gate(self) -> bool:
+        """Whether the physical properties of the result are asked for and not known yet."""
+        return self.ctx.config['properties'] is not None and self.ctx.result.uuid not in self.ctx.gates
 
     def finish(self) -> ExitCode | None:
         """Say why the loop ended, and attach the results."""
-        decision = self._decision()
-        self.ctx.stop_reason = decision.value if decision else None
-        self.report(f'stopped after {len(self.ctx.entries)} rounds: {self.ctx.stop_reason}')
+        self.ctx.stop_reason = self.ctx.decision['reason']
+        self.report(f'{self.ctx.stop_reason}: {self.ctx.decision["sentence"]}')
         self.results()
         return self.judge()
 
-    def _decision(self) -> StopReason | None:
-        loop = self.ctx.config['loop']
-        names = ('max_rounds', 'max_labels', 'force_rmse_target', 'patience')
-        return decide(_history([entry.get_dict() for entry in self.ctx.entries]), StopLimits(**{n: loop[n] for n in names}))
-
-
-def _history(entries: list[dict[str, Any]]) -> list[RoundSummary]:
-    """Return what decides about the next round; a round without a new fit keeps the test error of the one before."""
-    history: list[RoundSummary] = []
-    for entry in entries:
-        explore, funnel, acquisition = entry['explore'] or {}, entry['funnel'] or {}, entry['acquisition'] or {}
-        n_candidates = explore.get('n_candidates')
-        history.append(
-            RoundSummary(
-                round=entry['round'],
-                labels_total=entry['labels_total'],
-                n_candidates=n_candidates,
-                n_selected=None if n_candidates is None else funnel.get('selected', 0),
-                test_force_rmse=entry['test_errors']['force_rmse'] if entry['test_errors'] else history[-1].test_force_rmse,
-                acquisition_force_rmse=acquisition.get('force_rmse'),
-            )
+    def _decide(self, n_selected: int | None = None) -> None:
+        explore = self.ctx.explore.outputs.report.get_dict()
+        reached = [rung['reached'] for rung in explore['ladder']]
+        top = max(explore['temperatures'], default=0.0)
+        exam = Exam(
+            n_starts=len(reached),
+            n_at_top=reached.count(top),
+            top=top,
+            n_candidates=explore['n_candidates'],
+            share_above_select=explore['share_above_select'],
+            gate=self.ctx.gates.get(self.ctx.potential.uuid),
         )
-    return history
+        limits = _limits(ActiveLearningConfig.model_validate(self.ctx.config['loop']))
+        self.ctx.decision = _told(decide(self._history(), exam, limits, n_selected=n_selected))
+
+    def _history(self) -> list[RoundSummary]:
+        return [_summary(entry.get_dict()) for entry in self.ctx.entries if entry['test_errors']]
+
+
+def _limits(loop: ActiveLearningConfig) -> StopLimits:
+    return StopLimits(
+        max_rounds=loop.max_rounds,
+        max_labels=loop.max_labels,
+        patience=loop.patience,
+        share_above=loop.max_share_above,
+        force=loop.force_rmse_target,
+        energy=loop.energy_rmse_target,
+        acquisition=loop.acquisition_rmse_target,
+    )
+
+
+def _told(decision: Decision) -> dict[str, Any]:
+    """Return a decision as plain values."""
+    return {
+        'reason': decision.reason.value if decision.reason else None,
+        'shortfalls': list(decision.shortfalls),
+        'sentence': decision.sentence,
+        'targets': vars(decision.targets),
+    }
+
+
+def _summary(entry: dict[str, Any]) -> RoundSummary:
+    """Return what the entry of a round says of its potential; without an interval an error is its own upper end."""
+    test, train = entry['test_errors'], entry['train_errors'] or {}
+    return RoundSummary(
+        round=entry['round'],
+        labels_total=entry['labels_total'],
+        n_test=entry['n_test'],
+        test_force=test['force_rmse'],
+        test_force_high=(test.get('force_interval') or [test['force_rmse']])[-1],
+        test_energy=test['energy_rmse'],
+        test_energy_high=(test.get('energy_interval') or [test['energy_rmse']])[-1],
+        train_force=train.get('force_rmse', 0.0),
+        train_energy=train.get('energy_rmse', 0.0),
+        label_force=test.get('label_force', 0.0),
+        label_energy=test.get('label_energy', 0.0),
+        acquisition_force=(entry['acquisition'] or {}).get('force_rmse'),
+        passed_checks=not entry.get('failed_checks'),
+    )
