@@ -10,6 +10,7 @@ from aiida.common.folders import Folder
 
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.files import MODEL
 
 
@@ -32,6 +33,12 @@ class SurrogateCalculation(WorkerCalculation):
             valid_type=orm.SinglefileData,
             required=False,
             help='MACE model file (eV, Å); in its place `settings` may name a path on the compute machine or a foundation model.',
+        )
+        spec.input(
+            'potential',
+            valid_type=PotentialData,
+            required=False,
+            help='Newest potential: a selector may look at the descriptors of atoms that it is made of.',
         )
         spec.input('budget', valid_type=orm.Int, help='Largest number of frames to select, dimensionless.')
         spec.input('seed', valid_type=orm.Int, help='Seed of everything random, dimensionless.')

@@ -30,6 +30,7 @@ def validate(config: Path, offline: bool) -> None:
     from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 
     checked = MLIPConfig.from_yaml(config)
+    checked.require_first_round()
     if not offline:
         load_profile()
         from aiida_mlip_autopipe.workflows.checks import check_profile, warnings_of

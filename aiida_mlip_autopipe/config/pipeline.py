@@ -13,6 +13,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.prototypes import SITES_PER_CELL
 from aiida_mlip_autopipe.config.base import Settings, explain
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
+from aiida_mlip_autopipe.config.expected import check_formula, compositions_of, config_types_of, least_first
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.generate import GeneratorConfig
 from aiida_mlip_autopipe.config.label import AnyLabelConfig, AseLabelConfig, JobOptions
@@ -93,6 +94,22 @@ class MLIPConfig(Settings):
         return self
 
     @model_validator(mode='after')
+    def check_quotas(self) -> Self:
+        """Refuse quotas for what no candidate can be."""
+        quotas = self.select.quotas
+        types = config_types_of(self.generate)
+        if types is not None and (wrong := sorted(set(quotas.config_type) - types)):
+            raise ValueError(f'select.quotas.config_type: got {wrong}; candidates of this configuration are {sorted(types)}')
+        formulas = compositions_of(self.system, self.generate)
+        for name in quotas.composition:
+            if formulas is not None and name not in formulas:
+                raise ValueError(
+                    f'select.quotas.composition: got {name!r}; candidates of this configuration are {sorted(formulas)}'
+                )
+            check_formula(name, self.system.elements)
+        return self
+
+    @model_validator(mode='after')
     def check_elements(self) -> Self:
         """Refuse elements that no structure can have; those of bases from elsewhere are seen when they are read."""
         if self.system.unused and not self.generate.n_other_bases:
@@ -140,6 +157,21 @@ class MLIPConfig(Settings):
             if unknown:
                 raise ValueError(f'label.calculator: emt does not know {unknown}; it knows {sorted(EMT_ELEMENTS)}')
         return self
+
+    def require_first_round(self) -> None:
+        """Refuse to submit a run whose first round cannot label what comes first, where the number can be told beforehand.
+
+        :raises InputError: it cannot.
+        """
+        found = least_first(self.system, self.generate, self.select.first)
+        budget = min(self.loop.initial_labels, self.loop.max_labels - len(self.system.elements))
+        if (needed := sum(found.values())) > budget:
+            counts = ', '.join(f'{name} {count}' for name, count in found.items())
+            raise InputError(
+                f'loop.initial_labels: round 0 can label {budget} structures, but at least {needed} come first ({counts}): raise '
+                f'initial_labels to at least {needed} (and max_labels to at least {needed + len(self.system.elements)}), ask for '
+                'fewer of them in generate, or shorten select.first'
+            )
 
     @classmethod
     def from_mapping(cls, values: Any) -> Self:

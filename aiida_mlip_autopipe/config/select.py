@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from aiida_mlip_autopipe.config.base import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+AUTO: Final = 'auto'
+FPS: Final = 'mlip_autopipe.fps'
+D_OPTIMAL: Final = 'mlip_autopipe.d_optimal'
+
+FIRST: Final = ('sqs', 'ordered', 'cell', 'eos', 'elastic', 'phonon')
+"""Undistorted crystals, and the sets of which a part is of little use."""
 
 
 class QuotaConfig(Settings):
@@ -65,7 +73,13 @@ class SurrogateConfig(Settings):
         description='entry point (group mlip_autopipe.descriptors) that turns frames into features where there is no model',
     )
     selector: str = Field(
-        default='mlip_autopipe.fps', description='entry point (group mlip_autopipe.selectors) that picks among features'
+        default=AUTO,
+        description='entry point (group mlip_autopipe.selectors or mlip_autopipe.atom_selectors) that picks what is labelled; '
+        'auto: mlip_autopipe.d_optimal where there is a potential, in round 0 mlip_autopipe.fps',
+    )
+    first: list[str] = Field(
+        default=list(FIRST),
+        description='config_types that are all labelled in round 0, before the selector spends the rest of the budget',
     )
     descriptor_cutoff: PositiveFloat = Field(default=4.5, le=12, description='Å, cutoff of the descriptor')
     min_bond_fraction: float = Field(
@@ -83,6 +97,12 @@ class SurrogateConfig(Settings):
         default=None, description='Å³/atom, smallest and largest volume of a periodic structure'
     )
     quotas: QuotaConfig = QuotaConfig()
+
+    def selector_where(self, *, has_potential: bool) -> str:
+        """Return the selector of a round; one by the descriptors of a potential needs one, which round 0 has not."""
+        if has_potential and self.selector == AUTO:
+            return D_OPTIMAL
+        return FPS if self.selector == AUTO or (self.selector == D_OPTIMAL and not has_potential) else self.selector
 
     @model_validator(mode='after')
     def check_volume_window(self) -> Self:

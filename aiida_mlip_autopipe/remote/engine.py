@@ -23,6 +23,7 @@ from aiida_mlip_autopipe.remote.lammps_job import (
     pack_potential,
     read_failure,
     unpack_ace_fit,
+    unpack_atom_rows,
     unpack_evaluation,
     unpack_md,
     unpack_pod_fit,
@@ -37,6 +38,7 @@ from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.linear.posterior import Spread
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
+from aiida_mlip_autopipe.science.select.d_optimal import AtomRows
 from aiida_mlip_autopipe.science.simulate import Simulated
 
 CHILD = 'aiida_mlip_autopipe.remote.lammps_child'
@@ -55,6 +57,17 @@ def features(frames: Frames, *, elements: Sequence[str], cutoff: float) -> Float
     options = {'elements': list(elements), 'cutoff': float(cutoff)}
     with tempfile.TemporaryDirectory(prefix='features_') as folder:
         return _call(Task.FEATURES, options, frames, Path(folder)).arrays['features']
+
+
+def atom_rows(frames: Frames, potential: LammpsPotential, folder: Path) -> AtomRows:
+    """Return the descriptors of atoms that a potential is made of.
+
+    :param folder: of the potential.
+    :raises InputError: a frame that the potential cannot run.
+    :raises EngineError: nothing is known of its engine, LAMMPS or pyace is missing, refuses the potential or crashed.
+    """
+    options = {'potential': pack_potential(potential), 'folder': str(folder.resolve())}
+    return unpack_atom_rows(_call(Task.ATOM_ROWS, options, frames, folder))
 
 
 def fit_pod(

@@ -17,6 +17,7 @@ from aiida_mlip_autopipe.remote.lammps_job import (
     FRAMES,
     Packet,
     Task,
+    pack_atom_rows,
     pack_evaluation,
     pack_fit,
     pack_md,
@@ -30,6 +31,7 @@ from aiida_mlip_autopipe.remote.lammps_job import (
 )
 from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
 from aiida_mlip_autopipe.science.checks.nve import run_nve
+from aiida_mlip_autopipe.science.descriptors import atom_rows
 from aiida_mlip_autopipe.science.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.pod.descriptors import pod_features
@@ -60,6 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _features(frames: Frames, options: Mapping[str, Any]) -> Packet:
     return Packet({}, {'features': pod_features(frames, elements=options['elements'], cutoff=options['cutoff'])})
+
+
+def _atom_rows(frames: Frames, options: Mapping[str, Any]) -> Packet:
+    return pack_atom_rows(atom_rows(frames, unpack_potential(options['potential']), Path(options['folder'])))
 
 
 def _fit_pod(frames: Frames, options: Mapping[str, Any]) -> Packet:
@@ -97,6 +103,7 @@ def _simulate(frames: Frames, options: Mapping[str, Any]) -> Packet:
 
 _TASKS: Final[Mapping[Task, Callable[[Frames, Mapping[str, Any]], Packet]]] = {
     Task.FEATURES: _features,
+    Task.ATOM_ROWS: _atom_rows,
     Task.FIT_POD: _fit_pod,
     Task.FIT_ACE: _fit_ace,
     Task.MD: _md,

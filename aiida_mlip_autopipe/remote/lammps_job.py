@@ -28,6 +28,7 @@ from aiida_mlip_autopipe.science.linear.posterior import Spread
 from aiida_mlip_autopipe.science.linear.search import FitReport
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
+from aiida_mlip_autopipe.science.select.d_optimal import AtomRows
 from aiida_mlip_autopipe.science.simulate import Simulated
 
 Settings = TypeVar('Settings', PodSettings, AceSettings)
@@ -43,6 +44,7 @@ class Task(StrEnum):
     """What the child process is to do."""
 
     FEATURES = 'features'
+    ATOM_ROWS = 'atom_rows'
     FIT_POD = 'fit_pod'
     FIT_ACE = 'fit_ace'
     MD = 'md'
@@ -202,6 +204,16 @@ def unpack_evaluation(packet: Packet) -> Evaluation:
     """Return the predictions of :func:`pack_evaluation`."""
     columns = packet.arrays
     return Evaluation(columns['energy'], columns['forces'], columns['stress'], columns.get('gamma'))
+
+
+def pack_atom_rows(rows: AtomRows) -> Packet:
+    """Return descriptors of atoms as they travel."""
+    return Packet({}, {name: np.asarray(column) for name, column in vars(rows).items()})
+
+
+def unpack_atom_rows(packet: Packet) -> AtomRows:
+    """Return the descriptors of :func:`pack_atom_rows`."""
+    return AtomRows(**packet.arrays)
 
 
 def pack_spread(spread: Spread) -> Packet:

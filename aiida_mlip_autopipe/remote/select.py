@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.select import SurrogateConfig
-from aiida_mlip_autopipe.formats.files import MODEL, arrays_file
+from aiida_mlip_autopipe.formats.files import MODEL, POTENTIAL, arrays_file
+from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.inputs import checked, load_function, read_frames
+from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.remote.pre_explore import with_walks
 from aiida_mlip_autopipe.remote.surrogate_model import Surrogate, find_surrogate
-from aiida_mlip_autopipe.science.select.funnel import FunnelLimits, Screen, Screened, Selection, reduced_formulas, select
+from aiida_mlip_autopipe.science.select.funnel import (
+    AtomSelector,
+    FunnelLimits,
+    Screen,
+    Screened,
+    Selection,
+    Selector,
+    reduced_formulas,
+    select,
+)
 from aiida_mlip_autopipe.science.select.quotas import Quotas, whole_numbers
 from aiida_mlip_autopipe.science.select.sanity import SanityLimits
 from aiida_mlip_autopipe.science.select.window import Window
@@ -25,12 +38,14 @@ from aiida_mlip_autopipe.science.surrogate.reduce import largest_force, per_stru
 
 DESCRIPTORS = 'mlip_autopipe.descriptors'
 SELECTORS = 'mlip_autopipe.selectors'
+ATOM_SELECTORS = 'mlip_autopipe.atom_selectors'
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the selection and return the funnel with its numbers."""
     config = checked(SurrogateConfig, _with_model(settings['settings'], folder))
-    pick = load_function(SELECTORS, config.selector)
+    selector = config.selector_where(has_potential=(folder / POTENTIAL).exists())
+    pick = _selector(selector, folder)
     frames = read_frames(folder, 'frames')
     known = read_frames(folder, 'known') if (folder / arrays_file('known')).exists() else None
     elements = sorted({*frames.elements, *(known.elements if known else ())})
@@ -58,10 +73,24 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         'n_walked': len(frames) - n_given,
         'n_known': len(known) if known is not None else 0,
         'lineages_selected': len(set(frames.lineage[selection.indices].tolist())),
-        'selector': config.selector,
+        'selector': selector,
         'surrogate': _said_of(surrogate, config),
         'notes': _notes(config, selection, frames, settings['budget'], surrogate),
     }
+
+
+def _selector(name: str, folder: Path) -> Selector | AtomSelector:
+    """Return what picks; one that looks at atoms sees them through the potential that came with the job.
+
+    :raises InputError: there is no such selector, or it needs a potential and there is none.
+    """
+    if name not in {point.name for point in metadata.entry_points(group=ATOM_SELECTORS)}:
+        return load_function(SELECTORS, name)
+    pick = load_function(ATOM_SELECTORS, name)
+    if not (folder / POTENTIAL).exists():
+        raise InputError(f'select.selector: got {name!r}, which looks at the descriptors of a potential, and there is none yet')
+    potential, files = read_potential(folder), potential_folder(folder)
+    return AtomSelector(pick, lambda frames: engine.atom_rows(frames, potential, files))
 
 
 def _with_model(values: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -91,6 +120,7 @@ def _limits(config: SurrogateConfig, budget: int) -> FunnelLimits:
         duplicate_tolerance=config.duplicate_tolerance,
         window=Window(force_cap=config.force_cap, energy=config.energy_window, volume=config.volume_window),
         quotas=Quotas(config.quotas.config_type, config.quotas.composition),
+        first=frozenset(config.first),
     )
 
 
@@ -126,8 +156,13 @@ def _notes(config: SurrogateConfig, selection: Selection, frames: Frames, budget
     """Return sentences on what the user should know of this selection."""
     notes = [surrogate.note] if surrogate.note else []
     n_inside = selection.counts['inside']
-    if budget > n_inside:
+    if budget > n_inside == len(selection.indices):
         notes.append(f'the budget of {budget} is larger than the {n_inside} candidates that passed all filters: all were taken')
+    if len(selection.indices) < min(budget, n_inside):
+        notes.append(
+            f'{len(selection.indices)} of {n_inside} candidates were taken, fewer than the budget of {budget}: '
+            'the others would add nothing to the active set'
+        )
     chosen = frames.take(selection.indices)
     for name, shares, labels in (
         ('config_type', config.quotas.config_type, chosen.config_type.tolist()),

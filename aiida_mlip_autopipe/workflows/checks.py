@@ -197,6 +197,7 @@ def check_profile(config: MLIPConfig, *, explores: bool = True) -> None:
     """
     sections: list[TrainingConfig | InferenceConfig] = [config.train, *([config.explore] if explores else [])]
     looks: list[Callable[[], object]] = [
+        config.require_first_round,
         partial(find_process, config.label.labeller, 'label.labeller'),
         *(partial(find_stage_code, section, config.worker.code) for section in sections),
         partial(find_code, config.label.code, 'label.code'),

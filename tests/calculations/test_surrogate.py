@@ -51,6 +51,23 @@ def test_nothing_to_select_is_an_exit_code_with_the_reasons(run_stage, emt_frame
     np.testing.assert_array_equal(node.outputs.selection.get_array('indices'), [])
 
 
+def test_frames_that_come_first_and_do_not_fit_are_an_exit_code_with_the_number(run_stage, emt_frames):
+    frames = emt_frames(5, labelled=False)
+    kinds = sorted(set(frames.config_type.tolist()))
+    settings = orm.Dict({'first': kinds})
+    node = run_stage('surrogate', frames=FramesData(frames), budget=orm.Int(3), seed=orm.Int(0), settings=settings)
+    assert node.exit_status == 210
+    assert node.exit_message.startswith('5 frames must be labelled first (')
+    assert 'raise loop.initial_labels to at least 5' in node.exit_message
+
+
+def test_the_potential_goes_with_the_job(run_stage, emt_frames, options, fake_potential):
+    """Its files are found; that they hold no potential is told."""
+    node = run_stage('surrogate', frames=FramesData(emt_frames(4, labelled=False)), potential=fake_potential, **options)
+    assert node.exit_status == 410
+    assert 'param.pod' in node.exit_message
+
+
 def with_settings(**values):
     return {'budget': orm.Int(3), 'seed': orm.Int(0), 'settings': orm.Dict({'device': 'cpu', **values})}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -225,3 +226,75 @@ def test_more_vacancies_than_atoms_are_refused():
     assert mistakes_in({'generate': {'vacancy': {'count': 1, 'n_vacancies': 8}}}) == [
         'generate.vacancy.n_vacancies: got 8; must be less than 8, the atoms of the smallest cell'
     ]
+
+
+class TestFirstRound:
+    """What is asked for one by one is labelled first, or refused before anything is submitted."""
+
+    def refused(self, changes: dict[str, Any]) -> str:
+        with pytest.raises(InputError) as caught:
+            config_with(changes).require_first_round()
+        return str(caught.value)
+
+    def test_fewer_labels_than_undistorted_crystals(self) -> None:
+        assert self.refused({'loop.initial_labels': 2}) == (
+            'loop.initial_labels: round 0 can label 2 structures, but at least 3 come first (sqs 3): raise initial_labels to at '
+            'least 3 (and max_labels to at least 5), ask for fewer of them in generate, or shorten select.first'
+        )
+
+    def test_isolated_atoms_are_bought_before(self) -> None:
+        assert 'round 0 can label 2 structures' in self.refused({'loop.max_labels': 4})
+        config_with({'loop.max_labels': 5}).require_first_round()
+
+    def test_series_of_every_base(self) -> None:
+        """Three bases, eleven volumes each, of which one may be the base."""
+        said = self.refused({'generate.eos': {'count': 11}, 'loop.initial_labels': 32})
+        assert 'at least 33 come first (sqs 3, eos 30)' in said
+        config_with({'generate.eos': {'count': 11}, 'loop.initial_labels': 33}).require_first_round()
+
+    def test_what_does_not_come_first_does_not_count(self) -> None:
+        config_with({'select.first': [], 'loop.initial_labels': 2}).require_first_round()
+        config_with({'select.first': ['ordered'], 'loop.initial_labels': 2}).require_first_round()
+
+    def test_a_configuration_that_only_generates_stays_valid(self) -> None:
+        assert config_with({'generate.eos': {'count': 50}}).generate.eos is not None
+
+
+class TestQuotas:
+    """A quota for what no candidate can be is a mistake, not a wish."""
+
+    def test_misspelt_config_type(self) -> None:
+        assert mistakes_in({'select.quotas': {'config_type': {'sqss': 0.5, 'sqs': 0.1}}}) == [
+            "select.quotas.config_type: got ['sqss']; candidates of this configuration are "
+            "['md', 'rattle', 'sqs', 'strain', 'surrogate_md', 'surrogate_relax', 'vacancy']"
+        ]
+
+    def test_a_section_that_makes_nothing(self) -> None:
+        (line,) = mistakes_in({'generate.vacancy': {'count': 0}, 'select.quotas': {'config_type': {'vacancy': 0.5}}})
+        assert "got ['vacancy']" in line
+
+    def test_a_composition_of_no_alloy(self) -> None:
+        (line,) = mistakes_in({'generate.vacancy': {'count': 0}, 'select.quotas': {'composition': {'AuCu3': 0.5}}})
+        assert line == "select.quotas.composition: got 'AuCu3'; candidates of this configuration are ['Au', 'AuCu', 'Cu']"
+
+    @pytest.mark.parametrize(
+        ('name', 'said'),
+        [
+            ('CuAu', 'write it as AuCu'),
+            ('Au2Cu2', 'write it as AuCu'),
+            ('AuAg', "with ['Ag']; the elements are ['Au', 'Cu']"),
+            ('copper', 'must be a reduced formula such as Al3Mg'),
+        ],
+    )
+    def test_a_formula_that_is_never_written_so(self, name: str, said: str) -> None:
+        (line,) = mistakes_in({'generate.antisite': {}, 'select.quotas': {'composition': {name: 0.5}}})
+        assert said in line
+
+    def test_structures_from_elsewhere_may_be_of_any_kind(self) -> None:
+        values = {'generate.extra': [{'strategy': 'other.kind'}], 'select.quotas': {'config_type': {'kind': 0.5}}}
+        assert config_with(values).select.quotas.config_type == {'kind': 0.5}
+
+    def test_vacancies_have_compositions_of_their_own(self) -> None:
+        """Of Cu4Au4 one atom is missing."""
+        quotas = {'composition': {'Au3Cu4': 0.2, 'Au4Cu3': 0.2}}
+        assert config_with({'select.quotas': quotas}).select.quotas.composition == quotas['composition']

@@ -11,10 +11,32 @@ from aiida_mlip_autopipe.config.select import SurrogateConfig
 from tests.config.settings import config_with, mistakes_in
 
 
-@pytest.mark.parametrize('port', ['descriptor', 'selector'])
-def test_default_is_registered(port: str) -> None:
-    name = getattr(SurrogateConfig(), port)
-    assert [point.name for point in metadata.entry_points(group=f'mlip_autopipe.{port}s', name=name)] == [name]
+@pytest.mark.parametrize(
+    ('group', 'name'),
+    [
+        ('mlip_autopipe.descriptors', SurrogateConfig().descriptor),
+        ('mlip_autopipe.selectors', SurrogateConfig().selector_where(has_potential=False)),
+        ('mlip_autopipe.atom_selectors', SurrogateConfig().selector_where(has_potential=True)),
+    ],
+)
+def test_default_is_registered(group: str, name: str) -> None:
+    assert [point.name for point in metadata.entry_points(group=group, name=name)] == [name]
+
+
+@pytest.mark.parametrize(
+    ('selector', 'without', 'beside'),
+    [
+        ('auto', 'mlip_autopipe.fps', 'mlip_autopipe.d_optimal'),
+        ('mlip_autopipe.d_optimal', 'mlip_autopipe.fps', 'mlip_autopipe.d_optimal'),
+        ('mlip_autopipe.random', 'mlip_autopipe.random', 'mlip_autopipe.random'),
+        ('other.by_atoms', 'other.by_atoms', 'other.by_atoms'),
+    ],
+)
+def test_the_selector_of_a_round(selector: str, without: str, beside: str) -> None:
+    """Round 0 has no potential, whose descriptors D-optimality looks at."""
+    config = SurrogateConfig(selector=selector)
+    assert config.selector_where(has_potential=False) == without
+    assert config.selector_where(has_potential=True) == beside
 
 
 def test_entry_point_of_a_third_party_is_taken_as_it_is() -> None:

@@ -11,6 +11,7 @@ from aiida_mlip_autopipe.common.pod import ACTIVE_SET, COEFFICIENTS, PARAMETERS
 from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS
 from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
 from aiida_mlip_autopipe.remote import engine
+from aiida_mlip_autopipe.science.descriptors import atom_rows
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR
 from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
@@ -67,6 +68,13 @@ def test_features_equal_those_of_this_process():
     frames = training_frames(4)
     found = engine.features(frames, elements=ELEMENTS, cutoff=CUTOFF)
     np.testing.assert_array_equal(found, pod_features(frames, elements=ELEMENTS, cutoff=CUTOFF))
+
+
+def test_descriptors_of_atoms_equal_those_of_this_process(potential, folder):
+    frames = training_frames(3)
+    found, expected = engine.atom_rows(frames, potential, folder), atom_rows(frames, potential, folder)
+    for name in ('rows', 'kinds', 'counts'):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 def test_errors_for_the_user_come_back_as_they_are(tmp_path, potential, folder):

@@ -18,6 +18,7 @@ from aiida_mlip_autopipe.science.linear.posterior import Spread
 from aiida_mlip_autopipe.science.linear.search import FitReport
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
 from aiida_mlip_autopipe.science.pod.fit import PodFit, PodSettings
+from aiida_mlip_autopipe.science.select.d_optimal import AtomRows
 
 
 def travel(packet, folder):
@@ -163,3 +164,10 @@ def test_a_spread_travels(tmp_path):
 def test_settings_at_constant_energy_travel():
     sent = NveSettings(temperature=300.0, steps=100, timestep=1.0, seed=4)
     assert job.unpack_nve_settings(json.loads(json.dumps(vars(sent)))) == sent
+
+
+def test_descriptors_of_atoms_travel(tmp_path):
+    sent = AtomRows(np.random.default_rng(0).normal(size=(5, 3)), np.array([0, 1, 0, 0, 1]), np.array([2, 3]))
+    back = job.unpack_atom_rows(travel(job.pack_atom_rows(sent), tmp_path))
+    for name, column in vars(sent).items():
+        np.testing.assert_array_equal(getattr(back, name), column)

@@ -92,7 +92,7 @@ class TestFunnel:
         assert again.report == selected.report
 
     def test_budget_of_nothing(self, stage: Stage, generated: Outcome) -> None:
-        outcome = stage('surrogate', request(budget=0), frames=generated.frames('frames').take([0, 1]))
+        outcome = stage('surrogate', request(budget=0, first=[]), frames=generated.frames('frames').take([0, 1]))
         assert outcome.arrays('selection')['indices'].tolist() == []
         assert outcome.report['reasons'] == {NOT_SELECTED: 2}
         assert outcome.report['n_known'] == 0
@@ -100,6 +100,61 @@ class TestFunnel:
     def test_settings_arrive(self, stage: Stage, generated: Outcome) -> None:
         outcome = stage('surrogate', request(min_bond_fraction=1.0), frames=generated.frames('frames').take([0]))
         assert outcome.report['counts'] == {'generated': 1, 'sane': 0, 'unique': 0, 'inside': 0, 'selected': 0}
+
+
+@pytest.mark.lammps
+class TestFirstRound:
+    """Crystals come before what the selector picks."""
+
+    def test_all_undistorted_crystals_are_bought(self, stage: Stage, generated: Outcome) -> None:
+        frames = generated.frames('frames')
+        outcome = stage('surrogate', request(budget=4), frames=frames)
+        crystals = np.flatnonzero(frames.config_type == 'sqs').tolist()
+        assert outcome.arrays('selection')['indices'].tolist()[: len(crystals)] == crystals
+        assert outcome.report['selector'] == 'mlip_autopipe.fps'
+
+    def test_a_budget_that_does_not_hold_them_is_refused_with_the_number(self, stage: Stage, generated: Outcome) -> None:
+        error = stage('surrogate', request(budget=2), frames=generated.frames('frames')).error
+        assert error['kind'] == 'InputError'
+        assert error['message'].startswith('3 frames must be labelled first (sqs 3), but the budget of this round is 2: raise')
+
+
+@pytest.mark.lammps
+class TestDOptimal:
+    """With the newest potential frames are chosen by the descriptors of their atoms."""
+
+    @pytest.fixture
+    def candidates(self, generated: Outcome) -> Frames:
+        """A crystal that is known but for a hair, and three that are shaken more and more."""
+        rng = np.random.default_rng(0)
+        base = generated.frames('frames').atoms(0)
+        found = []
+        for stdev in (0.002, 0.1, 0.2, 0.3):
+            atoms = base.copy()
+            atoms.positions += rng.normal(0, stdev, atoms.positions.shape)
+            atoms.info = {'config_type': 'md'}
+            found.append(atoms)
+        return Frames.from_atoms(found)
+
+    def test_it_is_the_default_and_asks_for_the_potential(
+        self, stage: Stage, candidates: Frames, training: Frames, potential: Path
+    ) -> None:
+        settings = request(budget=4, duplicate_tolerance=0)
+        outcome = stage('surrogate', settings, frames=candidates, known=training, potential=potential)
+        report, chosen = outcome.report, outcome.arrays('selection')['indices'].tolist()
+        assert report['selector'] == 'mlip_autopipe.d_optimal'
+        assert 3 in chosen
+        assert 0 not in chosen, 'it adds nothing'
+        assert f'{len(chosen)} of 4 candidates were taken, fewer than the budget of 4' in report['notes'][-1]
+
+    def test_another_selector_may_be_chosen(self, stage: Stage, candidates: Frames, training: Frames, potential: Path) -> None:
+        settings = request(budget=2, selector='mlip_autopipe.random')
+        outcome = stage('surrogate', settings, frames=candidates, known=training, potential=potential)
+        assert outcome.report['selector'] == 'mlip_autopipe.random'
+
+    def test_without_a_potential_farthest_points_serve(self, stage: Stage, candidates: Frames) -> None:
+        outcome = stage('surrogate', request(budget=2, selector='mlip_autopipe.d_optimal'), frames=candidates)
+        assert outcome.report['selector'] == 'mlip_autopipe.fps'
 
 
 class TestRefused:

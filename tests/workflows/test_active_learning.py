@@ -68,6 +68,14 @@ def test_later_rounds_know_what_is_labelled(plain):
     assert known == [0, 14, 19]
 
 
+def test_later_rounds_select_by_the_newest_potential(plain):
+    """Round 0 has none; then it is the one that explored."""
+    used = [inputs.get('potential') for inputs in inputs_of(plain, 'SurrogateCalculation')]
+    explored = [inputs['potential'].uuid for inputs in inputs_of(plain, 'ExploreWorkChain')]
+    assert used[0] is None
+    assert [node.uuid for node in used[1:]] == explored
+
+
 def test_the_test_set_stays_and_the_training_set_grows(plain):
     fits = inputs_of(plain, 'TrainWorkChain')
     assert len({fit['test_frames'].uuid for fit in fits}) == 1

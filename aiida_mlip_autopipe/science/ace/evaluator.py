@@ -94,6 +94,18 @@ class AceEvaluator:
             self._is_graded = True
         return np.array(self._calculator.gamma_grade, dtype=np.float64)
 
+    def projections(self, cell: FloatArray, positions: FloatArray, kinds: IntArray) -> list[FloatArray]:
+        """Return the basis functions of each atom, by which the grade is computed: as many as its element has.
+
+        :param cell: Å, shape (3, 3).
+        :param positions: Å, shape (n_atoms, 3).
+        :param kinds: position of each atom's element among the elements, shape (n_atoms,).
+        """
+        self.compute(cell, positions, kinds, with_grade=True)
+        found = [np.array(own, dtype=np.float64) for own in self._calculator.projections[: len(kinds)]]
+        self.forget()
+        return found
+
     def _loaded(self, potential: Path, active_set: Path | None) -> tuple[Any, Any]:
         is_fast = potential.suffix == '.yace'
         if is_fast and active_set is not None:

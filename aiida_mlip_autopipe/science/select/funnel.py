@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from ase.formula import Formula
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, BoolArray, FloatArray, Frames, IntArray
+from aiida_mlip_autopipe.science.select.d_optimal import AtomPick, AtomRows
 from aiida_mlip_autopipe.science.select.duplicates import duplicate_of, repeated_uids
 from aiida_mlip_autopipe.science.select.fps import farthest_points
 from aiida_mlip_autopipe.science.select.quotas import Quotas, allocate
@@ -52,6 +55,9 @@ class Screened:
 Screen = Callable[[Frames], Screened]
 """Returns what a surrogate or a descriptor says of frames."""
 
+_Choose = Callable[[IntArray, int, IntArray], IntArray]
+"""From the frames to choose from, how many, and those that are taken already, to those chosen; all by their index."""
+
 
 class Selector(Protocol):
     """Picks points by their features; chosen by entry point."""
@@ -60,6 +66,18 @@ class Selector(Protocol):
         self, features: FloatArray, count: int, *, known: FloatArray | None, rng: np.random.Generator | None
     ) -> IntArray:
         """Return the indices of at most `count` of the `features`, shape (n, d), beside the `known`, shape (m, d)."""
+
+
+@dataclass(frozen=True)
+class AtomSelector:
+    """Picks frames by the descriptors of their atoms.
+
+    :param pick: such as :func:`~science.select.d_optimal.d_optimal_frames`.
+    :param describe: descriptors of the atoms of frames.
+    """
+
+    pick: AtomPick
+    describe: Callable[[Frames], AtomRows]
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,8 @@ class FunnelLimits:
         duplicates, at least 0.
     :param window: of predicted energies and forces, and of volumes.
     :param quotas: shares of the budget.
+    :param first: config_types whose frames are all selected, before anything else; no window and no near duplicate keeps them
+        out.
     """
 
     budget: int
@@ -79,6 +99,7 @@ class FunnelLimits:
     duplicate_tolerance: float
     window: Window = field(default_factory=Window)
     quotas: Quotas = field(default_factory=lambda: Quotas({}, {}))
+    first: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse negative limits."""
@@ -112,14 +133,15 @@ def select(
     known: Frames | None,
     screen: Screen,
     limits: FunnelLimits,
-    pick: Selector = farthest_points,
+    pick: Selector | AtomSelector = farthest_points,
     rng: np.random.Generator | None = None,
 ) -> Selection:
     """Return which frames to label.
 
     In turn: insane frames go, then exact repeats of each other or of `known`, then near duplicates, then what lies outside of
-    the window, and among what is left the selector picks. Only frames that passed the cheap filters are screened, and each
-    column of the features is brought to mean 0 and standard deviation 1 over the pool and `known` together.
+    the window. Of what is left the frames that come first are taken, and among the others the selector picks. Only frames that
+    passed the cheap filters are screened, and each column of the features is brought to mean 0 and standard deviation 1 over
+    the pool and `known` together.
 
     :param frames: the pool.
     :param known: frames that have been labelled already, or None; isolated atoms among them do not count.
@@ -127,31 +149,61 @@ def select(
     :param limits: budget and bounds.
     :param pick: selector.
     :param rng: handed to the selector.
-    :raises InputError: features do not fit the frames.
+    :raises InputError: features do not fit the frames, or more frames come first than the budget holds.
     """
-    labelled = _comparable(known)
+    passed = _passed(frames, _comparable(known), screen, limits)
+    if not len(passed.kept):
+        return _selection(frames, passed.kept, passed.reasons)
+    candidates = frames.take(passed.kept)
+    if isinstance(pick, AtomSelector):
+        choose = _by_atoms(candidates, passed.known, pick)
+    else:
+        choose = _by_features(passed.features, passed.known_features, pick, rng)
+    chosen = passed.kept[_picked(candidates, limits, choose)]
+    rest = np.setdiff1d(passed.kept, chosen)
+    return _selection(frames, chosen, _replaced(passed.reasons, rest, [NOT_SELECTED] * len(rest)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Passed:
+    """What passed all filters.
+
+    :param reasons: for each frame of the pool.
+    :param kept: frames without a reason, shape (n_kept,).
+    :param features: theirs, standardised, shape (n_kept, d).
+    :param known: labelled frames, or None; `known_features` theirs.
+    """
+
+    reasons: list[str]
+    kept: IntArray
+    features: FloatArray
+    known: Frames | None = None
+    known_features: FloatArray | None = None
+
+
+def _passed(frames: Frames, labelled: Frames | None, screen: Screen, limits: FunnelLimits) -> _Passed:
+    """Return what passes the filters; frames that come first pass those of near duplicates and of the window in any case."""
     reasons = sanity_reasons(frames, **asdict(limits.sanity))
     reasons = _replaced(reasons, *_exact_repeats(reasons, frames, labelled))
     pool = _open(reasons)
     if not len(pool):
-        return _selection(frames, pool, reasons)
-    survivors = frames.take(pool)
-    found, finite = _screened(survivors, screen)
+        return _Passed(reasons, pool, np.zeros((0, 0)))
+    found, finite = _screened(frames.take(pool), screen)
     reasons = _replaced(reasons, pool[~finite], [NOT_FINITE] * int((~finite).sum()))
-    pool, survivors = pool[finite], survivors.take(np.flatnonzero(finite))
+    pool = pool[finite]
     if not len(pool):
-        return _selection(frames, pool, reasons)
+        return _Passed(reasons, pool, np.zeros((0, 0)))
+    survivors = frames.take(pool)
     labelled, other = (None, None) if labelled is None else _screened_known(labelled, screen, found)
     features, known_features = _standardised(found.features[finite], other)
     near = _near_duplicates(survivors, labelled, features, known_features, limits.duplicate_tolerance)
     energies, forces = (None if part is None else part[finite] for part in (found.energies, found.forces))
     outside = window_reasons(survivors, limits.window, energies, forces)
-    reasons = _replaced(reasons, pool, [one or two for one, two in zip(near, outside, strict=True)])
+    is_first = _is_first(survivors, limits.first)
+    against = ['' if first else one or two for first, one, two in zip(is_first, near, outside, strict=True)]
+    reasons = _replaced(reasons, pool, against)
     kept = _open(reasons)
-    rows = np.searchsorted(pool, kept)
-    chosen = kept[_picked(survivors.take(rows), features[rows], known_features, limits, pick, rng)] if len(kept) else kept
-    rest = np.setdiff1d(kept, chosen)
-    return _selection(frames, chosen, _replaced(reasons, rest, [NOT_SELECTED] * len(rest)))
+    return _Passed(reasons, kept, features[np.searchsorted(pool, kept)], labelled, known_features)
 
 
 def _screened(frames: Frames, screen: Screen) -> tuple[Screened, BoolArray]:
@@ -175,24 +227,71 @@ def _screened_known(known: Frames, screen: Screen, pool: Screened) -> tuple[Fram
     return known.take(np.flatnonzero(finite)), found.features[finite]
 
 
-def _picked(
-    frames: Frames,
-    features: FloatArray,
-    known: FloatArray | None,
-    limits: FunnelLimits,
-    pick: Selector,
-    rng: np.random.Generator | None,
-) -> IntArray:
-    """Return the picks among frames that passed all filters; with quotas, cell by cell beside what was picked before."""
+def _picked(frames: Frames, limits: FunnelLimits, choose: _Choose) -> IntArray:
+    """Return the picks among frames that passed all filters: those that come first, then others beside them.
+
+    With quotas, cell by cell beside what was picked before; the frames that come first count.
+    """
+    first = np.flatnonzero(_is_first(frames, limits.first))
+    if len(first) > limits.budget:
+        raise InputError(_too_many(frames.take(first), limits.budget))
     if not limits.quotas:
-        return pick(features, limits.budget, known=known, rng=rng)
+        rest = np.setdiff1d(np.arange(len(frames)), first)
+        return np.concatenate([first, choose(rest, limits.budget - len(first), first)])
     cells = list(zip(frames.config_type.tolist(), reduced_formulas(frames), strict=True))
-    chosen = np.zeros(0, dtype=np.int64)
-    for cell, count in allocate(cells, limits.quotas, limits.budget).items():
-        members = np.flatnonzero([own == cell for own in cells])
-        taken = features[chosen] if known is None else np.concatenate([known, features[chosen]])
-        chosen = np.append(chosen, members[pick(features[members], count, known=taken if len(taken) else None, rng=rng)])
+    least = Counter(cells[index] for index in first.tolist())
+    chosen = first
+    for cell, count in allocate(cells, limits.quotas, limits.budget, least).items():
+        members = np.setdiff1d(np.flatnonzero([own == cell for own in cells]), first)
+        chosen = np.concatenate([chosen, choose(members, count - least[cell], chosen)])
     return chosen
+
+
+def _by_features(features: FloatArray, known: FloatArray | None, pick: Any, rng: np.random.Generator | None) -> _Choose:
+    """Return a choice by the features of frames."""
+
+    def choose(members: IntArray, count: int, taken: IntArray) -> IntArray:
+        beside = features[taken] if known is None else np.concatenate([known, features[taken]])
+        return members[pick(features[members], count, known=beside if len(beside) else None, rng=rng)]
+
+    return choose
+
+
+def _by_atoms(frames: Frames, known: Frames | None, pick: AtomSelector) -> _Choose:
+    """Return a choice by the descriptors of atoms."""
+    rows, names = pick.describe(frames), trajectories_of(frames)
+    labelled = None if known is None else pick.describe(known)
+
+    def choose(members: IntArray, count: int, taken: IntArray) -> IntArray:
+        parts = [*([] if labelled is None else [labelled]), *([rows.take(taken)] if len(taken) else [])]
+        beside = AtomRows.joined(*parts) if parts else None
+        own = [names[index] for index in members.tolist()]
+        return members[pick.pick(rows.take(members), count, known=beside, trajectories=own)]
+
+    return choose
+
+
+def trajectories_of(frames: Frames) -> list[str]:
+    """Return a name for the run that each frame comes from: its parent and its origin but for the step; others are their own."""
+    names = []
+    for uid, parent, origin in zip(frames.uid.tolist(), frames.parent.tolist(), frames.origin.tolist(), strict=True):
+        told = json.loads(origin) if origin.startswith('{') else {}
+        run = [told.get(name) for name in ('temperature', 'pressure', 'seed')]
+        names.append(f'{parent} {run}' if 'step' in told else uid)
+    return names
+
+
+def _is_first(frames: Frames, first: Collection[str]) -> BoolArray:
+    return np.isin(frames.config_type, sorted(first)) if first else np.zeros(len(frames), dtype=bool)
+
+
+def _too_many(first: Frames, budget: int) -> str:
+    """Return why a selection cannot be made."""
+    counts = ', '.join(f'{name} {count}' for name, count in sorted(Counter(first.config_type.tolist()).items()))
+    return (
+        f'{len(first)} frames must be labelled first ({counts}), but the budget of this round is {budget}: raise '
+        f'loop.initial_labels to at least {len(first)}, ask for fewer of them in generate, or shorten select.first'
+    )
 
 
 def _comparable(known: Frames | None) -> Frames | None:

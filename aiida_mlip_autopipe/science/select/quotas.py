@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -48,7 +49,9 @@ def whole_numbers(shares: Mapping[str, float], budget: int) -> dict[str, int]:
     return {name: numbers[name] + (name in by_remainder[: max(missing, 0)]) for name in shares}
 
 
-def allocate(cells: Sequence[Cell], quotas: Quotas, budget: int) -> dict[Cell, int]:
+def allocate(
+    cells: Sequence[Cell], quotas: Quotas, budget: int, least: Mapping[Cell, int] = MappingProxyType({})
+) -> dict[Cell, int]:
     """Return how many frames to take from each cell, min(budget, frames) together.
 
     A mixed-integer linear program: quotas are missed as little as the pool allows, and beyond that the cells get shares in
@@ -56,6 +59,7 @@ def allocate(cells: Sequence[Cell], quotas: Quotas, budget: int) -> dict[Cell, i
 
     :param cells: config_type and composition of each frame of the pool.
     :param budget: frames.
+    :param least: frames that are taken from a cell in any case, together at most the budget.
     :raises FitError: the program has no solution, which cannot be.
     """
     available = Counter(cells)
@@ -74,7 +78,10 @@ def allocate(cells: Sequence[Cell], quotas: Quotas, budget: int) -> dict[Cell, i
     found = milp(
         np.concatenate([np.zeros(len(names)), weights]),
         integrality=np.concatenate([np.ones(len(names)), np.zeros(n_slack)]),
-        bounds=Bounds(0, np.concatenate([held, np.full(n_slack, np.inf)])),
+        bounds=Bounds(
+            np.concatenate([[least.get(name, 0) for name in names], np.zeros(n_slack)]),
+            np.concatenate([held, np.full(n_slack, np.inf)]),
+        ),
         constraints=LinearConstraint(matrix, low, low),
     )
     if found.x is None:

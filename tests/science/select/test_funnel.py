@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -11,8 +13,17 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.science.generate.isolated import isolated_atoms
 from aiida_mlip_autopipe.science.select.baselines import cur_points, maxvol_points, random_points
+from aiida_mlip_autopipe.science.select.d_optimal import AtomRows
 from aiida_mlip_autopipe.science.select.fps import farthest_from_medoid, farthest_points
-from aiida_mlip_autopipe.science.select.funnel import FunnelLimits, Screened, reduced_formulas, select, standardise
+from aiida_mlip_autopipe.science.select.funnel import (
+    AtomSelector,
+    FunnelLimits,
+    Screened,
+    reduced_formulas,
+    select,
+    standardise,
+    trajectories_of,
+)
 from aiida_mlip_autopipe.science.select.quotas import Quotas
 from aiida_mlip_autopipe.science.select.sanity import SanityLimits
 from aiida_mlip_autopipe.science.select.window import Window
@@ -250,3 +261,103 @@ def test_reduced_formulas():
 def test_standardise():
     scaled = standardise(np.array([[1.0, 5.0, 1e9], [3.0, 5.0, 1e9 + 1e-6]]))
     np.testing.assert_allclose(scaled, [[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+
+
+def chosen_first(structures, first, *, budget, quotas=None, pick=farthest_points, known=None, window=None):
+    return select(
+        Frames.from_atoms(structures),
+        known=None if known is None else Frames.from_atoms(known),
+        screen=screening(volume),
+        limits=FunnelLimits(budget, SanityLimits(), 0.01, window or Window(), quotas or Quotas({}, {}), first=frozenset(first)),
+        pick=pick,
+    )
+
+
+BASES = [crystal(4.04 + 0.01 * number, 'sqs') for number in range(3)]
+SHAKEN = [crystal(3.6 + 0.1 * number, 'rattle') for number in range(8)]
+
+
+class TestFirst:
+    """What the configuration asks for is bought before the selector spends the rest."""
+
+    def test_farthest_points_alone_leave_the_crystals_out(self):
+        """The fault this rule is for: 0 of 3 crystals among 4 picks."""
+        found = chosen_first([*BASES, *SHAKEN], (), budget=4)
+        assert found.by_config_type['sqs']['selected'] == 0
+
+    def test_all_of_them_are_taken_and_the_rest_is_picked_beside_them(self):
+        found = chosen_first([*SHAKEN, *BASES], ('sqs',), budget=5)
+        assert found.indices.tolist()[:3] == [8, 9, 10]
+        assert set(found.indices.tolist()[3:]) == {0, 7}, 'the farthest from the crystals'
+
+    def test_near_duplicates_of_each_other_stay(self):
+        """A strain of half a per cent is what an elastic constant is made of."""
+        fine = [crystal(4.0 + 0.0004 * number, 'elastic') for number in range(4)]
+        assert chosen_first([*fine, *SHAKEN], (), budget=12).counts['selected'] < 12
+        assert chosen_first([*fine, *SHAKEN], ('elastic',), budget=12).by_config_type['elastic']['selected'] == 4
+
+    def test_no_window_keeps_them_out(self):
+        window = Window(volume=(17.0, 20.0))
+        assert chosen_first(BASES, (), budget=3, window=window).counts['selected'] == 0
+        assert chosen_first(BASES, ('sqs',), budget=3, window=window).counts['selected'] == 3
+
+    def test_what_is_insane_or_known_is_not_bought(self):
+        broken = clash()
+        broken.info['config_type'] = 'sqs'
+        found = chosen_first([broken, *BASES], ('sqs',), budget=4, known=[BASES[1]])
+        assert found.reasons == ['short_bond', '', 'already_labelled', '']
+
+    def test_quotas_count_them(self):
+        quotas = Quotas({'sqs': 0.25, 'rattle': 0.75}, {})
+        found = chosen_first([*SHAKEN, *BASES], ('sqs',), budget=8, quotas=quotas)
+        assert {name: count['selected'] for name, count in found.by_config_type.items()} == {'sqs': 3, 'rattle': 5}
+
+    def test_more_than_the_budget_is_refused_with_the_number(self):
+        with pytest.raises(InputError) as caught:
+            chosen_first([*SHAKEN, *BASES], ('sqs', 'rattle'), budget=6)
+        assert str(caught.value) == (
+            '11 frames must be labelled first (rattle 8, sqs 3), but the budget of this round is 6: raise '
+            'loop.initial_labels to at least 11, ask for fewer of them in generate, or shorten select.first'
+        )
+
+
+class TestByAtoms:
+    """A selector that looks at atoms sees those of the frames that passed, and which run each comes from."""
+
+    def seen(self, pool, known=None):
+        seen = []
+
+        def pick(candidates, count, *, known, trajectories):
+            seen.append((candidates, known, trajectories))
+            return np.arange(len(candidates))[::-1][:count]
+
+        def describe(frames):
+            return AtomRows(frames.positions, np.zeros(len(frames.positions), dtype=np.int64), frames.counts)
+
+        found = chosen_first(pool, ('sqs',), budget=4, pick=AtomSelector(pick, describe), known=known)
+        return found, *seen[0]
+
+    def test_it_picks(self):
+        found, candidates, known, trajectories = self.seen([clash(), *SHAKEN])
+        assert found.indices.tolist() == [8, 7, 6, 5]
+        assert len(candidates) == 8
+        assert known is None
+        assert len(set(trajectories)) == 8
+
+    def test_known_frames_and_those_that_come_first_stand_beside(self):
+        found, candidates, known, _ = self.seen([*BASES, *SHAKEN], known=[crystal(5.0)])
+        assert found.indices.tolist()[:3] == [0, 1, 2]
+        assert len(candidates) == 8
+        assert known.counts.tolist() == [4, 4, 4, 4]
+        assert known.rows[:4].max() == pytest.approx(2.5), 'the labelled frame'
+
+    def test_frames_of_one_run_share_a_name(self):
+        def of_run(number, seed):
+            atoms = crystal(3.6 + 0.1 * number, 'md')
+            told = {'strategy': 'md', 'temperature': 300.0, 'seed': seed, 'step': 10 * number, 'gamma_max': 3.0 + number}
+            atoms.info.update(parent='base', origin=json.dumps(told))
+            return atoms
+
+        names = trajectories_of(Frames.from_atoms([of_run(0, 1), of_run(1, 1), of_run(2, 2), crystal(4.0)]))
+        assert names[0] == names[1]
+        assert len(set(names)) == 3

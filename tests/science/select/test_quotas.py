@@ -70,3 +70,16 @@ def test_a_feasible_quota_is_met_exactly(seed, budget):
     if all(number <= sum(cell[0] == name for cell in cells) for name, number in wanted.items()):
         assert {name: sums(found, 0).get(name, 0) for name in share} == wanted
     assert sums(found, 1).get('p', 0) == whole_numbers({'p': 0.5}, budget)['p']
+
+
+def test_what_comes_first_counts_towards_the_quotas():
+    """Eight crystals where three were asked for: all eight are taken, and the rest goes to the others."""
+    found = allocate(CELLS, Quotas({'sqs': 0.15}, {}), 20, {('sqs', 'Al'): 5, ('sqs', 'AlMg'): 3})
+    assert (found['sqs', 'Al'], found['sqs', 'AlMg']) == (5, 3)
+    assert sums(found, 0) == {'sqs': 8, 'md': 12}
+
+
+def test_a_quota_above_what_comes_first_is_met():
+    found = allocate(CELLS, Quotas({'sqs': 0.5}, {}), 20, {('sqs', 'AlMg'): 3})
+    assert sums(found, 0) == {'sqs': 10, 'md': 10}
+    assert found['sqs', 'AlMg'] >= 3
