@@ -45,7 +45,7 @@ class EosPropertyConfig(Settings):
 class ElasticPropertyConfig(Settings):
     """Elastic constants: central differences of the stress at the equilibrium of each method, atoms in their places of rest."""
 
-    strain: float = Field(default=0.005, gt=0, le=0.03, description='dimensionless, engineering strain of the differences')
+    strain: float = Field(default=0.01, gt=0, le=0.03, description='dimensionless, engineering strain of the differences')
     displacement: float = Field(
         default=0.01,
         gt=0,

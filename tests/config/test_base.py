@@ -72,7 +72,7 @@ class TestUnknownKey:
         (line,) = mistakes_in({'nme': 'x'})
         assert line == (
             "nme: unknown key; did you mean 'name'? "
-            'allowed here: name, seed, system, generate, select, label, converge, train, explore, loop, worker'
+            'allowed here: name, seed, system, generate, select, label, converge, train, explore, properties, loop, worker'
         )
 
     def test_deep_inside(self) -> None:

@@ -20,7 +20,7 @@ AL_MG = {
     'system.lattice_parameters': {'Al': 4.0, 'Mg': 4.4},
     'system.compositions': [{'Al': 0.5, 'Mg': 0.5}],
 }
-KEYS = 'name, seed, system, generate, select, label, converge, train, explore, loop, worker'
+KEYS = 'name, seed, system, generate, select, label, converge, train, explore, properties, loop, worker'
 
 
 def refused(path: Path) -> list[str]:

