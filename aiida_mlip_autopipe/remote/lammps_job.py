@@ -123,7 +123,7 @@ def unpack_fit_settings(values: Mapping[str, Any], kind: type[Settings]) -> Sett
 
 def unpack_md_settings(values: Mapping[str, Any]) -> MdSettings:
     """Return the settings of a run from their JSON values."""
-    return MdSettings(**values)
+    return MdSettings(**{**values, 'volume_window': tuple(values['volume_window'])})
 
 
 def unpack_nve_settings(values: Mapping[str, Any]) -> NveSettings:
@@ -157,41 +157,45 @@ def _fit_values(packet: Packet) -> dict[str, Any]:
 
 
 def pack_md(result: MdResult) -> Packet:
-    """Return a run as it travels; all candidates have the same atoms."""
+    """Return a run as it travels; all its frames have the same atoms."""
     values = {
         'stop': result.stop.value,
         'message': result.message,
         'steps_done': result.steps_done,
         'n_selected': result.n_selected,
+        'n_candidates': len(result.candidates),
     }
     arrays = {f'trace_{name}': column for name, column in vars(result.trace).items()}
-    if result.candidates:
-        arrays['numbers'] = result.candidates[0].numbers
-        arrays['positions'] = np.array([frame.positions for frame in result.candidates])
-        arrays['cells'] = np.array([frame.cell.array for frame in result.candidates])
-        arrays['gamma'] = np.array([frame.arrays['gamma'] for frame in result.candidates])
-        arrays['gamma_max'] = np.array([frame.info['gamma_max'] for frame in result.candidates])
-        arrays['step'] = np.array([frame.info['step'] for frame in result.candidates])
+    frames = [*result.candidates, *result.before_failure]
+    if frames:
+        arrays['numbers'] = frames[0].numbers
+        arrays['positions'] = np.array([frame.positions for frame in frames])
+        arrays['cells'] = np.array([frame.cell.array for frame in frames])
+        arrays['gamma'] = np.array([frame.arrays['gamma'] for frame in frames])
+        arrays['gamma_max'] = np.array([frame.info['gamma_max'] for frame in frames])
+        arrays['step'] = np.array([frame.info['step'] for frame in frames])
     return Packet(values, arrays)
 
 
 def unpack_md(packet: Packet) -> MdResult:
     """Return the run of :func:`pack_md`."""
     arrays, values = packet.arrays, packet.values
-    candidates = []
+    frames = []
     for index in range(len(arrays.get('step', ()))):
         frame = Atoms(numbers=arrays['numbers'], positions=arrays['positions'][index], cell=arrays['cells'][index], pbc=True)
         frame.info.update(gamma_max=float(arrays['gamma_max'][index]), step=int(arrays['step'][index]))
         frame.arrays['gamma'] = arrays['gamma'][index].copy()
-        candidates.append(frame)
+        frames.append(frame)
     trace = MdTrace(**{name.removeprefix('trace_'): column for name, column in arrays.items() if name.startswith('trace_')})
+    n_candidates = values['n_candidates']
     return MdResult(
-        candidates=candidates,
+        candidates=frames[:n_candidates],
         stop=StopReason(values['stop']),
         message=values['message'],
         steps_done=values['steps_done'],
         n_selected=values['n_selected'],
         trace=trace,
+        before_failure=frames[n_candidates:],
     )
 
 

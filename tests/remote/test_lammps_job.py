@@ -92,14 +92,17 @@ def test_a_fit_of_ace_travels(tmp_path):
 
 
 @pytest.mark.parametrize('n_candidates', [0, 2])
-def test_a_run_travels(tmp_path, n_candidates):
-    result = MdResult([frame(10 * i) for i in range(n_candidates)], StopReason.GRADE, '', 20, 5, trace(3))
+@pytest.mark.parametrize('n_before', [0, 1])
+def test_a_run_travels(tmp_path, n_candidates, n_before):
+    before = [frame(5 * i) for i in range(n_before)]
+    result = MdResult([frame(10 * i) for i in range(n_candidates)], StopReason.GRADE, '', 20, 5, trace(3), before)
     back = job.unpack_md(travel(job.pack_md(result), tmp_path))
     assert (back.stop, back.message, back.steps_done, back.n_selected) == (StopReason.GRADE, '', 20, 5)
     for name, column in vars(result.trace).items():
         np.testing.assert_array_equal(getattr(back.trace, name), column)
-    assert len(back.candidates) == n_candidates
-    for found, sent in zip(back.candidates, result.candidates, strict=True):
+    assert (len(back.candidates), len(back.before_failure)) == (n_candidates, n_before)
+    frames = [*back.candidates, *back.before_failure], [*result.candidates, *result.before_failure]
+    for found, sent in zip(*frames, strict=True):
         assert found == sent
         assert found.info == sent.info
         np.testing.assert_array_equal(found.arrays['gamma'], sent.arrays['gamma'])
@@ -125,7 +128,7 @@ def test_a_potential_travels(active_set):
 
 
 def test_settings_travel():
-    md = MdSettings(300.0, 10, 1, pressure=0.01)
+    md = MdSettings(300.0, 10, 1, pressure=0.01, volume_window=(0.5, 2.0), warmup=5)
     assert job.unpack_md_settings(json.loads(json.dumps(vars(md)))) == md
 
 
