@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from typing import Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from aiida_mlip_autopipe.config.base import Settings
 
@@ -18,6 +20,31 @@ class ActiveLearningConfig(Settings):
         default=0.2, gt=0, le=0.5, description='share of round 0 that is the frozen test set, whole lineages'
     )
     force_rmse_target: PositiveFloat | None = Field(
-        default=None, description='eV/Å, error on the frozen test set below which a run may call itself converged'
+        default=None,
+        description='eV/Å; the upper end of the interval of the force error on the frozen test set must not exceed it for converged; '
+        'null: 5 % of the forces there, or twice the training error where that is more',
+    )
+    energy_rmse_target: PositiveFloat | None = Field(
+        default=None,
+        description='eV/atom, likewise of the energies; null: 5 % of their spread within a composition, or twice the training error',
+    )
+    acquisition_rmse_target: PositiveFloat | None = Field(
+        default=None,
+        description='eV/Å, largest force error of a potential on the labels that were bought because it did not know them, before '
+        'the next one is trained on them; null: twice the force target',
+    )
+    max_share_above: float = Field(
+        default=0.01, ge=0, lt=1, description='share of MD above explore.gamma_select of a converged potential, dimensionless'
     )
     patience: PositiveInt = Field(default=3, description='rounds without progress on the frozen test set before it stops')
+
+    @model_validator(mode='after')
+    def check_targets(self) -> Self:
+        """Refuse a target on labels that are hard on purpose below that on the test set."""
+        force, acquisition = self.force_rmse_target, self.acquisition_rmse_target
+        if force is not None and acquisition is not None and acquisition < force:
+            raise ValueError(
+                f'acquisition_rmse_target: got {acquisition:g}; must be at least force_rmse_target ({force:g}): these labels are '
+                'bought because the potential does not know them'
+            )
+        return self
