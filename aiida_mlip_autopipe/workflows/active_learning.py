@@ -61,6 +61,7 @@ class ActiveLearningWorkChain(MdTestWorkChain):
     def run_explore(self) -> Any:
         """Submit MD with the newest potential from the roots of the training lineages, and beside it MD for the test set."""
         self.ctx.round += 1
+        self.ctx.n_selected = None
         settings = orm.Dict(self.ctx.config['explore'])
         child = self.submit(
             ExploreWorkChain,
@@ -73,7 +74,8 @@ class ActiveLearningWorkChain(MdTestWorkChain):
             options=orm.Dict(self.ctx.config['worker']['options']),
             metadata={'call_link_label': f'explore_{self.ctx.round:02d}'},
         )
-        return ToContext(explore=child, **self.submit_md_test())
+        has_rounds = len(self._history()) < self.ctx.config['loop']['max_rounds']
+        return ToContext(explore=child, **(self.submit_md_test() if has_rounds else {}))
 
     def inspect_explore(self) -> ExitCode | None:
         """Take over the candidates, none is a result too, and judge the newest potential."""
@@ -124,7 +126,8 @@ class ActiveLearningWorkChain(MdTestWorkChain):
         """Note a round without a new fit; one in which nothing was found worth a label is the last."""
         self.close_round(trained=False)
         if self.ctx.decision['reason'] is None:
-            self._decide(n_selected=0)
+            self.ctx.n_selected = 0
+            self._decide()
 
     def choose_result(self) -> None:
         """Take the best potential that passed its checks: the newest one of a run that converged."""
@@ -142,11 +145,13 @@ class ActiveLearningWorkChain(MdTestWorkChain):
     def finish(self) -> ExitCode | None:
         """Say why the loop ended, and attach the results."""
         self.ctx.stop_reason = self.ctx.decision['reason']
+        properties = {'properties': self.ctx.properties.get_dict()} if 'properties' in self.ctx else {}
+        self.ctx.verdict = {'verdict': {**self.ctx.decision, 'round': self.ctx.best['round'], **properties}}
         self.report(f'{self.ctx.stop_reason}: {self.ctx.decision["sentence"]}')
         self.results()
         return self.judge()
 
-    def _decide(self, n_selected: int | None = None) -> None:
+    def _decide(self) -> None:
         explore = self.ctx.explore.outputs.report.get_dict()
         reached = [rung['reached'] for rung in explore['ladder']]
         top = max(explore['temperatures'], default=0.0)
@@ -159,7 +164,7 @@ class ActiveLearningWorkChain(MdTestWorkChain):
             gate=self.ctx.gates.get(self.ctx.potential.uuid),
         )
         limits = _limits(ActiveLearningConfig.model_validate(self.ctx.config['loop']))
-        self.ctx.decision = _told(decide(self._history(), exam, limits, n_selected=n_selected))
+        self.ctx.decision = _told(decide(self._history(), exam, limits, n_selected=self.ctx.n_selected))
 
     def _history(self) -> list[RoundSummary]:
         return [_summary(entry.get_dict()) for entry in self.ctx.entries if entry['test_errors']]

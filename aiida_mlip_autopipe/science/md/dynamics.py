@@ -81,7 +81,7 @@ def run_md(atoms: Atoms, potential: LammpsPotential, settings: MdSettings) -> Md
         system.call_back(_WATCH, observer.callback)
         stop, message = _run(system, observer, settings)
     done = settings.time_steps if stop is StopReason.FINISHED else min(observer.steps[-1], settings.time_steps)
-    before = observer.recent.chosen() if stop in FAILURES else []
+    before = observer.recent.chosen() if stop in FAILURES and not settings.samples else []
     return MdResult(observer.pool.chosen(), stop, message, done, observer.pool.n_seen, observer.trace(), before)
 
 
@@ -178,6 +178,7 @@ class _Observer:
     def __init__(self, system: LammpsSystem, atoms: Atoms, source: ForceSource, settings: MdSettings, shift: float) -> None:
         self._system, self._atoms, self._source, self._settings, self._shift = system, atoms, source, settings, shift
         self._radii = np.array([covalent_radii[atomic_numbers[element]] for element in system.elements])
+        self._sample_steps = settings.sample_steps
         self._journal = Journal(Path(settings.journal)) if settings.journal else None
         self.steps: list[int] = []
         self._values: list[tuple[float, ...]] = []
@@ -210,7 +211,7 @@ class _Observer:
         return MdTrace(np.array(self.steps, dtype=np.int64), *(column.copy() for column in values.T))
 
     def _look(self, step: int, n_local: int) -> None:
-        system, settings = self._system, self._settings
+        system = self._system
         if n_local != len(self._atoms):
             self.stop = StopReason.LOST_ATOMS
             return
@@ -224,13 +225,20 @@ class _Observer:
         if self._journal is not None:
             self._journal.note((float(step), *values))
         self.stop = self._judged(step, temperature, bond, gamma)
-        if self.stop in FAILURES and not gamma > settings.gamma_select:
+        is_wanted = self._wants(step, gamma)
+        if self.stop in FAILURES and not is_wanted:
             return
         frame = self._snapshot(step, grades)
         if self.stop not in FAILURES:
             self._remember(frame)
-        if gamma > settings.gamma_select:
+        if is_wanted:
             self._keep(frame)
+
+    def _wants(self, step: int, gamma: float) -> bool:
+        """Whether a frame is handed back: a sample at which the run goes on, or without samples one above the threshold."""
+        if self._settings.samples:
+            return step in self._sample_steps and self.goes_on
+        return gamma > self._settings.gamma_select
 
     def _judged(self, step: int, temperature: float, bond: float, gamma: float) -> StopReason | None:
         """Return why the run must not go on, or None."""

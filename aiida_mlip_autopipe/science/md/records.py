@@ -75,6 +75,8 @@ class MdSettings:
     :param quench: one of :data:`QUENCHES`, after the run: nothing, a relaxation in the last cell, or cooling.
     :param quench_steps: largest number of iterations of the relaxation, or number of time steps of the cooling.
     :param quench_temperature: K, end of the cooling.
+    :param samples: frames that are handed back in place of those above `gamma_select`: evenly spaced after the warm-up, whatever
+        their grade, up to the check that stops the run; 0 for none.
     :param journal: existing folder in which the run leaves what it sees while it sees it, or empty.
     :param restart: restart file of a run of the same structure that is continued, or empty.
     :raises InputError: a value out of its range.
@@ -97,6 +99,7 @@ class MdSettings:
     quench: str = 'none'
     quench_steps: int = 1000
     quench_temperature: float = 50.0
+    samples: int = 0
     journal: str = ''
     restart: str = ''
 
@@ -109,20 +112,32 @@ class MdSettings:
             raise InputError(f'seed is {self.seed}, expected 1 to {MAX_SEED}')
         if self.gamma_halt < self.gamma_select:
             raise InputError(f'gamma_halt {self.gamma_halt} is smaller than gamma_select {self.gamma_select}')
+        if self.samples < 0:
+            raise InputError(f'samples is {self.samples}, expected 0 or more')
         if not 0 <= self.min_bond_fraction < 1:
             raise InputError(f'min_bond_fraction is {self.min_bond_fraction}, expected 0 to less than 1')
+        for name, allowed in (('barostat', BAROSTATS), ('quench', QUENCHES)):
+            if getattr(self, name) not in allowed:
+                raise InputError(f'{name} is {getattr(self, name)!r}, expected one of {", ".join(allowed)}')
+
+        self._require_windows()
+
+    def _require_windows(self) -> None:
         if not 0 <= self.volume_window[0] < 1 < self.volume_window[1]:
             raise InputError(f'volume_window is {self.volume_window}, expected two numbers with 1 between them')
         if not 0 <= self.warmup <= self.steps:
             raise InputError(f'warmup is {self.warmup}, expected 0 to the {self.steps} steps')
-        for name, allowed in (('barostat', BAROSTATS), ('quench', QUENCHES)):
-            if getattr(self, name) not in allowed:
-                raise InputError(f'{name} is {getattr(self, name)!r}, expected one of {", ".join(allowed)}')
 
     @property
     def final_temperature(self) -> float:
         """Temperature (K) of the thermostat in the last step, before a quench."""
         return self.temperature if self.temperature_end is None else self.temperature_end
+
+    @property
+    def sample_steps(self) -> frozenset[int]:
+        """Checks at which a sample is taken."""
+        ends = [self.warmup + (self.steps - self.warmup) * (place + 1) // self.samples for place in range(self.samples)]
+        return frozenset(end - end % self.check_interval for end in ends) - {0}
 
     @property
     def time_steps(self) -> int:
@@ -154,8 +169,8 @@ class MdTrace:
 class MdResult:
     """What a run gave.
 
-    :param candidates: frames above `gamma_select` in the order of time, in the frame of the start structure, atoms wrapped;
-        `info` has `gamma_max` and `step`, `arrays` has `gamma` per atom.
+    :param candidates: frames above `gamma_select`, or the samples, in the order of time, in the frame of the start structure,
+        atoms wrapped; `info` has `gamma_max` and `step`, `arrays` has `gamma` per atom.
     :param stop: why the run ended.
     :param message: LAMMPS's error, or empty.
     :param steps_done: time steps, up to the last check when LAMMPS failed.

@@ -29,7 +29,7 @@ MARGIN: Final = 0.1
 """Å by which the neighbour lists reach beyond the cutoff of the descriptors."""
 
 ROUGHER: Final = 4.0
-"""Prior width of a function over that of one with a neighbour more: of 1, 4, 6, 8 and 16 it has the greatest evidence, docs/train.md."""
+"""Prior width of a function over that of one with a neighbour more; it has the greatest evidence, see docs/train.md."""
 
 RADIAL: Final = 'number_radial_basis_functions'
 DEGREE: Final = 'angular_degree'
