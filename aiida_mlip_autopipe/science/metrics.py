@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import BoolArray, FloatArray, Frames, IntArray
+from aiida_mlip_autopipe.science.select.funnel import reduced_formulas
 
 CONFIDENCE: Final = 0.9
 """Share of the resampled errors that lies within an interval."""
@@ -96,7 +97,8 @@ def label_errors(frames: Frames, energy: npt.ArrayLike, forces: npt.ArrayLike, s
 def _energy_spread(frames: Frames, labelled: BoolArray) -> float:
     """Return the root mean square of the energies per atom about the mean of the frames of the same composition, eV/atom."""
     rows = np.flatnonzero(labelled)
-    names = [' '.join(sorted(frames.symbols(int(row)))) for row in rows]
+    formulas = reduced_formulas(frames)
+    names = [formulas[row] for row in rows.tolist()]
     energies = frames.energy[rows] / frames.counts[rows]
     _, groups = np.unique(names, return_inverse=True)
     means = np.bincount(groups, weights=energies) / np.bincount(groups)

@@ -24,6 +24,7 @@ STAGES = {
     'EvaluateCalculation': '_evaluate',
     'ExploreWorkChain': '_explore',
     'LammpsMdCalculation': '_md_test',
+    'PropertiesWorkChain': '_properties',
 }
 
 
@@ -58,6 +59,11 @@ class Children:
         self.fails_checks = False
         self.walks = None
         self.n_samples = {}
+        self.is_passed = False
+        self.share_above_select = 0.1
+        self.force_rmses = []
+        self.failed_fits = ()
+        self.gates = []
 
     def __call__(self, process, inputs):
         name = process.__name__
@@ -112,10 +118,14 @@ class Children:
         return self._make(kind, outputs=outputs)
 
     def _train(self, inputs, kind):
-        errors = {**ERRORS, 'force_rmse': self.force_rmse}
-        report = {'train_errors': errors, 'test_errors': errors, 'gamma_max': 1.2}
+        number = self.calls['TrainWorkChain'] - 1
+        force = self.force_rmses[number] if number < len(self.force_rmses) else self.force_rmse
+        errors = {**ERRORS, 'force_rmse': force, 'label_force': 1.0, 'label_energy': 1.0}
+        fails = self.fails_checks or number in self.failed_fits
+        faults = ['a wall falls'] if fails else []
+        report = {'train_errors': {**errors, 'force_rmse': 0.01}, 'test_errors': errors, 'gamma_max': 1.2, 'failed_checks': faults}
         potential = PotentialData.from_folder(self._potential())
-        caveat = {'status': 510, 'message': 'The potential did not pass its checks: a wall falls'} if self.fails_checks else {}
+        caveat = {'status': 510, 'message': 'The potential did not pass its checks: a wall falls'} if fails else {}
         return self._make(kind, outputs={'potential': potential, 'report': orm.Dict(report)}, **caveat)
 
     def _evaluate(self, inputs, kind):
@@ -130,6 +140,9 @@ class Children:
             'gamma_max': 4.0,
             'temperatures': [300.0],
             'trajectories': [],
+            'ladder': [{'start': 'a', 'lineage': 'a', 'reached': 300.0 if self.is_passed else None}],
+            'is_passed': self.is_passed,
+            'share_above_select': self.share_above_select,
         }
         outputs = {'report': orm.Dict(report)}
         if self.n_candidates:
@@ -151,6 +164,14 @@ class Children:
             lineage = str(inputs['starts'].frames.lineage[0])
             outputs['candidates'] = FramesData(frames.replace(lineage=lineage))
         return self._make(kind, outputs=outputs)
+
+
+    def _properties(self, inputs, kind):
+        """Pass or not, as `gates` says one after the other; 'broken' has no report."""
+        verdict = self.gates.pop(0)
+        if verdict == 'broken':
+            return self._make(kind, status=420, message='no labels')
+        return self._make(kind, outputs={'report': orm.Dict({'passed': verdict, 'rows': []})})
 
 
 @pytest.fixture(scope='session')

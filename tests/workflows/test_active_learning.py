@@ -4,8 +4,7 @@ import pytest
 from aiida import orm
 
 from aiida_mlip_autopipe.cli.setup import ensure_code
-from aiida_mlip_autopipe.science.stopping import RoundSummary
-from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain, _history
+from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from tests.workflows.conftest import Children
 
 ROUND_0 = ['GenerateCalculation', 'GenerateCalculation', 'SurrogateCalculation', 'LabelAseCalculation', 'TrainWorkChain']
@@ -40,17 +39,17 @@ def inputs_of(found, name):
 def test_rounds_follow_each_other(plain):
     found = plain
     assert found.exit_code is None
-    assert found.names == ROUND_0 + 2 * ROUND_N
+    assert found.names == [*ROUND_0, *ROUND_N, *ROUND_N, 'ExploreWorkChain'], 'the last potential is examined, too'
     assert set(found.outputs) == {'potential', 'frames', 'train_frames', 'test_frames', 'references', 'report'}
-    assert [entry['round'] for entry in found.outputs['report']['rounds']] == [0, 1, 2]
+    assert [entry['round'] for entry in found.outputs['report']['rounds']] == [0, 1, 2, 3]
 
 
 def test_the_last_round_gets_what_is_left_of_the_budget(plain):
     found = plain
     assert [inputs['budget'].value for inputs in inputs_of(found, 'SurrogateCalculation')] == [12, 5, 3]
     report = found.outputs['report'].get_dict()
-    assert [entry['labels_bought'] for entry in report['rounds']] == [20, 5, 3]
-    assert [entry['labels_total'] for entry in report['rounds']] == [20, 25, 28]
+    assert [entry['labels_bought'] for entry in report['rounds']] == [20, 5, 3, 0]
+    assert [entry['labels_total'] for entry in report['rounds']] == [20, 25, 28, 28]
     assert (report['labels_total'], report['stop_reason']) == (28, 'budget_exhausted')
 
 
@@ -64,9 +63,9 @@ def test_only_the_first_candidates_walk_with_the_surrogate(walk, children, confi
     assert [one['model'] for one in settings] == ['small'] * 3
 
 
-def test_a_spent_budget_ends_the_loop_after_round_0(loop):
+def test_a_spent_budget_ends_the_loop_after_an_exam(loop):
     found = loop(max_labels=20)
-    assert found.names == ROUND_0
+    assert found.names == [*ROUND_0, 'ExploreWorkChain']
     assert found.outputs['report']['stop_reason'] == 'budget_exhausted'
 
 
@@ -81,7 +80,7 @@ def test_later_rounds_select_by_the_newest_potential(plain):
     used = [inputs.get('potential') for inputs in inputs_of(plain, 'SurrogateCalculation')]
     explored = [inputs['potential'].uuid for inputs in inputs_of(plain, 'ExploreWorkChain')]
     assert used[0] is None
-    assert [node.uuid for node in used[1:]] == explored
+    assert [node.uuid for node in used[1:]] == explored[:-1]
 
 
 def test_the_test_set_stays_and_the_training_set_grows(plain):
@@ -97,7 +96,7 @@ def test_the_old_potential_is_tested_on_labels_it_has_not_seen(plain):
     tests, fits = inputs_of(found, 'EvaluateCalculation'), inputs_of(found, 'TrainWorkChain')
     assert [len(inputs['frames']) for inputs in tests] == [5, 3]
     explored = [inputs['potential'].uuid for inputs in inputs_of(found, 'ExploreWorkChain')]
-    assert [inputs['potential'].uuid for inputs in tests] == explored
+    assert [inputs['potential'].uuid for inputs in tests] == explored[:-1]
     first_fit = set(fits[0]['train_frames'].frames.uid.tolist())
     assert not first_fit & set(tests[0]['frames'].frames.uid.tolist())
 
@@ -121,15 +120,115 @@ def test_without_candidates_the_round_is_idle(loop, children):
     found = loop()
     assert found.names == [*ROUND_0, 'ExploreWorkChain']
     report = found.outputs['report'].get_dict()
-    assert report['stop_reason'] == 'converged'
+    assert report['stop_reason'] == 'coverage_exhausted'
     idle = report['rounds'][1]
     assert (idle['labels_bought'], idle['labels_total'], idle['test_errors'], idle['funnel']) == (0, 20, None, None)
     assert 'potential' in found.outputs
 
 
-def test_without_candidates_and_above_the_target_the_coverage_is_exhausted(loop, children):
+def good(children):
+    """Let the potential pass its exam and be within its targets."""
+    children.is_passed, children.share_above_select, children.force_rmse = True, 0.0, 0.04
+
+
+@pytest.mark.parametrize('n_candidates', [0, 6])
+def test_a_potential_that_passes_everything_has_converged_and_nothing_more_is_bought(loop, children, n_candidates):
+    good(children)
+    children.n_candidates = n_candidates
+    found = loop()
+    assert found.names == [*ROUND_0, 'ExploreWorkChain']
+    report = found.outputs['report'].get_dict()
+    assert (report['stop_reason'], report['verdict']['shortfalls'], report['verdict']['round']) == ('converged', [], 0)
+    assert report['labels_total'] == 20
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        ({'is_passed': False}, '0 of 1 starts passed all temperatures up to 300 K'),
+        ({'share_above_select': 0.02}, '2.0% of MD is above gamma_select, at most 1.0% is allowed'),
+        ({'force_rmse': 0.06}, 'the force error on the frozen test set may be 60, above its target of 50 meV/Å'),
+        ({'fails_checks': True}, 'it did not pass its self-checks'),
+    ],
+)
+def test_a_near_miss_of_converged_is_told(loop, children, change, said):
+    good(children)
     children.n_candidates = 0
-    assert loop(force_rmse_target=0.05).outputs['report']['stop_reason'] == 'coverage_exhausted'
+    for name, value in change.items():
+        setattr(children, name, value)
+    verdict = loop().outputs['report']['verdict']
+    assert (verdict['reason'], verdict['shortfalls']) == ('coverage_exhausted', [said])
+    assert said in verdict['sentence']
+
+
+def test_labels_that_were_mispredicted_before_training_are_told(loop, children):
+    """Those of round 1 were off by 0.1 eV/Å, the target is twice that of the test set; after one more round it has converged."""
+    good(children)
+    children.is_passed = False
+    report = loop(force_rmse_target=0.045).outputs['report'].get_dict()
+    assert 'the force error on the newest labels before training was 100, above its target of 90 meV/Å' in (
+        report['verdict']['shortfalls']
+    )
+
+
+def test_the_result_is_the_best_potential_that_passed_not_the_last(loop, children):
+    children.force_rmses, children.failed_fits = [0.3, 0.2, 0.1], (2,)
+    found = loop()
+    report = found.outputs['report'].get_dict()
+    assert found.exit_code is None
+    assert report['verdict']['round'] == 1
+    assert found.outputs['potential'].uuid == report['rounds'][1]['potential']
+    assert report['rounds'][2]['failed_checks'] == ['a wall falls']
+
+
+def test_where_no_potential_passed_the_run_says_so(loop, children):
+    children.fails_checks = True
+    found = loop()
+    assert found.label == 'ERROR_CHECKS_FAILED'
+    assert found.exit_code.message == 'The run ended, but its potential did not pass its checks: a wall falls'
+    assert 'potential' in found.outputs
+
+
+@pytest.fixture
+def gated(walk, children, config):
+    return lambda **limits: walk(ActiveLearningWorkChain, children, config=config(loop={**LOOP, **limits}, properties={'lammps_code': None}))
+
+
+def test_the_gate_is_asked_before_a_run_calls_itself_converged(gated, children):
+    good(children)
+    children.gates = [True]
+    found = gated()
+    assert found.names == [*ROUND_0, 'ExploreWorkChain', 'PropertiesWorkChain']
+    report = found.outputs['report'].get_dict()
+    assert (report['stop_reason'], report['verdict']['properties']['passed']) == ('converged', True)
+    assert report['verdict']['sentence'].endswith('; its physical properties passed.')
+
+
+@pytest.mark.parametrize('verdict', [False, 'broken'])
+def test_a_gate_that_is_not_passed_lets_the_loop_go_on(gated, children, verdict):
+    good(children)
+    children.gates = [verdict] * 3
+    found = gated()
+    exam = ['ExploreWorkChain', 'PropertiesWorkChain']
+    assert found.names == [*ROUND_0, *exam, *ROUND_N[1:], *exam, *ROUND_N[1:], *exam]
+    report = found.outputs['report'].get_dict()
+    assert report['stop_reason'] == 'budget_exhausted'
+    assert 'its physical properties did not pass' in report['verdict']['shortfalls']
+
+
+def test_the_result_of_a_run_that_did_not_converge_is_judged_at_its_end(gated, children):
+    children.gates = [False]
+    found = gated()
+    assert found.names[-2:] == ['ExploreWorkChain', 'PropertiesWorkChain']
+    assert found.names.count('PropertiesWorkChain') == 1
+    report = found.outputs['report'].get_dict()
+    assert (report['stop_reason'], report['verdict']['properties']['passed']) == ('budget_exhausted', False)
+
+
+def test_every_end_has_one_sentence(plain):
+    verdict = plain.outputs['report']['verdict']
+    assert verdict['sentence'].startswith('The budget loop.max_labels is spent (28 of 28 labels): raise it to go on.')
+    assert verdict['targets']['force'] == 0.05
 
 
 def test_candidates_of_which_none_is_new_end_the_loop(loop, children):
@@ -182,38 +281,7 @@ def test_an_old_potential_that_cannot_be_tested_does_not_stop_the_loop(loop, chi
     children.fail['EvaluateCalculation'] = 0
     found = loop()
     assert found.exit_code is None
-    assert [entry['acquisition'] for entry in found.outputs['report']['rounds']] == [None] * 3
-
-
-def entry(loop_round, **values):
-    blank = {'explore': None, 'funnel': None, 'acquisition': None, 'test_errors': None}
-    return {'round': loop_round, 'labels_total': 10, **blank, **values}
-
-
-def test_history_of_round_0():
-    (found,) = _history([entry(0, funnel={'selected': 8}, test_errors={'force_rmse': 0.2})])
-    assert found == RoundSummary(
-        round=0, labels_total=10, n_candidates=None, n_selected=None, test_force_rmse=0.2, acquisition_force_rmse=None
-    )
-
-
-def test_history_of_a_trained_round():
-    first = entry(0, test_errors={'force_rmse': 0.2})
-    second = entry(
-        1,
-        explore={'n_candidates': 9},
-        funnel={'selected': 4},
-        acquisition={'force_rmse': 0.5},
-        test_errors={'force_rmse': 0.1},
-    )
-    newest = _history([first, second])[-1]
-    assert (newest.n_candidates, newest.n_selected) == (9, 4)
-    assert (newest.test_force_rmse, newest.acquisition_force_rmse) == (0.1, 0.5)
-
-
-def test_history_of_an_idle_round_keeps_the_test_error():
-    newest = _history([entry(0, test_errors={'force_rmse': 0.2}), entry(1, explore={'n_candidates': 0})])[-1]
-    assert (newest.n_candidates, newest.n_selected, newest.test_force_rmse) == (0, 0, 0.2)
+    assert [entry['acquisition'] for entry in found.outputs['report']['rounds']] == [None] * 4
 
 
 @pytest.fixture
