@@ -320,6 +320,7 @@ def test_nodes_and_files_of_the_configuration_become_inputs_of_the_generation(on
     path = tmp_path / 'gold.cif'
     write(path, bulk('Au', a=4.1))
     found = one_shot(generate={'structures': {'nodes': [node.pk]}, 'files': {'paths': [str(path)]}}, loop=BUDGET)
-    (inputs,) = inputs_of(found, 'GenerateCalculation')
+    inputs, for_test = inputs_of(found, 'GenerateCalculation')
     assert inputs['bases']['structures_000'].uuid == node.uuid
+    assert set(for_test['bases']) == set(inputs['bases'])
     assert inputs['bases']['files_000'].get_content() == path.read_text(encoding='utf-8')
