@@ -177,7 +177,14 @@ def mapping():
             'label': {'labeller': 'mlip_autopipe.label_ase', 'calculator': 'emt'},
             'train': {'cutoff': 4.5, 'basis': 'S'},
             'explore': {'starts': 2, 'temperatures': [300], 'steps': 200},
-            'loop': {'max_rounds': 2, 'max_labels': 40, 'initial_labels': 24, 'labels_per_round': 8},
+            'loop': {
+                'max_rounds': 2,
+                'max_labels': 60,
+                'initial_labels': 24,
+                'labels_per_round': 8,
+                'test_labels': 10,
+                'test_md_labels': 2,
+            },
         }
         for name, values in sections.items():
             base[name] = {**base.get(name, {}), **values} if isinstance(values, dict) else values

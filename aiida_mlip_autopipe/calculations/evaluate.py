@@ -24,9 +24,10 @@ class EvaluateCalculation(WorkerCalculation):
         spec.input('potential', valid_type=PotentialData, help='The potential to evaluate.')
         spec.input('frames', valid_type=FramesData, help='Structures (Å); labels are compared where present.')
         spec.inputs['settings'].required = False
-        spec.inputs[
-            'settings'
-        ].help = '`spread`: whether the posterior of the potential gives the spread of each prediction; default true.'
+        spec.inputs['settings'].help = (
+            '`spread`: whether the posterior of the potential gives the spread of each prediction, default true; '
+            '`seed` of the resampling behind the intervals of the errors, default 0.'
+        )
         spec.inputs['settings'].default = lambda: orm.Dict({})
         spec.output(
             'predictions',

@@ -7,7 +7,7 @@ from typing import Any
 from aiida import orm
 from aiida.engine import calcfunction
 
-STAGES = ('explore', 'select', 'label', 'train', 'acquisition')
+STAGES = ('explore', 'select', 'label', 'train', 'acquisition', 'test_md')
 
 
 @calcfunction
@@ -15,8 +15,8 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
     """Return the entry of one round.
 
     :param counts: `round`, `labels_bought`, `labels_total`, `n_train`, `n_test`.
-    :param reports: reports of the stages `explore`, `select`, `label`, `train` and `acquisition` (errors of the old potential
-        on the new labels), as far as the round had them.
+    :param reports: reports of the stages `explore`, `select`, `label`, `train`, `acquisition` (errors of the old potential on
+        the new labels) and `test_md` (frames of MD for the test set), as far as the round had them.
     """
     stages = {name: reports[name].get_dict() if name in reports else None for name in STAGES}
     label, train, acquisition = stages['label'] or {}, stages['train'] or {}, stages['acquisition'] or {}
@@ -34,6 +34,9 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
         'acquisition': acquisition.get('errors'),
         'train_errors': train.get('train_errors'),
         'test_errors': train.get('test_errors'),
+        'test_groups': train.get('test_groups'),
+        'test_caution': train.get('test_caution', ''),
+        'test_md': stages['test_md'],
         'gamma_max': max((grade for grade in grades if grade is not None), default=None),
     }
     return orm.Dict(entry)

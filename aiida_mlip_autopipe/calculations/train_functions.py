@@ -55,6 +55,8 @@ def summarize_training(
         'fit': own,
         'train_errors': None if train is None else train['errors'],
         'test_errors': None if test is None else test['errors'],
+        'test_groups': None if test is None else test.get('groups'),
+        'test_caution': '' if test is None else test.get('caution', ''),
         'gamma_train_max': None if train is None else train['gamma_max'],
         'gamma_max': None if test is None else test['gamma_max'],
         'checks': checks,

@@ -29,8 +29,10 @@ def import_file(path: Path, theory: Sequence[str]) -> FramesData:
     node.label, node.description = path.name, f'imported from {path.resolve()}; {", ".join(theory)}'.rstrip('; ')
     node.store()
     fingerprints = sorted(set(frames.fingerprint[frames.labelled].tolist()))
+    n_lineages = len(set(frames.lineage.tolist()))
     click.echo(
-        f'{len(frames)} structures, {int(frames.labelled.sum())} labelled, level of theory {", ".join(fingerprints) or "none"}'
+        f'{len(frames)} structures, {int(frames.labelled.sum())} labelled, level of theory {", ".join(fingerprints) or "none"}; '
+        f'{n_lineages} {"lineage" if n_lineages == 1 else "lineages"}, of which none is split between training and testing'
     )
     click.echo(f'stored as FramesData with PK {node.pk}')
     return node

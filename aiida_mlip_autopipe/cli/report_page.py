@@ -10,6 +10,7 @@ from plotly import graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from aiida_mlip_autopipe import __version__
+from aiida_mlip_autopipe.cli.frozen_errors import HEAD, group_rows, interval_text, remarks
 from aiida_mlip_autopipe.cli.report import Report
 from aiida_mlip_autopipe.cli.report_figure import error_figure, funnel_figure, reasons_given, removed_at
 from aiida_mlip_autopipe.cli.rounds import Round
@@ -151,7 +152,20 @@ def _training(entry: Mapping[str, Any]) -> str:
         return ''
     grade = entry.get('gamma_max')
     remark = f'<p class="aside">Highest extrapolation grade: {grade:.3g}</p>' if grade is not None else ''
-    return f'<h3>Errors (RMSE)</h3>{_table(("set", *_units()), rows)}{remark}'
+    return f'<h3>Errors (RMSE)</h3>{_table(("set", *_units()), rows)}{remark}{_groups(entry)}'
+
+
+def _groups(entry: Mapping[str, Any]) -> str:
+    """Return the errors on the frozen test set by group, with their intervals, and what there is to say against them."""
+    told = ''.join(f'<li>{escape(remark)}</li>' for remark in remarks(entry))
+    notes = f'<ul>{told}</ul>' if told else ''
+    errors, rows = entry['test_errors'] or {}, group_rows(entry.get('test_groups'))
+    if not rows:
+        return notes
+    ends = [interval_text(errors.get(f'{name}_interval'), form) for name, form in (('energy', '.2f'), ('force', '.1f'))]
+    energy, force, _ = _errors(errors)
+    rows.append(['all', str(entry['n_test']), str(errors.get('n_lineages', DASH)), energy, ends[0], force, ends[1]])
+    return f'<h3>Frozen test set by group</h3>{_table(HEAD, rows)}{notes}'
 
 
 def _units(prefix: str = '') -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from aiida.common.links import LinkType
 
 from aiida_mlip_autopipe.cli.summary import round_entries
 
-STAGES: Final = ('generate', 'explore', 'select', 'label', 'train', 'acquisition')
+STAGES: Final = ('generate', 'generate_test', 'explore', 'select', 'label', 'train', 'acquisition')
 STAGE_LINK: Final = re.compile(rf'({"|".join(STAGES)})_(\d+)')
 """Label of the link by which a run calls a stage, with the number of the round."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiida import orm
 
+from aiida_mlip_autopipe.cli.frozen_errors import group_lines, interval_text
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 from aiida_mlip_autopipe.science.select.funnel import STAGES
 
@@ -43,6 +44,8 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
     if entry['test_errors']:
         lines.append(f'  train     {entry["n_train"]} frames          {_errors(entry["train_errors"])}')
         lines.append(f'  test      {entry["n_test"]} frames, frozen  {_errors(entry["test_errors"])}')
+        lines += _intervals(entry['test_errors'])
+    lines += group_lines(entry)
     return lines
 
 
@@ -96,6 +99,13 @@ def _progress(child: orm.ProcessNode) -> str:
         return f'{child.process_label} {child.pk}, {child.process_state.value}'
     n_ended = sum(part.is_terminated for part in parts)
     return f'{child.process_label} {child.pk}, {n_ended} of its processes ended, {len(parts) - n_ended} under way'
+
+
+def _intervals(errors: dict[str, Any]) -> list[str]:
+    if not errors.get('force_interval'):
+        return []
+    energy, force = interval_text(errors['energy_interval'], '.2f'), interval_text(errors['force_interval'], '.1f')
+    return [f'            90 % interval: energy {energy} meV/atom, force {force} meV/Å (of {errors["n_lineages"]} lineages)']
 
 
 def _errors(errors: dict[str, Any]) -> str:

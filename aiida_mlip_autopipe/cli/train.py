@@ -25,6 +25,7 @@ from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
+from aiida_mlip_autopipe.science.split import held_out_share
 from aiida_mlip_autopipe.workflows.checks import find_code, find_stage_code
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain, validate_inputs
 
@@ -35,7 +36,7 @@ def submit_train(frames: str, path: Path, *, test: str | None, references: str |
     """Submit a training on labelled frames, wait for its end where asked, and return its node.
 
     :param frames: PK or uuid of labelled frames.
-    :param path: configuration of a run, of which `system.elements`, `train`, `worker`, `seed` and `loop.test_fraction` count.
+    :param path: configuration of a run, of which `system.elements`, `train`, `worker`, `seed` and `loop.test_labels` count.
     :param test: PK of the test set; None sets whole lineages of the frames aside.
     :param references: PK of the isolated atoms; None takes those among the frames.
     :raises InputError: a mistake in the file, frames that cannot be trained on, or no daemon; nothing is submitted then.
@@ -153,6 +154,7 @@ def training_lines(node: orm.WorkChainNode) -> list[str]:
         return []
     report = node.outputs.report.get_dict()
     lines = [_error_line(name, report[f'{name}_errors']) for name in ('train', 'test') if report[f'{name}_errors']]
+    lines += [report['test_caution']] if report.get('test_caution') else []
     lines += [_check_line(check) for check in report['checks']]
     return [*lines, f'potential: PK {node.outputs.potential.pk}']
 
@@ -189,7 +191,8 @@ def _frame_sets(labelled: FramesData, config: MLIPConfig, *, test: str | None, r
             raise InputError(f'FRAMES_PK: got {labelled.pk}, which holds isolated atoms only')
         own = {'references': parts['references']} if has_own else {}
         return {'train_frames': parts['rest'], 'test_frames': test_frames, **own, **given}
-    fraction = orm.Float(config.loop.test_fraction)
+    n_frames = sum(kind != ISOLATED_ATOM for kind in labelled.frames.config_type.tolist())
+    fraction = orm.Float(held_out_share(n_frames, config.loop.test_labels))
     split, node = split_frames.run_get_node(labelled, fraction, orm.Int(config.seed))
     if not node.is_finished_ok:
         raise InputError(f'FRAMES_PK: got {labelled.pk}; {node.exit_message}; give a test set with --test')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from aiida_mlip_autopipe.config.base import Settings
 
@@ -21,6 +21,7 @@ RUN_FIELDS: Final = (
     'gamma_select',
     'gamma_halt',
     'max_candidates',
+    'samples',
     'temperature_end',
     'barostat',
     'min_bond_fraction',
@@ -78,6 +79,11 @@ class InferenceConfig(Settings):
         default=0.4, ge=0, lt=1, description='shortest bond below which a trajectory stops, in sums of covalent radii; 0: never'
     )
     max_candidates: PositiveInt = Field(default=20, description='candidates kept of each trajectory')
+    samples: NonNegativeInt = Field(
+        default=0,
+        description='frames kept of each trajectory in place of candidates: evenly spaced after 1 ps, whatever their grade; '
+        '0: none; mlip_autopipe.lammps_md only',
+    )
     max_atoms: PositiveInt = Field(default=200, description='atoms above which a periodic cell is cut out of a candidate')
 
     @model_validator(mode='after')

@@ -36,6 +36,10 @@ EXPLORERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """Explorers that run the potentials of each trainer of this package; the first one is taken where none is chosen."""
 
 
+FEWEST_TO_TRAIN: Final = 2
+"""Training labels that a budget must leave, as many as `loop.initial_labels` must be at least."""
+
+
 class WorkerConfig(Settings):
     """Where the stages that are not labelling run."""
 
@@ -80,13 +84,35 @@ class MLIPConfig(Settings):
         return self
 
     @model_validator(mode='after')
+    def check_samples(self) -> Self:
+        """Refuse samples that the explorer would not take."""
+        if self.explore.samples and self.explore.explorer == LAMMPS_PACE:
+            raise ValueError(f'explore.samples: got {self.explore.samples}; must be 0, for {LAMMPS_PACE} takes none')
+        return self
+
+    @model_validator(mode='after')
     def check_budget(self) -> Self:
-        """Refuse a budget that the isolated atoms alone use up."""
-        needed = len(self.system.elements) + 1
+        """Refuse a budget that isolated atoms and test set use up, so that nothing could be trained on."""
+        n_isolated, n_test = len(self.system.elements), self.loop.all_test_labels
+        needed = n_isolated + n_test + FEWEST_TO_TRAIN
         if self.loop.max_labels < needed:
             raise ValueError(
-                f'loop.max_labels: got {self.loop.max_labels}; must be at least {needed}: '
-                f'{len(self.system.elements)} isolated atoms and one structure'
+                f'loop.max_labels: got {self.loop.max_labels}; must be at least {needed}: {n_isolated} isolated atoms, {n_test} '
+                f'test frames (test_labels {self.loop.test_labels}, test_md_labels {self.loop.test_md_labels}) and '
+                f'{FEWEST_TO_TRAIN} training frames'
+            )
+        return self
+
+    @model_validator(mode='after')
+    def check_test_set(self) -> Self:
+        """Refuse a test set in which a composition or a temperature could not occur; config_types are seen when it is made."""
+        loop, n_alloys, n_temperatures = self.loop, len(self.system.alloys), len(self.explore.temperatures)
+        if loop.test_labels < n_alloys:
+            raise ValueError(f'loop.test_labels: got {loop.test_labels}; must be at least {n_alloys}, one for each composition')
+        if 0 < loop.test_md_labels < n_temperatures:
+            raise ValueError(
+                f'loop.test_md_labels: got {loop.test_md_labels}; must be 0 or at least {n_temperatures}, one for each of '
+                'explore.temperatures'
             )
         return self
 
@@ -95,20 +121,6 @@ class MLIPConfig(Settings):
         """Refuse elements that no structure can have; those of bases from elsewhere are seen when they are read."""
         if self.system.unused and not self.generate.n_other_bases:
             raise ValueError(f'system.elements lists {self.system.unused}, which no composition contains')
-        return self
-
-    @model_validator(mode='after')
-    def check_lineages(self) -> Self:
-        """Refuse a system whose only base structure would have to serve for training and for testing."""
-        alloys = sum(any(sum(x > 0 for x in part.values()) > 1 for part in parts) for parts in self.system.alloys)
-        pure = len(self.system.alloys) - alloys
-        n_bases = (alloys * (self.generate.sqs.per_composition + self.generate.sqs.random) + pure) * len(self.system.supercells)
-        n_bases += self.generate.n_other_bases
-        if n_bases < 2:
-            raise ValueError(
-                'system: gives a single base structure, but the frozen test set needs a lineage of its own; '
-                'add a composition or a supercell, or raise generate.sqs.per_composition'
-            )
         return self
 
     @model_validator(mode='after')

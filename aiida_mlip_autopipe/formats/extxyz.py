@@ -19,6 +19,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from aiida_mlip_autopipe.common.errors import FormatError, InvalidFramesError
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.formats.lineages import set_lineages
 
 TEXT_KEYS = ('uid', 'lineage', 'parent', 'config_type', 'origin', 'fingerprint', 'label_uuid')
 """Columns of :class:`Frames` that stand as text in the comment line; an empty one is left out."""
@@ -52,8 +53,8 @@ def write_extxyz(path: Path, frames: Frames) -> None:
 def read_extxyz(path: Path) -> Frames:
     """Return the frames of an extended XYZ file, written by this package or by another program.
 
-    A missing `uid` is computed and a missing `lineage` is the frame's own uid. A frame is labelled when the file has its
-    `energy` and `forces`. Frames are counted from 0 in error messages.
+    A missing `uid` is computed, and a missing `lineage` follows from the frames before it, see :mod:`.lineages`. A frame is
+    labelled when the file has its `energy` and `forces`. Frames are counted from 0 in error messages.
 
     :raises FormatError: there is no such file, or it is not extended XYZ.
     :raises InvalidFramesError: a label or a position is not finite, or a column cannot be what it claims.
@@ -66,6 +67,7 @@ def read_extxyz(path: Path) -> Frames:
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f'cannot read {path}: {error}') from error
     try:
+        set_lineages(structures)
         return Frames.from_atoms(structures)
     except InvalidFramesError as error:
         raise InvalidFramesError(f'{path}: {error}') from error

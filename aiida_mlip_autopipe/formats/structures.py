@@ -19,6 +19,7 @@ from aiida_mlip_autopipe.common.errors import FormatError, InvalidFramesError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
+from aiida_mlip_autopipe.formats.lineages import set_lineages
 from aiida_mlip_autopipe.formats.materials_project import crystals_of
 from aiida_mlip_autopipe.formats.vasp import unconverged_steps
 
@@ -84,6 +85,7 @@ def _frames(path: Path) -> Frames:
     for atoms in structures:
         _take_free_energy(atoms)
     try:
+        set_lineages(structures)
         return Frames.from_atoms(structures)
     except InvalidFramesError as error:
         raise InvalidFramesError(f'{path}: {error}') from error

@@ -17,15 +17,23 @@ from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_po
 from aiida_mlip_autopipe.science.calibration import energy_calibration, force_calibration
 from aiida_mlip_autopipe.science.evaluate import Evaluation
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior, Spread
-from aiida_mlip_autopipe.science.metrics import label_errors
+from aiida_mlip_autopipe.science.md.findings import CONFIG_TYPE as MD
+from aiida_mlip_autopipe.science.metrics import caution, group_errors, label_errors
+from aiida_mlip_autopipe.science.testset import compositions
 
 SPREAD = 'spread'
 """Setting: whether the posterior of the potential, where it has one, gives the spread of each prediction."""
 
+SEED = 'seed'
+"""Setting: seed of the resampling that the intervals come from, 0 unless told otherwise."""
+
+ALL = 'all'
+"""Name of the group of all frames, where a group is needed."""
+
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Write the predictions and return the errors, the highest grade, the largest spread and how well it is calibrated."""
-    wants_spread = _wants_spread(settings)
+    """Write the predictions and return the errors with their intervals, in total and by group, and what the potential states."""
+    wants_spread, seed = _wants_spread(settings), _seed(settings)
     frames, files, potential = read_frames(folder, 'frames'), potential_folder(folder), read_potential(folder)
     found = engine.evaluate(frames, potential, files)
     spread = engine.spread(frames, potential, files) if wants_spread and (files / POSTERIOR).exists() else None
@@ -34,13 +42,44 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         columns |= {'energy_spread': spread.energy, 'force_spread': spread.forces}
     with (folder / arrays_file('predictions')).open('wb') as handle:
         np.savez(handle, **columns)  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`
-    errors = label_errors(frames, found.energy, found.forces, found.stress) if frames.labelled.any() else None
+    errors = _errors(frames, found, seed) if frames.labelled.any() else None
     return {
         'n_frames': len(frames),
-        'errors': dataclasses.asdict(errors) if errors is not None else None,
+        'errors': errors,
+        'groups': _groups(frames, found, seed) if errors is not None else None,
+        'caution': caution(errors['n_frames']) if errors is not None else '',
         'gamma_max': None if found.gamma is None else float(np.nan_to_num(found.gamma, posinf=np.finfo(float).max).max()),
         'force_spread_max': float(spread.forces.max()) if spread is not None else None,
         'calibration': _calibration(frames, found, spread, files) if spread is not None and errors is not None else None,
+    }
+
+
+def _errors(frames: Frames, found: Evaluation, seed: int) -> dict[str, Any]:
+    """Return the errors of all labelled frames, and the intervals of energy and force."""
+    errors = label_errors(frames, found.energy, found.forces, found.stress)
+    whole = group_errors(frames, found.energy, found.forces, groups=[ALL] * len(frames), seed=seed)[ALL]
+    return {
+        **dataclasses.asdict(errors),
+        'energy_interval': whole.energy_interval,
+        'force_interval': whole.force_interval,
+        'n_lineages': whole.n_lineages,
+    }
+
+
+def _groups(frames: Frames, found: Evaluation, seed: int) -> dict[str, dict[str, Any]]:
+    """Return the errors by config_type, by composition, and of what was made apart from what came from MD."""
+    kinds = frames.config_type.tolist()
+    names = {
+        'config_type': kinds,
+        'composition': compositions(frames),
+        'part': [MD if kind == MD else 'made' for kind in kinds],
+    }
+    return {
+        name: {
+            group: dataclasses.asdict(errors)
+            for group, errors in group_errors(frames, found.energy, found.forces, groups=groups, seed=seed).items()
+        }
+        for name, groups in names.items()
     }
 
 
@@ -55,9 +94,16 @@ def _calibration(frames: Frames, found: Evaluation, spread: Spread, files: Path)
 def _wants_spread(settings: dict[str, Any]) -> bool:
     """Return the setting, true unless told otherwise; a stage that is run by hand may have no settings at all."""
     values = settings.get('settings', {})
-    if unknown := set(values) - {SPREAD}:
-        raise InputError(f'{sorted(unknown)[0]}: unknown key; allowed here: {SPREAD}')
+    if unknown := set(values) - {SPREAD, SEED}:
+        raise InputError(f'{sorted(unknown)[0]}: unknown key; allowed here: {SPREAD}, {SEED}')
     wanted = values.get(SPREAD, True)
     if not isinstance(wanted, bool):
         raise InputError(f'{SPREAD}: got {wanted!r}; must be true or false')
     return wanted
+
+
+def _seed(settings: dict[str, Any]) -> int:
+    seed = settings.get('settings', {}).get(SEED, 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f'{SEED}: got {seed!r}; must be a whole number from 0')
+    return seed

@@ -11,6 +11,9 @@ import numpy as np
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import BoolArray
 
+LARGEST_SHARE = 0.2
+"""Of labels that are there already, no more than this share is taken from training for a test set."""
+
 OVERSHOOT = 1.5
 """The test set may exceed its target by this factor; beyond it only when no other choice exists."""
 
@@ -48,6 +51,11 @@ class _Training:
         return self.compositions[family.composition] > 1 and self.keeps_elements(family)
 
 
+def held_out_share(n_frames: int, wanted: int) -> float:
+    """Return the share of `n_frames` labelled frames that gives `wanted` test frames, at most a fifth."""
+    return min(wanted / n_frames, LARGEST_SHARE) if n_frames else 0.0
+
+
 def lineage_split(
     lineages: Sequence[str],
     compositions: Sequence[str],
@@ -79,13 +87,13 @@ def lineage_split(
         return np.zeros(len(lineages), dtype=bool)
     families = _families(lineages, compositions, elements)
     if len(families) < 2:
-        raise InputError(f'a test set needs at least two lineages, got {len(families)}; set the test fraction to 0')
+        raise InputError(f'a test set needs at least two lineages, got {len(families)}')
     order = [families[index] for index in rng.permutation(len(families)).tolist()]
     tested = _test_families(order, fraction * len(lineages))
     if not tested:
         raise InputError(
             f'none of {len(families)} lineages can be tested: each holds an element that occurs in no other; '
-            'add structures that share elements, or set the test fraction to 0'
+            'add structures that share elements'
         )
     return np.array([name in tested for name in lineages], dtype=bool)
 

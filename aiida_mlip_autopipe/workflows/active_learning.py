@@ -12,10 +12,10 @@ from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.science.stopping import RoundSummary, StopLimits, StopReason, decide
 from aiida_mlip_autopipe.workflows.checks import find_stage_code
 from aiida_mlip_autopipe.workflows.explore import ExploreWorkChain
-from aiida_mlip_autopipe.workflows.stages import StagesWorkChain
+from aiida_mlip_autopipe.workflows.md_test import MdTestWorkChain
 
 
-class ActiveLearningWorkChain(StagesWorkChain):
+class ActiveLearningWorkChain(MdTestWorkChain):
     """generate → select → label → train, then explore → select → label → train in rounds."""
 
     @classmethod
@@ -46,7 +46,7 @@ class ActiveLearningWorkChain(StagesWorkChain):
         return self._decision() is None
 
     def run_explore(self) -> Any:
-        """Submit MD with the newest potential from structures of the training set."""
+        """Submit MD with the newest potential from structures of the training set, and beside it MD for the test set."""
         self.ctx.round += 1
         settings = orm.Dict(self.ctx.config['explore'])
         child = self.submit(
@@ -60,7 +60,7 @@ class ActiveLearningWorkChain(StagesWorkChain):
             options=orm.Dict(self.ctx.config['worker']['options']),
             metadata={'call_link_label': f'explore_{self.ctx.round:02d}'},
         )
-        return ToContext(explore=child)
+        return ToContext(explore=child, **self.submit_md_test())
 
     def inspect_explore(self) -> ExitCode | None:
         """Take over the candidates; none is a result too."""
@@ -68,6 +68,7 @@ class ActiveLearningWorkChain(StagesWorkChain):
             return self._stop(self.exit_codes.ERROR_EXPLORE_FAILED, self.ctx.explore)
         self.ctx.pool = self.ctx.explore.outputs.candidates if 'candidates' in self.ctx.explore.outputs else None
         self.ctx.selected = None
+        self.take_md_test()
         return None
 
     def should_select(self) -> bool:

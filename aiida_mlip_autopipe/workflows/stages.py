@@ -9,11 +9,12 @@ from aiida.engine import ExitCode, ToContext, WorkChain
 
 from aiida_mlip_autopipe.calculations.bases import bases_of
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
-from aiida_mlip_autopipe.calculations.frames_functions import add_isolated_atoms, merge_frames, split_frames, take_frames
+from aiida_mlip_autopipe.calculations.frames_functions import add_isolated_atoms, merge_frames, take_frames
 from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
 from aiida_mlip_autopipe.calculations.report_functions import summarize_round, summarize_run
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
 from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
+from aiida_mlip_autopipe.calculations.testset_functions import make_test_set, part_labels
 from aiida_mlip_autopipe.common.units import MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.select import PreExplorationConfig
@@ -26,7 +27,8 @@ from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 SEED_STRIDE = 1000
 """Distance of the seeds of two rounds, so that no stage of one round shares its seed with a stage of another."""
 
-BASE_OUTPUTS = ('references', 'test', 'train')
+TEST_SEED = SEED_STRIDE // 2
+"""Added to the seed of a round for what is made for the test set."""
 
 
 class StagesWorkChain(WorkChain):
@@ -57,6 +59,7 @@ class StagesWorkChain(WorkChain):
         spec.output('quarantined', valid_type=FramesData, required=False, help='Frames that got no label (Å).')
         spec.output('report', valid_type=orm.Dict, required=False, help='One entry for each round, and why the run stopped.')
         spec.exit_code(410, 'ERROR_GENERATE_FAILED', message='Round {round}: generating structures failed: {cause}')
+        spec.exit_code(411, 'ERROR_TEST_SET_FAILED', message='Round {round}: the test set cannot be made: {cause}')
         spec.exit_code(420, 'ERROR_SELECT_FAILED', message='Round {round}: selecting structures failed: {cause}')
         spec.exit_code(430, 'ERROR_LABEL_FAILED', message='Round {round}: labelling failed: {cause}')
         spec.exit_code(431, 'ERROR_REFERENCES_MISSING', message='The isolated atoms of {elements} could not be labelled: {cause}')
@@ -94,30 +97,43 @@ class StagesWorkChain(WorkChain):
         self.ctx.quarantined = []
         self.ctx.stop_reason = None
         self.ctx.pool = None
+        self.ctx.for_test = None
+        self.ctx.md_report = None
+        self.ctx.acquisition = None
 
     def run_generate(self) -> Any:
-        """Submit the generation of the candidates of round 0."""
-        child = self.submit(
+        """Submit the generation of the candidates of round 0, and with another seed that of the test set."""
+        return ToContext(
+            generate=self._generate('generate', self._seed()), generate_test=self._generate('generate_test', self._test_seed())
+        )
+
+    def _generate(self, stage: str, seed: orm.Int) -> Any:
+        return self.submit(
             GenerateCalculation,
             code=self.ctx.worker,
             system=orm.Dict(self.ctx.config['system']),
             settings=orm.Dict(self.ctx.config['generate']),
-            seed=self._seed(),
+            seed=seed,
             bases=bases_of(self.ctx.config['generate']),
-            metadata=self._metadata('generate'),
+            metadata=self._metadata(stage),
         )
-        return ToContext(generate=child)
 
     def inspect_generate(self) -> ExitCode | None:
-        """Take over the candidates."""
-        if not self.ctx.generate.is_finished_ok:
-            return self._stop(self.exit_codes.ERROR_GENERATE_FAILED, self.ctx.generate)
+        """Take over the candidates, and choose the frames of the test set, whose lineages are its own."""
+        for child in (self.ctx.generate, self.ctx.generate_test):
+            if not child.is_finished_ok:
+                return self._stop(self.exit_codes.ERROR_GENERATE_FAILED, child)
         self.ctx.pool = self.ctx.generate.outputs.frames
+        drawn, count = self.ctx.generate_test.outputs.frames, orm.Int(self.ctx.config['loop']['test_labels'])
+        parts, node = make_test_set.run_get_node(self.ctx.pool, drawn, self._test_limits(), count, self._test_seed())
+        if not node.is_finished_ok:
+            return self._stop(self.exit_codes.ERROR_TEST_SET_FAILED, node)
+        self.ctx.for_test, self.ctx.test_bases = parts['frames'], parts.get('bases')
         return None
 
     def run_select(self) -> Any:
         """Submit the selection of what is worth a label, within the budget of the round."""
-        known = {'known': self.ctx.frames} if 'frames' in self.ctx else {}
+        known = {'known': self.ctx.train} if 'train' in self.ctx else {}  # what is tested must not steer what is learnt
         child = self.submit(
             SurrogateCalculation,
             code=self.ctx.worker,
@@ -144,13 +160,15 @@ class StagesWorkChain(WorkChain):
         return self._stop(self.exit_codes.ERROR_SELECT_FAILED, child)
 
     def should_label(self) -> bool:
-        """Whether the selection found something worth a label."""
-        return self.ctx.selected is not None
+        """Whether there is something worth a label, for training or for the test set."""
+        return self.ctx.selected is not None or self.ctx.for_test is not None
 
     def run_label(self) -> Any:
-        """Submit the labelling; round 0 buys the isolated atoms too."""
+        """Submit the labelling of what was selected and of new test frames; round 0 buys the isolated atoms too."""
         label = self.ctx.config['label']
-        frames = self.ctx.selected
+        parts = {'a_selected': self.ctx.selected, 'b_test': self.ctx.for_test}
+        given = {name: node for name, node in parts.items() if node is not None}
+        frames = merge_frames(**given) if len(given) > 1 else next(iter(given.values()))
         if self.ctx.round == 0:
             elements = orm.List(self.ctx.config['system']['elements'])
             frames = add_isolated_atoms(frames, elements, orm.Float(label['isolated_box']))
@@ -168,32 +186,39 @@ class StagesWorkChain(WorkChain):
         return ToContext(label=child)
 
     def inspect_label(self) -> ExitCode | None:
-        """Take over the labels: round 0 is split once and for all, later rounds extend the training set."""
+        """Take over the labels: those of test frames are frozen, all others are for training."""
         child = self.ctx.label
         if 'quarantined' in child.outputs:
             self.ctx.quarantined.append(child.outputs.quarantined)
         if not child.is_finished_ok or 'labelled' not in child.outputs:
             return self._stop(self.exit_codes.ERROR_LABEL_FAILED, child)
-        self.ctx.new = child.outputs.labelled
-        if self.ctx.round == 0:
-            return self._split(child.outputs.labelled)
-        self.ctx.train = merge_frames(a_old=self.ctx.train, b_new=self.ctx.new)
-        self.ctx.frames = merge_frames(a_old=self.ctx.frames, b_new=self.ctx.new)
-        return None
+        labelled = child.outputs.labelled
+        self._extend('frames', labelled)
+        if self.ctx.for_test is None:
+            parts = {'train': labelled}
+        else:
+            parts, node = part_labels.run_get_node(labelled, self.ctx.for_test)
+            if not node.is_finished_ok and self.ctx.round == 0:
+                return self._stop(self.exit_codes.ERROR_LABEL_FAILED, node)
+            parts = parts if node.is_finished_ok else {'train': labelled}
+            self.ctx.for_test = None
+        self.ctx.new = parts.get('train')
+        for name, node in parts.items():
+            self._extend(name, node)
+        return self._what_is_missing() if self.ctx.round == 0 else None
 
-    def _split(self, labelled: FramesData) -> ExitCode | None:
-        fraction = orm.Float(self.ctx.config['loop']['test_fraction'])
-        parts, node = split_frames.run_get_node(labelled, fraction, self._seed())
-        if not node.is_finished_ok:
-            return self._stop(self.exit_codes.ERROR_LABEL_FAILED, node)
-        for name in BASE_OUTPUTS:
-            self.ctx[name] = parts[name]
-        self.ctx.frames = labelled
-        missing = sorted(set(self.ctx.config['system']['elements']) - set(parts['references'].base.attributes.get('elements')))
+    def _extend(self, name: str, new: FramesData) -> None:
+        """Add frames to those of a name."""
+        self.ctx[name] = merge_frames(a_old=self.ctx[name], b_new=new) if name in self.ctx else new
+
+    def _what_is_missing(self) -> ExitCode | None:
+        """Return an exit code where round 0 brought no training frame, or not all isolated atoms."""
+        found = set(self.ctx.references.base.attributes.get('elements')) if 'references' in self.ctx else set()
+        missing = sorted(set(self.ctx.config['system']['elements']) - found)
+        reasons = self.ctx.label.outputs.report['failures']
         if missing:
-            reasons = self.ctx.label.outputs.report['failures']
             return self._stop(self.exit_codes.ERROR_REFERENCES_MISSING, cause=reasons, elements=missing)
-        return None
+        return None if 'train' in self.ctx else self._stop(self.exit_codes.ERROR_LABEL_FAILED, cause=reasons)
 
     def run_train(self) -> Any:
         """Submit the training, and in later rounds the test of the old potential on the labels that it has not seen."""
@@ -214,7 +239,8 @@ class StagesWorkChain(WorkChain):
                 **self._start(),
             )
         }
-        if self.ctx.round > 0:
+        self.ctx.acquisition = None
+        if self.ctx.round > 0 and self.ctx.new is not None:
             children['acquisition'] = self.submit(
                 EvaluateCalculation,
                 code=self.ctx.worker,
@@ -240,7 +266,7 @@ class StagesWorkChain(WorkChain):
             self.ctx.caveat = self.ctx.fit.exit_message
             self.report(f'round {self.ctx.round}: {self.ctx.caveat}')
         self.ctx.potential = self.ctx.fit.outputs.potential
-        if 'acquisition' in self.ctx and not self.ctx.acquisition.is_finished_ok:
+        if self.ctx.acquisition is not None and not self.ctx.acquisition.is_finished_ok:
             self.report(f'the old potential could not be evaluated on the new labels: {self.ctx.acquisition.exit_message}')
         self.close_round(trained=True)
         return None
@@ -253,11 +279,14 @@ class StagesWorkChain(WorkChain):
         """Add the entry of the round to the report and to the history that decides about the next one."""
         names = ['select', 'label'] if self.ctx.round == 0 else ['explore', 'select', 'label', 'acquisition']
         if not trained:
-            names = ['explore', *(['select'] if self.ctx.pool is not None else [])]
-        children = {name: self.ctx[name] for name in names}
+            names = ['explore', 'select']
+        there = {'select': self.ctx.pool, 'acquisition': self.ctx.acquisition}
+        children = {name: self.ctx[name] for name in names if there.get(name, name) is not None}
         if trained:
             children['train'] = self.ctx.fit
         reports = {name: child.outputs.report for name, child in children.items() if 'report' in child.outputs}
+        if self.ctx.md_report is not None:
+            reports['test_md'] = self.ctx.md_report
         counts = {
             'round': self.ctx.round,
             'labels_bought': self.ctx.labels_bought if trained else 0,
@@ -289,11 +318,29 @@ class StagesWorkChain(WorkChain):
         self.out('report', summarize_run(outcome, **rounds))
 
     def _budget(self) -> int:
+        """Return how many training frames the round may buy; round 0 leaves what the second part of the test set costs."""
         loop = self.ctx.config['loop']
-        isolated = len(self.ctx.config['system']['elements'])
+        left = loop['max_labels'] - self.ctx.labels_total - (len(self.ctx.for_test) if self.ctx.for_test is not None else 0)
         if self.ctx.round == 0:
-            return int(min(loop['initial_labels'], loop['max_labels'] - isolated))
-        return int(min(loop['labels_per_round'], loop['max_labels'] - self.ctx.labels_total))
+            isolated = len(self.ctx.config['system']['elements'])
+            return int(min(loop['initial_labels'], left - isolated - self._kept_for_md()))
+        return int(min(loop['labels_per_round'], left))
+
+    def _kept_for_md(self) -> int:
+        """Return how many labels are kept for the second part of the test set; without exploring there is none."""
+        return 0
+
+    def _test_limits(self) -> orm.Dict:
+        """Return what a frame must fulfil to be tested, as for training."""
+        select, checks = self.ctx.config['select'], self.ctx.config['generate']['checks']
+        return orm.Dict(
+            {
+                'min_bond_fraction': select['min_bond_fraction'],
+                'max_skew': select['max_skew'],
+                'volume': select['volume_window'],
+                'tolerance': checks['duplicate_tolerance'],
+            }
+        )
 
     def _select_settings(self) -> dict[str, Any]:
         """Return the settings of the selection; the candidates of later rounds come from MD and need no walk before."""
@@ -302,6 +349,9 @@ class StagesWorkChain(WorkChain):
 
     def _seed(self) -> orm.Int:
         return orm.Int(self.ctx.config['seed'] + SEED_STRIDE * self.ctx.round)
+
+    def _test_seed(self) -> orm.Int:
+        return orm.Int(self._seed().value + TEST_SEED)
 
     def _metadata(self, stage: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
         return {

@@ -15,7 +15,14 @@ def test_a_round_with_every_stage():
             'reasons_by_config_type': {'md': {'duplicate': 3}},
         },
         'label': {'n_failed': 1, 'by_reason': {'force_cap': 1}, 'levels_of_theory': {'abc': {}}},
-        'train': {'train_errors': ERRORS, 'test_errors': ERRORS, 'gamma_max': 2.0},
+        'train': {
+            'train_errors': ERRORS,
+            'test_errors': ERRORS,
+            'test_groups': {'part': {}},
+            'test_caution': 'a guess',
+            'gamma_max': 2.0,
+        },
+        'test_md': {'temperatures': []},
         'acquisition': {'errors': ERRORS, 'gamma_max': 9.0},
     }
     nodes = {name: orm.Dict(report) for name, report in reports.items()}
@@ -32,6 +39,9 @@ def test_a_round_with_every_stage():
         'acquisition': ERRORS,
         'train_errors': ERRORS,
         'test_errors': ERRORS,
+        'test_groups': {'part': {}},
+        'test_caution': 'a guess',
+        'test_md': {'temperatures': []},
         'gamma_max': 6.0,
     }
 
@@ -39,8 +49,9 @@ def test_a_round_with_every_stage():
 def test_a_round_with_nothing_but_counts():
     entry = summarize_round(orm.Dict(COUNTS)).get_dict()
     stages = ('explore', 'funnel', 'funnel_by_config_type', 'funnel_reasons', 'acquisition')
-    for name in (*stages, 'train_errors', 'test_errors', 'gamma_max'):
+    for name in (*stages, 'train_errors', 'test_errors', 'test_groups', 'test_md', 'gamma_max'):
         assert entry[name] is None
+    assert entry['test_caution'] == ''
     assert (entry['labels_failed'], entry['failures_by_reason']) == (0, {})
 
 

@@ -9,6 +9,7 @@ from aiida_mlip_autopipe.science.checks.finding import Finding
 
 ERRORS = {'energy_rmse': 0.01, 'force_rmse': 0.1, 'stress_rmse': 0.001}
 TEST_ERRORS = {'energy_rmse': 0.02, 'force_rmse': 0.2, 'stress_rmse': None}
+GROUPS = {'config_type': {'md': {'n_frames': 3}}}
 DRIFT = Finding.at_most('nve_drift', 0.1, 1.0, 'meV/atom/ps', 'it drifts').to_dict()
 WALL = Finding.at_most('wall_Cu-Au', 3.0, 0.01, 'eV', 'the wall has a hole').to_dict()
 
@@ -19,7 +20,7 @@ def summarize(train=ERRORS, gamma=1.0, checks=(DRIFT,), fit=None, settings=None)
         orm.Dict(fit or {'training_errors': ERRORS, 'engine': 'pod'}),
         orm.Dict({'checks': list(checks)}),
         orm.Dict({'errors': train, 'gamma_max': gamma}),
-        orm.Dict({'errors': TEST_ERRORS, 'gamma_max': 7.0}),
+        orm.Dict({'errors': TEST_ERRORS, 'gamma_max': 7.0, 'groups': GROUPS, 'caution': 'a guess'}),
     ).get_dict()
 
 
@@ -30,6 +31,7 @@ def test_a_good_training():
     assert report['train_errors'] == ERRORS
     assert report['test_errors'] == TEST_ERRORS
     assert (report['gamma_train_max'], report['gamma_max']) == (1.0, 7.0)
+    assert (report['test_groups'], report['test_caution']) == (GROUPS, 'a guess')
 
 
 def test_every_check_stands_in_the_report():
@@ -71,6 +73,7 @@ def test_evaluations_that_failed_leave_gaps():
     report = summarize_training(orm.Dict({}), orm.Dict({}), orm.Dict({'checks': [WALL]})).get_dict()
     assert (report['train_errors'], report['test_errors'], report['gamma_max']) == (None, None, None)
     assert report['failed_checks'] == ['the wall has a hole']
+    assert (report['test_groups'], report['test_caution']) == (None, '')
 
 
 class TestReferences:

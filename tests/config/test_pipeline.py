@@ -30,12 +30,44 @@ def refused(path: Path) -> list[str]:
 
 class TestBudget:
     def test_isolated_atoms_alone_use_it_up(self) -> None:
-        assert mistakes_in({'loop.max_labels': 2}) == [
-            'loop.max_labels: got 2; must be at least 3: 2 isolated atoms and one structure'
+        (line,) = mistakes_in({'loop.max_labels': 2, 'loop.test_labels': 3, 'loop.test_md_labels': 0})
+        assert line.startswith('loop.max_labels: got 2; must be at least 7: 2 isolated atoms, 3 test frames')
+
+    def test_a_test_set_larger_than_the_labels(self) -> None:
+        assert mistakes_in({'loop.max_labels': 39}) == [
+            'loop.max_labels: got 39; must be at least 40: 2 isolated atoms, 36 test frames (test_labels 24, test_md_labels 12) '
+            'and 2 training frames'
         ]
 
     def test_smallest(self) -> None:
-        assert config_with({'loop.max_labels': 3}).loop.max_labels == 3
+        assert config_with({'loop.max_labels': 40}).loop.max_labels == 40
+
+    def test_a_single_round_has_no_md_part(self) -> None:
+        assert config_with({'loop.max_labels': 28, 'loop.max_rounds': 1}).loop.max_labels == 28
+
+
+class TestTestSet:
+    def test_a_frame_for_each_composition(self) -> None:
+        assert mistakes_in({'loop.test_labels': 2}) == ['loop.test_labels: got 2; must be at least 3, one for each composition']
+        assert config_with({'loop.test_labels': 3}).loop.test_labels == 3
+
+    def test_a_frame_for_each_temperature(self) -> None:
+        ladder = {'explore.temperatures': [300, 600, 900]}
+        assert mistakes_in({**ladder, 'loop.test_md_labels': 2}) == [
+            'loop.test_md_labels: got 2; must be 0 or at least 3, one for each of explore.temperatures'
+        ]
+        for count in (0, 3):
+            assert config_with({**ladder, 'loop.test_md_labels': count}).loop.test_md_labels == count
+
+    def test_a_single_base_structure_is_enough(self) -> None:
+        """Test frames of an element are draws of their own: it needs no second crystal."""
+        pure = {'system.elements': ['Cu'], 'system.lattice_parameters': {'Cu': 3.6}, 'system.compositions': [{'Cu': 1.0}]}
+        assert config_with(pure).system.elements == ['Cu']
+
+    def test_samples_need_an_explorer_that_takes_them(self) -> None:
+        changes = {'train.trainer': 'mlip_autopipe.ace', 'explore.explorer': 'mlip_autopipe.lammps_pace', 'explore.samples': 3}
+        assert mistakes_in(changes) == ['explore.samples: got 3; must be 0, for mlip_autopipe.lammps_pace takes none']
+        assert config_with({'explore.samples': 3}).explore.samples == 3
 
 
 class TestExplorer:
@@ -71,31 +103,6 @@ class TestExplorer:
             "explore.explorer: got 'mlip_autopipe.lammps_pace'; it cannot run the potentials of mlip_autopipe.pod: "
             'take mlip_autopipe.lammps_md, or leave it out'
         ]
-
-
-class TestLineages:
-    SINGLE = (
-        'system: gives a single base structure, but the frozen test set needs a lineage of its own; '
-        'add a composition or a supercell, or raise generate.sqs.per_composition'
-    )
-
-    def test_single_alloy(self) -> None:
-        alloy = {'system.compositions': [{'Cu': 0.5, 'Au': 0.5}]}
-        assert mistakes_in({**alloy, 'generate.sqs.per_composition': 1}) == [self.SINGLE]
-        assert config_with({**alloy, 'generate.sqs.per_composition': 2}).generate.sqs.per_composition == 2
-
-    def test_second_supercell_is_a_way_out(self) -> None:
-        alloy = {'system.compositions': [{'Cu': 0.5, 'Au': 0.5}], 'generate.sqs.per_composition': 1}
-        assert len(config_with({**alloy, 'system.supercells': [[2, 2, 2], [2, 2, 1]]}).system.supercells) == 2
-
-    def test_pure_element_has_one_base_whatever_is_asked(self) -> None:
-        pure = {
-            'system.elements': ['Cu'],
-            'system.lattice_parameters': {'Cu': 3.6},
-            'system.compositions': [{'Cu': 1.0}],
-            'generate.sqs.per_composition': 5,
-        }
-        assert mistakes_in(pure) == [self.SINGLE]
 
 
 class TestCalculator:

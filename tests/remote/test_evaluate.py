@@ -13,7 +13,7 @@ from ase.build import bulk
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.science.calibration import energy_calibration, force_calibration
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior
-from aiida_mlip_autopipe.science.metrics import label_errors
+from aiida_mlip_autopipe.science.metrics import caution, label_errors
 from aiida_mlip_autopipe.science.potential_checks import training_findings
 from tests.remote.conftest import Outcome, run_in
 
@@ -40,14 +40,30 @@ def test_predictions(evaluated: Outcome, training: Frames) -> None:
 def test_report_is_of_these_predictions(evaluated: Outcome, training: Frames) -> None:
     arrays, report = evaluated.arrays('predictions'), evaluated.report
     expected = label_errors(training, arrays['energy'], arrays['forces'], arrays['stress'])
-    calibration = report.pop('calibration')
+    calibration, groups = report.pop('calibration'), report.pop('groups')
+    lineages = {'n_lineages': len(set(training.lineage.tolist()))}
+    for name in ('energy', 'force'):
+        low, high = report['errors'].pop(f'{name}_interval')
+        assert low < report['errors'][f'{name}_rmse'] < high
     assert report == {
         'n_frames': len(training),
-        'errors': vars(expected),
+        'errors': {**vars(expected), **lineages},
+        'caution': caution(len(training)),
         'gamma_max': arrays['gamma'].max(),
         'force_spread_max': arrays['force_spread'].max(),
     }
     assert set(calibration) == {'energy', 'force'}
+    assert set(groups['config_type']) == set(training.config_type.tolist())
+    for grouping in groups.values():
+        assert sum(group['n_frames'] for group in grouping.values()) == len(training)
+
+
+def test_the_seed_of_the_intervals_is_a_setting(stage: Stage, potential: Path, training: Frames) -> None:
+    few = training.take(np.arange(0, len(training), 3))
+    few = few.replace(lineage=few.uid)  # of two or three lineages every seed finds the same ends
+    outcomes = [stage('evaluate', {'settings': {'seed': seed}}, potential=potential, frames=few) for seed in (1, 1, 2)]
+    intervals = [outcome.report['errors']['force_interval'] for outcome in outcomes]
+    assert intervals[0] == intervals[1] != intervals[2]
 
 
 def test_calibration_is_of_these_predictions(evaluated: Outcome, training: Frames, potential: Path) -> None:
@@ -127,7 +143,9 @@ class TestSpread:
     @pytest.mark.parametrize(
         ('settings', 'message'),
         [
-            ({'spred': True}, 'spred: unknown key; allowed here: spread'),
+            ({'spred': True}, 'spred: unknown key; allowed here: spread, seed'),
+            ({'seed': -1}, 'seed: got -1; must be a whole number from 0'),
+            ({'seed': True}, 'seed: got True; must be a whole number from 0'),
             ({'spread': 1}, 'spread: got 1; must be true or false'),
         ],
     )

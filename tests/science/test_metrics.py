@@ -9,7 +9,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.science.metrics import LabelErrors, label_errors
+from aiida_mlip_autopipe.science.metrics import FEW, LabelErrors, caution, group_errors, label_errors
 
 
 def frame(n_atoms, seed, *, labelled=True, stress=True):
@@ -109,3 +109,96 @@ def test_prediction_that_is_not_finite(frames):
     forces[3, 1] = np.nan
     with pytest.raises(InputError, match='forces is not finite in row 3'):
         label_errors(frames, frames.energy, forces, None)
+
+
+class TestGroups:
+    """Errors by group, with intervals from resampled lineages."""
+
+    N_ATOMS = 4
+
+    def labelled(self, lineages):
+        frames = []
+        for seed, lineage in enumerate(lineages):
+            atoms = frame(self.N_ATOMS, seed)
+            atoms.info['lineage'] = lineage
+            frames.append(atoms)
+        return Frames.from_atoms(frames)
+
+    def found(self, frames, errors, groups, seed=0):
+        """Return the errors of predictions that miss by `errors` eV/atom and eV/Å, one for each frame."""
+        forces = frames.forces + np.repeat(errors, frames.counts)[:, None]
+        return group_errors(frames, frames.energy + np.asarray(errors) * frames.counts, forces, groups=groups, seed=seed)
+
+    def test_each_group_has_the_errors_of_its_frames(self):
+        frames, errors = self.labelled(['a', 'a', 'b', 'c']), [1.0, 2.0, 3.0, 4.0]
+        found = self.found(frames, errors, ['x', 'y', 'x', 'y'])
+        assert list(found) == ['x', 'y']
+        assert found['x'].energy_rmse == pytest.approx(np.sqrt(5.0))
+        assert found['y'].force_rmse == pytest.approx(np.sqrt(10.0))
+        assert (found['x'].n_frames, found['x'].n_lineages) == (2, 2)
+
+    def test_the_whole_is_what_label_errors_says(self):
+        frames = self.labelled(['a', 'a', 'b'])
+        energy, forces = frames.energy + np.array([1.0, -2.0, 0.5]), frames.forces * 1.3
+        whole = group_errors(frames, energy, forces, groups=['all'] * 3, seed=0)['all']
+        expected = label_errors(frames, energy, forces, None)
+        assert whole.energy_rmse == pytest.approx(expected.energy_rmse)
+        assert whole.force_rmse == pytest.approx(expected.force_rmse)
+
+    def test_percentiles_of_two_lineages_by_hand(self):
+        """Both twice with a chance of a quarter each, else one of each: 5 % and 95 % are the lineages themselves."""
+        found = self.found(self.labelled(['a', 'b']), [1.0, 3.0], ['all'] * 2)['all']
+        assert found.energy_interval == pytest.approx((1.0, 3.0))
+        assert found.force_interval == pytest.approx((1.0, 3.0))
+
+    def test_frames_of_one_lineage_tell_no_more_than_one(self):
+        errors = np.random.default_rng(0).uniform(0.5, 2.0, 6)
+        six = self.found(self.labelled(list('abcdef')), errors, ['all'] * 6)['all']
+        repeated = self.found(self.labelled(list('abcdef') * 4), np.tile(errors, 4), ['all'] * 24)['all']
+        independent = self.found(self.labelled([f'{i}' for i in range(24)]), np.tile(errors, 4), ['all'] * 24)['all']
+        assert repeated.force_interval == pytest.approx(six.force_interval)
+        assert np.ptp(independent.force_interval) < 0.7 * np.ptp(six.force_interval)
+
+    def test_of_a_single_lineage_frames_are_resampled(self):
+        found = self.found(self.labelled(['a', 'a']), [1.0, 3.0], ['all'] * 2)['all']
+        assert found.energy_interval == pytest.approx((1.0, 3.0))
+        assert found.n_lineages == 1
+
+    def test_a_single_frame_has_no_interval(self):
+        found = self.found(self.labelled(['a']), [1.0], ['all'])['all']
+        assert found.energy_interval is found.force_interval is None
+
+    def test_nine_of_ten_intervals_hold_the_true_error(self):
+        """Of 40 independent lineages whose errors are normal with deviation 1; 90 % less what a bootstrap of 40 loses."""
+        frames, held, rng = self.labelled([f'{i}' for i in range(40)]), 0, np.random.default_rng(1)
+        for _ in range(200):
+            low, high = self.found(frames, rng.normal(size=40), ['all'] * 40)['all'].energy_interval
+            held += low <= 1.0 <= high
+        assert 0.8 < held / 200 < 0.95
+
+    def test_the_seed_decides(self):
+        frames, errors = self.labelled(list('abcdefgh')), np.arange(8) + 1.0
+        same = [self.found(frames, errors, ['all'] * 8, seed=seed)['all'] for seed in (3, 3, 4)]
+        assert same[0] == same[1]
+        assert same[0].energy_interval != same[2].energy_interval
+
+    def test_unlabelled_frames_do_not_count(self):
+        frames = Frames.from_atoms([frame(2, 0), frame(2, 1, labelled=False)])
+        found = group_errors(frames, frames.energy + 1.0, frames.forces, groups=['x', 'y'], seed=0)
+        assert list(found) == ['x']
+
+    def test_groups_must_fit(self, frames):
+        with pytest.raises(InputError, match='there are 1 groups for 4 frames'):
+            group_errors(frames, frames.energy, frames.forces, groups=['x'], seed=0)
+
+
+@pytest.mark.parametrize(
+    ('n_frames', 'said'),
+    [
+        (1, 'the test set has 1 frame, fewer than 20: its error is a guess'),
+        (FEW - 1, 'the test set has 19 frames, fewer than 20: its error is a guess'),
+        (FEW, ''),
+    ],
+)
+def test_caution(n_frames, said):
+    assert caution(n_frames) == said

@@ -1,4 +1,5 @@
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ STAGES = {
     'TrainWorkChain': '_train',
     'EvaluateCalculation': '_evaluate',
     'ExploreWorkChain': '_explore',
+    'LammpsMdCalculation': '_md_test',
 }
 
 
@@ -41,6 +43,7 @@ class Children:
         self.n_generated = 12
         self.fails_checks = False
         self.walks = None
+        self.n_samples = {}
 
     def __call__(self, process, inputs):
         name = process.__name__
@@ -55,7 +58,8 @@ class Children:
         return {'quarantined': FramesData(inputs['frames'].frames.take([0]))} if name.startswith('Label') else {}
 
     def _generate(self, inputs, kind):
-        frames = self._frames(self.n_generated, labelled=False)
+        is_for_test = inputs['metadata']['call_link_label'].startswith('generate_test')
+        frames = self._frames(self.n_generated, labelled=False, seed=int(is_for_test))
         return self._make(kind, outputs={'frames': FramesData(frames), 'report': orm.Dict({'n_frames': len(frames)})})
 
     def _select(self, inputs, kind):
@@ -118,6 +122,20 @@ class Children:
             start = inputs['starts'].frames
             frames = self._frames(self.n_candidates, labelled=False, seed=100 + loop_round, round=loop_round, config_type='md')
             outputs['candidates'] = FramesData(frames.replace(lineage=str(start.lineage[0])))
+        return self._make(kind, outputs=outputs)
+
+    def _md_test(self, inputs, kind):
+        """Give each temperature as many samples as its settings ask for, or what `n_samples` says."""
+        temperature, loop_round = inputs['temperature'].value, inputs['round'].value
+        count = self.n_samples.get(temperature, inputs['settings']['samples'])
+        reason = 'finished' if count else 'bond'
+        outputs = {'report': orm.Dict({'trajectories': [trajectory(temperature=temperature, reason=reason)]})}
+        if count:
+            origin = json.dumps({'temperature': temperature})
+            seed = 1000 * loop_round + int(temperature)
+            frames = self._frames(count, labelled=False, seed=seed, config_type='md', origin=origin, round=loop_round)
+            lineage = str(inputs['starts'].frames.lineage[0])
+            outputs['candidates'] = FramesData(frames.replace(lineage=lineage))
         return self._make(kind, outputs=outputs)
 
 

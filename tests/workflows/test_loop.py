@@ -1,5 +1,6 @@
 """The whole loop through a real daemon, with EMT in place of Quantum ESPRESSO."""
 
+import json
 import re
 import runpy
 import sys
@@ -7,6 +8,7 @@ import time
 from pathlib import Path
 
 import ase.db
+import numpy as np
 import pytest
 import yaml
 from aiida import orm
@@ -51,6 +53,11 @@ def run(request, config, worker_code, tmp_path_factory):
     return node
 
 
+def n_md(entry):
+    """Return how many frames of MD a round bought for the test set."""
+    return sum(one['n_frames'] for one in entry['test_md']['temperatures'])
+
+
 def wait_for(node):
     end = time.monotonic() + TIMEOUT
     while not node.is_terminated and time.monotonic() < end:
@@ -71,13 +78,17 @@ def test_the_report_has_two_rounds_whose_funnels_add_up(run, config):
     for entry in rounds:
         funnel = entry['funnel']
         assert funnel['generated'] >= funnel['sane'] >= funnel['unique'] >= funnel['selected'] > 0
-        isolated = 2 if entry['round'] == 0 else 0
-        assert entry['labels_bought'] == funnel['selected'] + isolated
-        assert entry['test_errors']['force_rmse'] > 0
+        besides = 2 + config['loop']['test_labels'] if entry['round'] == 0 else n_md(entry)
+        assert entry['labels_bought'] == funnel['selected'] + besides
+        errors = entry['test_errors']
+        assert errors['force_interval'][0] <= errors['force_rmse'] <= errors['force_interval'][1]
+        assert {'sqs', 'strain', 'rattle', 'vacancy'} <= set(entry['test_groups']['config_type'])
+        assert set(entry['test_groups']['composition']) >= {'Cu', 'AuCu', 'Au'}
+        assert 'fewer than 20: its error is a guess' in entry['test_caution']
     assert rounds[0]['explore'] is None
     assert rounds[1]['explore']['n_candidates'] == rounds[1]['funnel']['generated']
     assert rounds[0]['acquisition'] is None
-    assert rounds[1]['acquisition']['n_frames'] == rounds[1]['labels_bought'] - rounds[1]['labels_failed']
+    assert rounds[1]['acquisition']['n_frames'] == len(run.outputs.train_frames) - rounds[0]['n_train']
 
 
 def test_the_page_tells_every_round_with_its_reasons(run, run_cli, tmp_path):
@@ -96,7 +107,7 @@ def test_the_budget_is_kept(run, config):
     report = run.outputs.report.get_dict()
     assert report['labels_total'] == sum(entry['labels_bought'] for entry in report['rounds'])
     assert report['labels_total'] <= config['loop']['max_labels']
-    assert report['rounds'][1]['labels_bought'] <= config['loop']['labels_per_round']
+    assert report['rounds'][1]['labels_bought'] <= config['loop']['labels_per_round'] + config['loop']['test_md_labels']
     failed = sum(entry['labels_failed'] for entry in report['rounds'])
     assert len(run.outputs.frames) == report['labels_total'] - failed
 
@@ -105,10 +116,37 @@ def test_no_lineage_is_on_both_sides_and_the_test_set_is_frozen(run):
     train, test = run.outputs.train_frames.frames, run.outputs.test_frames.frames
     assert not set(train.lineage.tolist()) & set(test.lineage.tolist())
     assert set(train.round.tolist()) == {0, 1}
-    assert set(test.round.tolist()) == {0}
-    fits = [node for node in run.called if node.process_label == 'TrainWorkChain']
+    fits = sorted((node for node in run.called if node.process_label == 'TrainWorkChain'), key=lambda node: node.pk)
     assert len(fits) == 2
-    assert {fit.inputs.test_frames.uuid for fit in fits} == {run.outputs.test_frames.uuid}
+    first, last = (fit.inputs.test_frames.frames for fit in fits)
+    assert last.uid.tolist()[: len(first)] == first.uid.tolist(), 'what is in stays in'
+    for fit in fits:
+        sides = [set(fit.inputs[name].frames.lineage.tolist()) for name in ('train_frames', 'test_frames')]
+        assert not sides[0] & sides[1]
+
+
+def test_round_1_adds_md_of_test_lineages(run, config):
+    test = run.outputs.test_frames.frames
+    md = test.take(np.flatnonzero(test.config_type == 'md'))
+    assert len(md) == config['loop']['test_md_labels']
+    assert set(md.round.tolist()) == {1}
+    assert {json.loads(text)['temperature'] for text in md.origin.tolist()} == {1200.0}
+    train = set(run.outputs.train_frames.frames.lineage.tolist())
+    starts = {
+        lineage
+        for node in run.called_descendants
+        if node.process_label == 'LammpsMdCalculation' and node.caller.uuid == run.uuid
+        for lineage in node.inputs.starts.frames.lineage.tolist()
+    }
+    assert starts
+    assert not starts & train
+
+
+def test_training_md_starts_from_no_test_lineage(run):
+    test = set(run.outputs.test_frames.frames.lineage.tolist())
+    chains = [node for node in run.called if node.process_label == 'ExploreWorkChain']
+    assert chains
+    assert not {lineage for node in chains for lineage in node.inputs.starts.frames.lineage.tolist()} & test
 
 
 def test_no_structure_is_bought_twice(run):

@@ -1,7 +1,9 @@
 """The steps that the one-shot run and the loop share, walked through the outline of the one-shot run."""
 
+import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 from aiida import orm
 from aiida.plugins import CalculationFactory
@@ -9,13 +11,15 @@ from ase.build import bulk
 from ase.io import write
 
 from aiida_mlip_autopipe.cli.setup import ensure_code
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.science.testset import compositions
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 from aiida_mlip_autopipe.workflows.stages import SEED_STRIDE
 from tests.mace_data import MODEL
 from tests.workflows.conftest import Children
 
-BUDGET = {'max_labels': 11, 'initial_labels': 9}
+BUDGET = {'max_labels': 18, 'initial_labels': 9, 'test_labels': 5, 'test_md_labels': 0}
 
 
 @pytest.fixture
@@ -39,22 +43,80 @@ def test_isolated_atoms_are_labelled_with_the_selection(one_shot):
     (label,) = inputs_of(found, 'LabelAseCalculation')
     frames = label['frames'].frames
     assert frames.config_type.tolist()[:2] == ['isolated_atom'] * 2
-    assert len(frames) == 9 + 2
-    assert found.outputs['report']['labels_total'] == 11
+    assert len(frames) == 2 + 9 + 5
+    assert found.outputs['report']['labels_total'] == 16
 
 
 def test_isolated_atoms_are_paid_from_the_budget(one_shot):
-    found = one_shot(loop={'max_labels': 8, 'initial_labels': 24})
+    found = one_shot(loop={**BUDGET, 'max_labels': 13, 'initial_labels': 24})
     (select,) = inputs_of(found, 'SurrogateCalculation')
     assert select['budget'].value == 6
     assert 'known' not in select
+    assert found.outputs['report']['labels_total'] == 13
 
 
-def test_the_split_keeps_lineages_together(plain):
+def test_the_labels_are_parted_by_what_they_were_bought_for(plain):
     outputs = plain.outputs
     train, test = (outputs[name].frames for name in ('train_frames', 'test_frames'))
     assert len(train) + len(test) + len(outputs['references']) == len(outputs['frames'])
+    assert (len(train), len(test)) == (12, 10)
     assert not set(train.lineage.tolist()) & set(test.lineage.tolist())
+    assert test.labelled.all()
+
+
+def test_every_composition_is_on_both_sides(plain):
+    """The old test set took whole lineages out of training, and with them compositions: CuAu3 and Au8 in a real run."""
+    train, test = (set(compositions(plain.outputs[name].frames)) for name in ('train_frames', 'test_frames'))
+    assert train == test
+    assert len(train) > 1
+
+
+def test_training_loses_nothing_to_the_test_set(plain):
+    """All that was selected for training is trained on."""
+    (label,) = inputs_of(plain, 'LabelAseCalculation')
+    pool = {uid for inputs in inputs_of(plain, 'SurrogateCalculation') for uid in inputs['frames'].frames.uid.tolist()}
+    bought = [uid for uid in label['frames'].frames.uid.tolist() if uid in pool]
+    assert plain.outputs['train_frames'].frames.uid.tolist() == bought
+
+
+def test_the_test_set_is_made_with_a_seed_of_its_own(plain):
+    own, others = (inputs['seed'].value for inputs in inputs_of(plain, 'GenerateCalculation'))
+    assert own == 7
+    assert own < others < own + SEED_STRIDE
+
+
+def test_too_few_test_labels_for_what_was_made_are_refused_before_a_label_is_bought(one_shot, children):
+    kinds = itertools.cycle(['sqs', 'strain', 'rattle', 'vacancy', 'eos', 'elastic'])
+
+    def many_kinds(inputs, kind):
+        frames = children._frames(12, labelled=False).replace(config_type=np.array([next(kinds) for _ in range(12)]))
+        return children._make(kind, outputs={'frames': FramesData(frames), 'report': orm.Dict({'n_frames': 12})})
+
+    children._generate = many_kinds
+    found = one_shot(loop=BUDGET)
+    assert found.label == 'ERROR_TEST_SET_FAILED'
+    assert 'loop.test_labels: got 5; 5 test frames cannot hold each of 6 config_types' in found.exit_code.message
+    assert found.exit_code.message.endswith('6 can')
+    assert 'LabelAseCalculation' not in found.names
+    assert found.outputs['report']['labels_total'] == 0
+
+
+def test_a_test_set_of_which_nothing_was_labelled_ends_the_run(one_shot, children):
+    original = children._label
+
+    def without_test(inputs, kind):
+        frames = inputs['frames'].frames
+        return original({'frames': FramesData(frames.take(np.arange(2 + 9)))}, kind)
+
+    children._label = without_test
+    found = one_shot(loop=BUDGET)
+    assert found.label == 'ERROR_LABEL_FAILED'
+    assert 'none of the 5 frames of the test set could be labelled' in found.exit_code.message
+    assert len(found.outputs['frames']) == 11
+
+
+def test_references_are_told_apart(plain):
+    outputs = plain.outputs
     assert set(outputs['references'].frames.config_type.tolist()) == {'isolated_atom'}
 
 
@@ -68,12 +130,12 @@ def test_jobs_get_the_options_of_the_config(plain):
 def test_stages_are_named_in_their_links(plain):
     found = plain
     labels = [inputs['metadata']['call_link_label'] for _, inputs in found.submitted]
-    assert labels == ['generate_00', 'select_00', 'label_00', 'train_00']
+    assert labels == ['generate_00', 'generate_test_00', 'select_00', 'label_00', 'train_00']
 
 
 def test_the_seed_is_the_one_of_the_config(plain):
     found = plain
-    assert {inputs['seed'].value for _, inputs in found.submitted if 'seed' in inputs} == {7}
+    assert {inputs['seed'].value for _, inputs in found.submitted if 'seed' in inputs} == {7, 7 + SEED_STRIDE // 2}
     assert SEED_STRIDE > 1
 
 
@@ -83,7 +145,7 @@ def test_generate_failed(one_shot, children):
     assert found.label == 'ERROR_GENERATE_FAILED'
     assert found.exit_code.message == 'Round 0: generating structures failed: GenerateCalculation broke'
     assert found.outputs['report']['stop_reason'] == 'failed'
-    assert found.names == ['GenerateCalculation']
+    assert found.names == ['GenerateCalculation'] * 2
 
 
 def test_a_model_that_is_a_file_here_goes_with_the_job(one_shot):
@@ -107,8 +169,8 @@ def test_what_walked_is_labelled(walk, children, config, emt_frames):
     children.walks = walks
     found = walk(OneShotWorkChain, children, config=config())
     (label,) = inputs_of(found, 'LabelAseCalculation')
-    assert label['frames'].frames.uid.tolist()[2:] == walks.uid.tolist()
-    assert len(found.outputs['frames']) == 2 + len(walks)
+    assert label['frames'].frames.uid.tolist()[2 : 2 + len(walks)] == walks.uid.tolist()
+    assert len(found.outputs['train_frames']) == len(walks)
 
 
 def test_select_failed(one_shot, children):
@@ -130,14 +192,17 @@ def test_label_failed_keeps_what_was_quarantined(one_shot, children):
     found = one_shot()
     assert found.label == 'ERROR_LABEL_FAILED'
     assert len(found.outputs['quarantined']) == 1
-    assert found.outputs['report']['labels_total'] == 14
+    assert found.outputs['report']['labels_total'] == 24
 
 
-def test_a_single_lineage_cannot_be_split(one_shot, children):
+def test_a_single_lineage_is_enough(one_shot, children):
+    """As of an element: test frames are draws of their own, under a lineage of their own."""
     children.n_generated = 2
     found = one_shot()
-    assert found.label == 'ERROR_LABEL_FAILED'
-    assert 'no lineage can be set aside as test set' in found.exit_code.message
+    assert found.exit_code is None
+    train, test = (found.outputs[name].frames for name in ('train_frames', 'test_frames'))
+    assert len(train) == len(test) == 2
+    assert not set(train.lineage.tolist()) & set(test.lineage.tolist())
 
 
 @pytest.mark.parametrize('lost', [{'Au'}, {'Cu', 'Au'}])
@@ -255,6 +320,7 @@ def test_nodes_and_files_of_the_configuration_become_inputs_of_the_generation(on
     path = tmp_path / 'gold.cif'
     write(path, bulk('Au', a=4.1))
     found = one_shot(generate={'structures': {'nodes': [node.pk]}, 'files': {'paths': [str(path)]}}, loop=BUDGET)
-    (inputs,) = inputs_of(found, 'GenerateCalculation')
+    inputs, for_test = inputs_of(found, 'GenerateCalculation')
     assert inputs['bases']['structures_000'].uuid == node.uuid
+    assert set(for_test['bases']) == set(inputs['bases'])
     assert inputs['bases']['files_000'].get_content() == path.read_text(encoding='utf-8')

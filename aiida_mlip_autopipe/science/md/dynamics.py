@@ -148,6 +148,7 @@ class _Observer:
     def __init__(self, system: LammpsSystem, atoms: Atoms, source: ForceSource, settings: MdSettings, shift: float) -> None:
         self._system, self._atoms, self._source, self._settings, self._shift = system, atoms, source, settings, shift
         self._radii = np.array([covalent_radii[atomic_numbers[element]] for element in system.elements])
+        self._sample_steps = settings.sample_steps
         self._journal = Journal(Path(settings.journal)) if settings.journal else None
         self.steps: list[int] = []
         self._values: list[tuple[float, ...]] = []
@@ -197,8 +198,14 @@ class _Observer:
             self.stop = StopReason.BOND
         elif gamma > settings.gamma_halt:
             self.stop = StopReason.GRADE
-        if gamma > settings.gamma_select:
+        if self._wants(step, gamma):
             self._keep(step, grades)
+
+    def _wants(self, step: int, gamma: float) -> bool:
+        """Whether a frame is handed back: a sample at which the run goes on, or without samples one above the threshold."""
+        if self._settings.samples:
+            return step in self._sample_steps and self.goes_on
+        return gamma > self._settings.gamma_select
 
     def _keep(self, step: int, grades: FloatArray) -> None:
         frame = self._system.snapshot(self._atoms)

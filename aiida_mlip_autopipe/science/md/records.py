@@ -17,6 +17,9 @@ MAX_SEED: Final = 2**31 - 1
 BAROSTATS: Final = {'isotropic': 'iso', 'anisotropic': 'aniso'}
 """LAMMPS's keyword for each way to keep a pressure."""
 
+WARM_UP: Final = 1000.0
+"""fs at the start of a run from which no sample is taken, or half of the run where that is shorter."""
+
 QUENCHES: Final = ('none', 'minimize', 'cool')
 
 _POSITIVE: Final = (
@@ -64,6 +67,8 @@ class MdSettings:
     :param quench: one of :data:`QUENCHES`, after the run: nothing, a relaxation in the last cell, or cooling.
     :param quench_steps: largest number of iterations of the relaxation, or number of time steps of the cooling.
     :param quench_temperature: K, end of the cooling.
+    :param samples: frames that are handed back in place of those above `gamma_select`: evenly spaced after the warm-up, whatever
+        their grade, up to the check that stops the run; 0 for none.
     :param journal: existing folder in which the run leaves what it sees while it sees it, or empty.
     :param restart: restart file of a run of the same structure that is continued, or empty.
     :raises InputError: a value out of its range.
@@ -84,6 +89,7 @@ class MdSettings:
     quench: str = 'none'
     quench_steps: int = 1000
     quench_temperature: float = 50.0
+    samples: int = 0
     journal: str = ''
     restart: str = ''
 
@@ -96,6 +102,8 @@ class MdSettings:
             raise InputError(f'seed is {self.seed}, expected 1 to {MAX_SEED}')
         if self.gamma_halt < self.gamma_select:
             raise InputError(f'gamma_halt {self.gamma_halt} is smaller than gamma_select {self.gamma_select}')
+        if self.samples < 0:
+            raise InputError(f'samples is {self.samples}, expected 0 or more')
         if not 0 <= self.min_bond_fraction < 1:
             raise InputError(f'min_bond_fraction is {self.min_bond_fraction}, expected 0 to less than 1')
         for name, allowed in (('barostat', BAROSTATS), ('quench', QUENCHES)):
@@ -106,6 +114,13 @@ class MdSettings:
     def final_temperature(self) -> float:
         """Temperature (K) of the thermostat in the last step, before a quench."""
         return self.temperature if self.temperature_end is None else self.temperature_end
+
+    @property
+    def sample_steps(self) -> frozenset[int]:
+        """Checks at which a sample is taken."""
+        warm = min(self.steps // 2, round(WARM_UP / self.timestep))
+        ends = [warm + (self.steps - warm) * (place + 1) // self.samples for place in range(self.samples)]
+        return frozenset(end - end % self.check_interval for end in ends) - {0}
 
     @property
     def time_steps(self) -> int:
@@ -137,8 +152,8 @@ class MdTrace:
 class MdResult:
     """What a run gave.
 
-    :param candidates: frames above `gamma_select` in the order of time, in the frame of the start structure, atoms wrapped;
-        `info` has `gamma_max` and `step`, `arrays` has `gamma` per atom.
+    :param candidates: frames above `gamma_select`, or the samples, in the order of time, in the frame of the start structure,
+        atoms wrapped; `info` has `gamma_max` and `step`, `arrays` has `gamma` per atom.
     :param stop: why the run ended.
     :param message: LAMMPS's error, or empty.
     :param steps_done: time steps, up to the last check when LAMMPS failed.

@@ -286,3 +286,31 @@ def test_the_journal_says_what_the_result_says(fitted, atoms, tmp_path):
 def test_restart_files_are_written_on_the_way(fitted, atoms, tmp_path):
     run_md(atoms, fitted.potential, dataclasses.replace(COLD, journal=str(tmp_path)))
     assert {f'{RESTART}{suffix}' for suffix in ROLLING} <= {path.name for path in tmp_path.iterdir()}
+
+
+class TestSamples:
+    """Frames handed back whatever their grade, in place of candidates."""
+
+    SAMPLED = dataclasses.replace(COLD, steps=200, samples=4, max_candidates=4)
+
+    @pytest.mark.lammps
+    def test_they_come_from_the_steps_that_the_settings_say(self, fitted, atoms):
+        result = run_md(atoms, fitted.potential, self.SAMPLED)
+        assert [frame.info['step'] for frame in result.candidates] == sorted(self.SAMPLED.sample_steps)
+        assert max(frame.info['gamma_max'] for frame in result.candidates) < COLD.gamma_select
+        predicted = evaluate_frames(Frames.from_atoms(result.candidates), fitted.potential)
+        energies = result.trace.potential_energy[np.isin(result.trace.step, list(self.SAMPLED.sample_steps))]
+        np.testing.assert_allclose(predicted.energy, energies, atol=1e-7)
+
+    @pytest.mark.lammps
+    def test_a_high_grade_makes_no_sample(self, fitted, atoms):
+        result = run_md(atoms, fitted.potential, dataclasses.replace(self.SAMPLED, gamma_select=1e-6))
+        assert len(result.candidates) == 4
+
+    @pytest.mark.lammps
+    def test_the_check_that_stops_the_run_gives_none(self, fitted, atoms):
+        """At each check there would be a sample; the last one, whose bond is too short, is left out."""
+        every = dataclasses.replace(HOT, temperature=6000.0, steps=2000, timestep=4.0, samples=200, max_candidates=200)
+        result = run_md(atoms, fitted.potential, dataclasses.replace(every, gamma_halt=1e9, min_bond_fraction=0.8))
+        assert result.stop is StopReason.BOND
+        assert result.steps_done not in {frame.info['step'] for frame in result.candidates}

@@ -26,6 +26,7 @@ SETTINGS = MdSettings(temperature=300.0, steps=100, seed=11)
         ({'gamma_halt': 1.0}, 'gamma_halt 1.0 is smaller than gamma_select 2.0'),
         ({'min_bond_fraction': 1.0}, 'min_bond_fraction is 1.0, expected 0 to less than 1'),
         ({'min_bond_fraction': -0.1}, 'min_bond_fraction is -0.1, expected 0 to less than 1'),
+        ({'samples': -1}, 'samples is -1, expected 0 or more'),
         ({'barostat': 'triclinic'}, "barostat is 'triclinic', expected one of isotropic, anisotropic"),
         ({'quench': 'freeze'}, "quench is 'freeze', expected one of none, minimize, cool"),
     ],
@@ -50,6 +51,29 @@ def test_temperature_at_the_end():
 @pytest.mark.parametrize(('quench', 'steps'), [('none', 100), ('minimize', 100), ('cool', 150)])
 def test_only_cooling_adds_time_steps(quench, steps):
     assert dataclasses.replace(SETTINGS, quench=quench, quench_steps=50).time_steps == steps
+
+
+class TestSamples:
+    """Steps at which frames are kept whatever their grade."""
+
+    def steps(self, **values):
+        return sorted(dataclasses.replace(SETTINGS, **values).sample_steps)
+
+    def test_none_unless_asked_for(self):
+        assert self.steps() == []
+
+    def test_they_are_even_after_a_picosecond_and_end_with_the_run(self):
+        assert self.steps(steps=2000, timestep=2.0, samples=3) == [1000, 1500, 2000]
+        assert self.steps(steps=4000, timestep=0.5, samples=2) == [3000, 4000]
+
+    def test_half_of_a_short_run_is_warming_up(self):
+        assert self.steps(steps=200, samples=2) == [150, 200]
+
+    def test_they_are_checks(self):
+        assert all(step % 7 == 0 for step in self.steps(steps=1000, check_interval=7, samples=5))
+
+    def test_the_start_is_none(self):
+        assert self.steps(steps=10, check_interval=10, samples=4) == [10]
 
 
 def test_reasons_of_a_stop():

@@ -1,0 +1,146 @@
+"""The second part of the test set, walked through the outline of the loop: MD from test lineages at each temperature."""
+
+import numpy as np
+import pytest
+
+from aiida_mlip_autopipe.config.explore import InferenceConfig
+from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.science.testset import temperatures_of
+from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
+
+LOOP = {
+    'max_rounds': 3,
+    'max_labels': 60,
+    'initial_labels': 12,
+    'labels_per_round': 5,
+    'patience': 9,
+    'test_labels': 6,
+    'test_md_labels': 5,
+}
+EXPLORE = {'temperatures': [300, 900], 'gamma_select': 2.0, 'gamma_halt': 10.0, 'quench': 'minimize', 'temperature_end': 1000}
+
+
+@pytest.fixture
+def loop(walk, children, config):
+    return lambda **limits: walk(ActiveLearningWorkChain, children, config=config(loop={**LOOP, **limits}, explore=EXPLORE))
+
+
+def inputs_of(found, name):
+    return [inputs for process, inputs in found.submitted if process.__name__ == name]
+
+
+def md_frames(found):
+    test = found.outputs['test_frames'].frames
+    return test.take(np.flatnonzero(test.config_type == 'md'))
+
+
+def test_every_temperature_is_in_it_from_round_1_on(loop):
+    found = loop()
+    frames = md_frames(found)
+    assert sorted(temperatures_of(frames).tolist()) == [300.0] * 3 + [900.0] * 2
+    assert set(frames.round.tolist()) == {1}
+    fits = inputs_of(found, 'TrainWorkChain')
+    assert [len(fit['test_frames']) for fit in fits] == [6, 11, 11]
+    assert fits[1]['test_frames'].uuid == fits[2]['test_frames'].uuid, 'frozen when made'
+    assert len(inputs_of(found, 'LammpsMdCalculation')) == 2, 'what is in is not made again'
+
+
+def test_it_starts_from_test_lineages_only_and_is_never_trained_on(loop):
+    found = loop()
+    train, test = (set(found.outputs[name].frames.lineage.tolist()) for name in ('train_frames', 'test_frames'))
+    assert not train & test
+    for inputs in inputs_of(found, 'LammpsMdCalculation'):
+        assert not set(inputs['starts'].frames.lineage.tolist()) & train
+    for inputs in inputs_of(found, 'ExploreWorkChain'):
+        assert not set(inputs['starts'].frames.lineage.tolist()) & test
+    for fit in inputs_of(found, 'TrainWorkChain'):
+        sides = [set(fit[name].frames.lineage.tolist()) for name in ('train_frames', 'test_frames')]
+        assert not sides[0] & sides[1]
+        uids = [set(fit[name].frames.uid.tolist()) for name in ('train_frames', 'test_frames')]
+        assert not uids[0] & uids[1]
+
+
+def test_its_frames_do_not_depend_on_the_grade(loop):
+    for inputs, count in zip(inputs_of(loop(), 'LammpsMdCalculation'), (3, 2), strict=True):
+        settings = InferenceConfig.model_validate(inputs['settings'].get_dict())
+        assert settings.samples == settings.max_candidates == count
+        assert settings.gamma_select == 1e9
+        assert (settings.quench, settings.temperature_end) == ('none', None)
+        assert settings.explorer == 'mlip_autopipe.lammps_md'
+
+
+def test_its_labels_are_bought_with_those_of_the_round(loop):
+    found = loop()
+    labels = inputs_of(found, 'LabelAseCalculation')
+    assert [len(inputs['frames']) for inputs in labels] == [2 + 12 + 6, 5 + 5, 5]
+    entries = found.outputs['report']['rounds']
+    assert [entry['labels_bought'] for entry in entries] == [20, 10, 5]
+    assert [entry['n_test'] for entry in entries] == [6, 11, 11]
+    assert [len(inputs['frames']) for inputs in inputs_of(found, 'EvaluateCalculation')] == [5, 5], 'the candidates alone'
+
+
+def test_what_it_costs_is_left_by_round_0(loop):
+    """28 labels: 2 isolated atoms, 6 + 5 test frames, one for training in round 1, so that 14 are left for round 0."""
+    found = loop(max_labels=28, initial_labels=24)
+    assert [inputs['budget'].value for inputs in inputs_of(found, 'SurrogateCalculation')] == [14, 1]
+    assert found.outputs['report']['labels_total'] <= 28
+    assert len(md_frames(found)) == 5
+
+
+def test_a_temperature_at_which_nothing_runs_is_told_and_tried_again(loop, children):
+    children.n_samples = {900.0: 0}
+    original = children._md_test
+
+    def runs_in_round_2(inputs, kind):
+        if inputs['round'].value == 2:
+            children.n_samples = {}
+        return original(inputs, kind)
+
+    children._md_test = runs_in_round_2
+    found = loop()
+    jobs = [(inputs['round'].value, inputs['temperature'].value) for inputs in inputs_of(found, 'LammpsMdCalculation')]
+    assert jobs == [(1, 300.0), (1, 900.0), (2, 900.0)]
+    first, second = (entry['test_md']['temperatures'] for entry in found.outputs['report']['rounds'][1:])
+    assert first[1] == {'temperature': 900.0, 'wanted': 2, 'n_frames': 0, 'n_trajectories': 1, 'reasons': {'bond': 1}}
+    assert [(one['temperature'], one['n_frames']) for one in second] == [(900.0, 2)]
+    frames = md_frames(found)
+    assert (
+        sorted(zip(frames.round.tolist(), temperatures_of(frames).tolist(), strict=True)) == [(1, 300.0)] * 3 + [(2, 900.0)] * 2
+    )
+
+
+def test_md_that_fails_does_not_end_the_run(loop, children):
+    children.fail['LammpsMdCalculation'] = 0
+    found = loop()
+    assert found.exit_code is None
+    assert len(md_frames(found)) == 0
+    assert [entry['test_md']['temperatures'][0]['n_frames'] for entry in found.outputs['report']['rounds'][1:]] == [0, 0]
+
+
+def test_a_round_without_candidates_is_tested_on_it_all_the_same(loop, children):
+    children.n_candidates = 0
+    found = loop(max_rounds=2)
+    entry = found.outputs['report']['rounds'][1]
+    assert (entry['labels_bought'], entry['n_test'], entry['funnel'], entry['acquisition']) == (5, 11, None, None)
+    assert entry['test_errors'] is not None
+    assert 'EvaluateCalculation' not in found.names
+    assert len(found.outputs['train_frames']) == 12
+
+
+def test_labels_that_fail_leave_training_alone(loop, children):
+    original = children._label
+
+    def without_md(inputs, kind):
+        frames = inputs['frames'].frames
+        is_test = np.isin(frames.origin, [text for text in frames.origin.tolist() if 'temperature' in text])
+        return original({'frames': FramesData(frames.take(np.flatnonzero(~is_test)))}, kind)
+
+    children._label = without_md
+    found = loop()
+    assert found.exit_code is None
+    assert len(md_frames(found)) == 0
+    assert len(found.outputs['train_frames']) == 12 + 5 + 5
+
+
+def test_none_is_wanted_none_is_run(loop):
+    assert 'LammpsMdCalculation' not in loop(test_md_labels=0).names
