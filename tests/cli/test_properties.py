@@ -1,10 +1,12 @@
 import pytest
 from aiida import orm
+from aiida.common.links import LinkType
 
 from aiida_mlip_autopipe.cli import properties as module
 from aiida_mlip_autopipe.cli.properties import properties_lines
 from aiida_mlip_autopipe.cli.report import told
 from aiida_mlip_autopipe.cli.report_page import page
+from aiida_mlip_autopipe.data.potential import PotentialData
 from tests.cli.gate_report import REPORT
 from tests.cli.test_report_page import text_of
 from tests.cli.test_root import assert_one_error
@@ -80,8 +82,6 @@ def test_no_code_of_lmp(run_cli, submitted, fake_potential, config_file, worker_
 
 
 def test_a_potential_of_other_elements(run_cli, submitted, potential_folder, config_file, worker_code):
-    from aiida_mlip_autopipe.data.potential import PotentialData  # noqa: PLC0415
-
     node = PotentialData.from_folder(potential_folder(elements=('Cu',))).store()
     result = run_cli('properties', node.pk, config_file(properties=SECTION))
     assert_one_error(result, "potential: knows ['Cu'], but system.elements lists ['Au'], too")
@@ -101,15 +101,16 @@ def test_the_page_of_a_gate(run_cli, fake_process, tmp_path):
     assert 'The potential did not pass: 1 of 3' in text_of(path.read_text(encoding='utf-8'))
 
 
-def test_the_page_of_a_run_has_its_newest_gate(finished_run, fake_process):
-    from aiida.common.links import LinkType  # noqa: PLC0415
-
+def test_the_page_of_a_run_has_its_newest_gate(finished_run):
     run = finished_run()
     assert told(run).properties is None
     for number, passed in enumerate((False, True)):
-        report = orm.Dict({**REPORT, 'passed': passed})
-        gate = fake_process(orm.WorkChainNode, label='PropertiesWorkChain', outputs={'report': report})
+        gate = orm.WorkChainNode()
+        gate.set_process_label('PropertiesWorkChain')
         gate.base.links.add_incoming(run, LinkType.CALL_WORK, f'properties_{number:02d}')
+        gate.store()
+        report = orm.Dict({**REPORT, 'passed': passed}).store()
+        report.base.links.add_incoming(gate, LinkType.RETURN, 'report')
     found = told(run).properties
     assert found['passed'] is True
     assert 'The potential passed' in text_of(page(told(run)))
