@@ -89,7 +89,7 @@ class PotentialData(orm.Data):
         return {name: orm.SinglefileData.from_bytes(self._content(name), filename=name) for name in names}
 
     def lammps_potential_data(self) -> orm.SinglefileData:
-        """Return a `LammpsPotentialData`, for aiida-lammps's `lammps.base`, `lammps.relax` and `lammps.md`; a known one if there is.
+        """Return a `LammpsPotentialData`, for aiida-lammps's `lammps.base`, `lammps.relax` and `lammps.md`.
 
         They write `pair_coeff * * FILE elements` by themselves, so that the potential must be one file of a pair style that they
         know: an ACE potential. Its energies lack the record's `energy_shift`, which no force and no stress feels.
