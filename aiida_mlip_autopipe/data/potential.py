@@ -89,7 +89,7 @@ class PotentialData(orm.Data):
         return {name: orm.SinglefileData.from_bytes(self._content(name), filename=name) for name in names}
 
     def lammps_potential_data(self) -> orm.SinglefileData:
-        """Return a new `LammpsPotentialData`, for aiida-lammps's `lammps.base`, `lammps.relax` and `lammps.md`.
+        """Return a `LammpsPotentialData`, for aiida-lammps's `lammps.base`, `lammps.relax` and `lammps.md`.
 
         They write `pair_coeff * * FILE elements` by themselves, so that the potential must be one file of a pair style that they
         know: an ACE potential. Its energies lack the record's `energy_shift`, which no force and no stress feels.
@@ -111,8 +111,13 @@ class PotentialData(orm.Data):
                 'which takes one file of a style that it knows; run it with lammps.raw, from lammps_lines() and lammps_files()'
             )
         ((name, _),) = files.items()
-        source = io.BytesIO(self._content(name))
-        return kind(source, filename=name, pair_style=style[0], species=self.elements, atom_style='atomic', units='metal')
+        details = {'pair_style': style[0], 'species': self.elements, 'atom_style': 'atomic', 'units': 'metal'}
+        properties = {key: value for key, value in vars(kind).items() if isinstance(value, property)}
+        try:
+            return kind.get_or_create(io.BytesIO(self._content(name)), filename=name, **details)
+        finally:  # aiida-lammps 1.0.2 writes the values over the properties of its class, so that all nodes would have them
+            for key, value in properties.items():
+                setattr(kind, key, value)
 
     def ase_calculator(self, folder: Path, command: str | None = None) -> Calculator:
         """Return an ASE calculator; its energies are total energies.

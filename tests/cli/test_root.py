@@ -15,6 +15,7 @@ COMMANDS = (
     'train',
     'explore',
     'evaluate',
+    'properties',
     'status',
     'report',
     'export',

@@ -9,7 +9,7 @@ from aiida.common.exceptions import ValidationError
 from ase.build import bulk
 from ase.calculators.lammpsrun import LAMMPS
 
-from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
@@ -142,3 +142,51 @@ def test_the_calculator_agrees_with_the_evaluation(fitted, run_stage, tmp_path):
         atoms.calc = calculator
         assert atoms.get_potential_energy() == pytest.approx(energies[index], abs=ENERGY_TOLERANCE)
         np.testing.assert_allclose(atoms.get_forces(), forces[frames.frames.rows(index)], atol=FORCE_TOLERANCE)
+
+
+PACE = {'engine': 'pace', 'pair_lines': ('pair_style pace product', 'pair_coeff * * model.pod Cu Au'), 'grade_lines': ()}
+"""As an ACE potential has it, with a file of the stand-in."""
+
+
+class TestAiidaLammps:
+    def test_the_files_that_the_lines_name(self, potential_folder):
+        files = PotentialData.from_folder(potential_folder()).lammps_files()
+        assert {name: node.get_content() for name, node in files.items()} == {'model.pod': 'model.pod', 'param.pod': 'param.pod'}
+        assert all(node.filename == name for name, node in files.items())
+
+    def test_ace_is_one_file_of_a_style_that_it_knows(self, potential_folder):
+        pytest.importorskip('aiida_lammps')
+        node = PotentialData.from_folder(potential_folder(**PACE)).lammps_potential_data()
+        assert (node.pair_style, node.species, node.atom_style, node.default_units) == ('pace', ['Cu', 'Au'], 'atomic', 'metal')
+        assert node.get_content() == 'model.pod'
+        assert node.store().is_stored
+        assert PotentialData.from_folder(potential_folder(**PACE)).lammps_potential_data().pk == node.pk
+        assert isinstance(vars(type(node))['pair_style'], property), 'get_or_create writes over it'
+
+    def test_it_writes_the_input_that_lammps_wants(self, potential_folder):
+        inputfile = pytest.importorskip('aiida_lammps.parsers.inputfile')
+        node = PotentialData.from_folder(potential_folder(**PACE)).lammps_potential_data()
+        structure = orm.StructureData(ase=bulk('Cu', cubic=True))
+        block = inputfile.write_potential_block(node, structure, {'potential_style_options': ['product']}, 'potential.dat')
+        assert 'pair_style pace product' in block
+        assert 'pair_coeff * * potential.dat Cu' in block
+
+    @pytest.mark.parametrize(
+        'fields',
+        [
+            {},
+            {
+                **PACE,
+                'pair_lines': (
+                    'pair_style hybrid/overlay pace zbl 1 2',
+                    'pair_coeff * * pace model.pod Cu Au',
+                    'pair_coeff 1 1 zbl 29 29',
+                ),
+            },
+            {**PACE, 'pair_lines': ('pair_style pace', 'pair_coeff * * param.pod model.pod Cu Au')},
+        ],
+    )
+    def test_what_does_not_fit_is_refused_with_the_way_that_does(self, potential_folder, fields):
+        pytest.importorskip('aiida_lammps')
+        with pytest.raises(InputError, match=r'does not fit aiida-lammps.*run it with lammps\.raw'):
+            PotentialData.from_folder(potential_folder(**fields)).lammps_potential_data()

@@ -8,7 +8,7 @@ from aiida import orm
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.lammps_library import child_environment, lmp_binary
 from aiida_mlip_autopipe.workflows import programs
-from aiida_mlip_autopipe.workflows.programs import ask_lmp, ask_worker
+from aiida_mlip_autopipe.workflows.programs import ask_lmp, ask_worker, lacks_pair_styles
 
 LISTED = 'Pair styles:\n\nlj/cut   pace            pace/extrapolation\n'
 
@@ -17,6 +17,7 @@ LISTED = 'Pair styles:\n\nlj/cut   pace            pace/extrapolation\n'
 def _asked_anew():
     programs._ask_lmp.cache_clear()
     programs._ask_worker.cache_clear()
+    programs._listed_styles.cache_clear()
 
 
 @pytest.fixture
@@ -106,3 +107,19 @@ def test_a_refusal_is_not_remembered(code_of, tmp_path):
         ask_worker(code, 'worker.code')
     (tmp_path / 'w').write_text('#!/bin/sh\nexit 0\n', encoding='utf-8')
     assert ask_worker(code, 'worker.code') == ()
+
+
+class TestPairStyles:
+    POD = ('pair_style hybrid/overlay pod zbl 1.0 2.0', 'pair_coeff * * pod a.pod b.pod Cu')
+    PACE = ('pair_style pace product', 'pair_coeff * * a.yace Cu')
+
+    @pytest.mark.parametrize(('lines', 'lacks'), [(PACE, False), (POD, True), (('pair_style lj/cut 7',), False)])
+    def test_what_is_listed_is_there(self, code_of, tmp_path, lines, lacks):
+        code = code_of(tmp_path / 'lmp', f"printf '{LISTED.encode('unicode_escape').decode()}'")
+        assert lacks_pair_styles(code, lines) is lacks
+
+    def test_one_that_does_not_answer(self, code_of, tmp_path):
+        assert lacks_pair_styles(code_of(tmp_path / 'lmp', 'exit 1'), self.POD) is None
+
+    def test_one_elsewhere(self, code_of, elsewhere):
+        assert lacks_pair_styles(code_of(Path('/bin/true'), computer=elsewhere), self.POD) is None

@@ -194,7 +194,7 @@ def test_inputs_by_the_labels_of_the_configuration(full_config, fake_potential, 
     assert found['worker_code'].pk == found['label_code'].pk == worker_code.pk
     without = MLIPConfig.from_mapping(full_config(properties={**SMALL, 'lammps_code': None}))
     assert 'lammps_code' not in properties_inputs(without, fake_potential)
-    with pytest.raises(InputError, match="properties.lammps_code: got 'lmp@elsewhere'"):
+    with pytest.raises(InputError, match=r"properties\.lammps_code: got 'lmp@elsewhere'"):
         properties_inputs(MLIPConfig.from_mapping(full_config(properties={'lammps_code': 'lmp@elsewhere'})), fake_potential)
 
 

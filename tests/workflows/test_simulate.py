@@ -51,9 +51,9 @@ def test_without_a_code_of_lmp_it_is_the_worker(walk, fake_process, given, frame
 
 
 @pytest.mark.parametrize(('lacks', 'names'), [(True, ['SimulateCalculation']), (False, ['LammpsRawCalculation'])])
-def test_the_pair_style_decides(walk, fake_process, given, frames, monkeypatch, lacks, names, worker_code):
+def test_the_pair_style_decides(walk, fake_process, given, monkeypatch, lacks, names):
     monkeypatch.setattr(module, 'lacks_pair_styles', lambda *_: lacks)
-    given['lammps_code'] = worker_code
+    given['lammps_code'], frames = given['worker_code'], given['frames']
     found = walk(
         SimulateWorkChain,
         lambda p, _: lost(fake_process, 'cut', 'broke') if 'Raw' in p.__name__ else worker(fake_process, frames),
