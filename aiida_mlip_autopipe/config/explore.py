@@ -93,8 +93,8 @@ class InferenceConfig(Settings):
     max_candidates: PositiveInt = Field(default=20, description='candidates kept of each trajectory')
     samples: NonNegativeInt = Field(
         default=0,
-        description='frames kept of each trajectory in place of candidates: evenly spaced after the warm-up, whatever their grade; '
-        '0: none; mlip_autopipe.lammps_md only',
+        description='frames kept of each trajectory in place of candidates, evenly spaced after the warm-up, whatever their '
+        'grade; 0: none; mlip_autopipe.lammps_md only',
     )
     max_atoms: PositiveInt = Field(default=200, description='atoms above which a periodic cell is cut out of a candidate')
 

@@ -123,7 +123,8 @@ class Children:
         errors = {**ERRORS, 'force_rmse': force, 'label_force': 1.0, 'label_energy': 1.0}
         fails = self.fails_checks or number in self.failed_fits
         faults = ['a wall falls'] if fails else []
-        report = {'train_errors': {**errors, 'force_rmse': 0.01}, 'test_errors': errors, 'gamma_max': 1.2, 'failed_checks': faults}
+        report = {'test_errors': errors, 'gamma_max': 1.2, 'failed_checks': faults}
+        report['train_errors'] = {**errors, 'force_rmse': 0.01}
         potential = PotentialData.from_folder(self._potential())
         caveat = {'status': 510, 'message': 'The potential did not pass its checks: a wall falls'} if fails else {}
         return self._make(kind, outputs={'potential': potential, 'report': orm.Dict(report)}, **caveat)
