@@ -58,6 +58,11 @@ class ActiveLearningConfig(Settings):
         return self
 
     @property
+    def buys_md_test(self) -> bool:
+        """Whether there is a second part of the test set; a run of one round has none."""
+        return self.max_rounds > 1 and self.test_md_labels > 0
+
+    @property
     def all_test_labels(self) -> int:
-        """Labels of both parts of the test set; a run of one round has no second part."""
-        return self.test_labels + (self.test_md_labels if self.max_rounds > 1 else 0)
+        """Labels of both parts of the test set."""
+        return self.test_labels + (self.test_md_labels if self.buys_md_test else 0)

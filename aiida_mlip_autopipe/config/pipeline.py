@@ -176,12 +176,13 @@ class MLIPConfig(Settings):
         :raises InputError: it cannot.
         """
         found = least_first(self.system, self.generate, self.select.first)
-        budget = min(self.loop.initial_labels, self.loop.max_labels - len(self.system.elements))
+        others = len(self.system.elements) + self.loop.all_test_labels + (1 if self.loop.buys_md_test else 0)
+        budget = min(self.loop.initial_labels, self.loop.max_labels - others)
         if (needed := sum(found.values())) > budget:
             counts = ', '.join(f'{name} {count}' for name, count in found.items())
             raise InputError(
                 f'loop.initial_labels: round 0 can label {budget} structures, but at least {needed} come first ({counts}): raise '
-                f'initial_labels to at least {needed} (and max_labels to at least {needed + len(self.system.elements)}), ask for '
+                f'initial_labels to at least {needed} (and max_labels to at least {needed + others}), ask for '
                 'fewer of them in generate, or shorten select.first'
             )
 

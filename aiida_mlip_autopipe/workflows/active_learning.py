@@ -74,8 +74,8 @@ class ActiveLearningWorkChain(MdTestWorkChain):
             options=orm.Dict(self.ctx.config['worker']['options']),
             metadata={'call_link_label': f'explore_{self.ctx.round:02d}'},
         )
-        has_rounds = len(self._history()) < self.ctx.config['loop']['max_rounds']
-        return ToContext(explore=child, **(self.submit_md_test() if has_rounds else {}))
+        is_last = len(self._history()) >= self.ctx.config['loop']['max_rounds']
+        return ToContext(explore=child, **self.submit_md_test(is_last=is_last))
 
     def inspect_explore(self) -> ExitCode | None:
         """Take over the candidates, none is a result too, and judge the newest potential."""

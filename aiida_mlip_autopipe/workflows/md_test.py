@@ -32,11 +32,14 @@ class MdTestWorkChain(StagesWorkChain):
         self.ctx.md_shares = {str(t): n for t, n in md_shares(count, temperatures).items()} if count else {}
         self.ctx.md_jobs = {}
 
-    def submit_md_test(self) -> dict[str, Any]:
-        """Submit MD at each temperature that has no frames yet and can be paid, and return the jobs by name in the context."""
+    def submit_md_test(self, *, is_last: bool) -> dict[str, Any]:
+        """Submit MD at each temperature that has no frames yet and can be paid, and return the jobs by name in the context.
+
+        :param is_last: whether no label is bought any more.
+        """
         self.ctx.md_jobs, self.ctx.md_report = {}, None
         wanted = self._payable()
-        if not wanted or self.ctx.test_bases is None:
+        if is_last or not wanted or self.ctx.test_bases is None:
             return {}
         starts = pick_md_starts(self.ctx.test_bases, orm.Dict(self.ctx.config['explore']), self._test_seed())
         children = {}

@@ -246,12 +246,13 @@ class TestFirstRound:
     def test_fewer_labels_than_undistorted_crystals(self) -> None:
         assert self.refused({'loop.initial_labels': 2}) == (
             'loop.initial_labels: round 0 can label 2 structures, but at least 3 come first (sqs 3): raise initial_labels to at '
-            'least 3 (and max_labels to at least 5), ask for fewer of them in generate, or shorten select.first'
+            'least 3 (and max_labels to at least 42), ask for fewer of them in generate, or shorten select.first'
         )
 
     def test_isolated_atoms_are_bought_before(self) -> None:
-        assert 'round 0 can label 2 structures' in self.refused({'loop.max_labels': 4})
-        config_with({'loop.max_labels': 5}).require_first_round()
+        """Two atoms, 24 and 12 test frames, and a label for training in the round that buys the latter."""
+        assert 'round 0 can label 2 structures' in self.refused({'loop.max_labels': 41})
+        config_with({'loop.max_labels': 42}).require_first_round()
 
     def test_series_of_every_base(self) -> None:
         """Three bases, eleven volumes each, of which one may be the base."""

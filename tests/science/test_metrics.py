@@ -28,7 +28,21 @@ def frames():
 
 def test_perfect_prediction(frames):
     errors = label_errors(frames, frames.energy, frames.forces, frames.stress)
-    assert errors == LabelErrors(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3)
+    labels = errors.label_force, errors.label_energy
+    assert errors == LabelErrors(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3, *labels)
+
+
+def test_what_there_is_to_predict():
+    """Forces by their root mean square, energies about the mean of their composition."""
+    structures = []
+    for symbols, energy in (('Cu', 1.0), ('Cu', 3.0), ('Cu2', 4.0), ('Au', 100.0)):
+        atoms = Atoms(symbols, positions=np.zeros((len(symbols.rstrip('2')) // 2 + symbols.count('2'), 3)))
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=np.full((len(atoms), 3), 0.5))
+        structures.append(atoms)
+    frames = Frames.from_atoms(structures)
+    errors = label_errors(frames, frames.energy, frames.forces, None)
+    assert errors.label_force == pytest.approx(0.5)
+    assert errors.label_energy == pytest.approx(np.sqrt((1.0 + 1.0 + 0.0 + 0.0) / 4))
 
 
 def test_energy_is_per_atom(frames):

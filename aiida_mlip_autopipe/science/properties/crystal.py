@@ -50,7 +50,10 @@ class Crystal:
 
         :raises InputError: spglib finds no symmetry, as in a cell with two atoms in one place.
         """
-        found = spglib.standardize_cell(_cell_of(atoms), to_primitive=True, no_idealize=False, symprec=SYMPREC)
+        try:
+            found = spglib.standardize_cell(_cell_of(atoms), to_primitive=True, no_idealize=False, symprec=SYMPREC)
+        except spglib.SpglibError as error:  # raised or not by a switch that other packages set
+            raise InputError(f'crystal {name}: spglib finds no primitive cell in {atoms.symbols}: {error}') from error
         if found is None:
             raise InputError(f'crystal {name}: spglib finds no primitive cell in {atoms.symbols}')
         lattice, positions, numbers = found

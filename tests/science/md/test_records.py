@@ -62,12 +62,9 @@ class TestSamples:
     def test_none_unless_asked_for(self):
         assert self.steps() == []
 
-    def test_they_are_even_after_a_picosecond_and_end_with_the_run(self):
-        assert self.steps(steps=2000, timestep=2.0, samples=3) == [1000, 1500, 2000]
-        assert self.steps(steps=4000, timestep=0.5, samples=2) == [3000, 4000]
-
-    def test_half_of_a_short_run_is_warming_up(self):
-        assert self.steps(steps=200, samples=2) == [150, 200]
+    def test_they_are_even_after_the_warm_up_and_end_with_the_run(self):
+        assert self.steps(steps=2000, warmup=500, samples=3) == [1000, 1500, 2000]
+        assert self.steps(steps=4000, samples=2) == [2000, 4000]
 
     def test_they_are_checks(self):
         assert all(step % 7 == 0 for step in self.steps(steps=1000, check_interval=7, samples=5))
