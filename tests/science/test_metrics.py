@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -34,11 +35,9 @@ def test_perfect_prediction(frames):
 
 def test_what_there_is_to_predict():
     """Forces by their root mean square, energies about the mean of their composition."""
-    structures = []
-    for symbols, energy in (('Cu', 1.0), ('Cu', 3.0), ('Cu2', 4.0), ('Au', 100.0)):
-        atoms = Atoms(symbols, positions=np.zeros((len(symbols.rstrip('2')) // 2 + symbols.count('2'), 3)))
+    structures = [Atoms('Cu'), Atoms('Cu'), Atoms('Cu2', positions=[[0, 0, 0], [0, 0, 2]]), Atoms('Au')]
+    for atoms, energy in zip(structures, (1.0, 3.0, 4.0, 100.0), strict=True):
         atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=np.full((len(atoms), 3), 0.5))
-        structures.append(atoms)
     frames = Frames.from_atoms(structures)
     errors = label_errors(frames, frames.energy, frames.forces, None)
     assert errors.label_force == pytest.approx(0.5)

@@ -1,3 +1,7 @@
+import runpy
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from aiida import orm
@@ -11,6 +15,7 @@ from aiida_mlip_autopipe.workflows import simulate as module
 from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain
 from tests.formats.test_lammps_simulation import NPT
 
+EXAMPLES = Path(__file__).parents[2] / 'examples'
 RELAX = Simulation(SimulationKind.RELAX, steps=200, force_tolerance=1e-3)
 NO_PACE = "ERROR: Unrecognized pair style 'pace' is part of the ML-PACE package which is not enabled (src/force.cpp:275)\n"
 
@@ -140,3 +145,10 @@ class TestReal:
         pace = PotentialData.from_folder(potential_folder(engine='pace', pair_lines=lines))
         assert module.lacks_pair_styles(lmp_code, pace.record.pair_lines) is True
         assert module.lacks_pair_styles(lmp_code, ('pair_style pod', 'pair_coeff * *')) is False
+
+    def test_a_user_goes_on_with_aiida_lammps(self, fitted, lmp_code, monkeypatch, capsys):
+        monkeypatch.setattr(sys, 'argv', ['continue_with_aiida_lammps.py', str(fitted.outputs.potential.pk), '200'])
+        node = runpy.run_path(str(EXAMPLES / 'continue_with_aiida_lammps.py'))['node']
+        assert node.is_finished_ok, node.exit_message
+        assert f'lammps.raw {node.pk}: finished' in capsys.readouterr().out
+        assert node.inputs.code.pk == lmp_code.pk

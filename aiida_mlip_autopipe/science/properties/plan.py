@@ -114,7 +114,7 @@ def pack_crystals(crystals: Sequence[Crystal]) -> Frames:
 
 def unpack_crystals(frames: Frames) -> list[Crystal]:
     """Return the crystals of :func:`pack_crystals`."""
-    return [Crystal(_told(atoms)[0], atoms) for atoms in frames]
+    return [Crystal(part_of(atoms)[0], atoms) for atoms in frames]
 
 
 def rest_frames(crystals: Sequence[Crystal], settings: Mapping[str, Any]) -> Frames:
@@ -139,7 +139,7 @@ def sorted_results(frames: Frames) -> Found:
     found: Found = {}
     for index, atoms in enumerate(frames):
         if frames.labelled[index]:
-            crystal, name, part = _told(atoms)
+            crystal, name, part = part_of(atoms)
             stress = frames.stress[index] if frames.has_stress[index] else None
             result = Result(atoms, float(frames.energy[index]), frames.forces[frames.rows(index)], stress)
             found.setdefault(crystal, {}).setdefault(name, {})[part] = result
@@ -156,13 +156,9 @@ def repeated(atoms: Atoms, n_atoms: int) -> Atoms:
 
 def part_of(atoms: Atoms) -> tuple[str, str, str]:
     """Return crystal, property and part of a structure of this module."""
-    return _told(atoms)
+    told = json.loads(atoms.info['origin'])
+    return told['crystal'], told['property'], told['part']
 
 
 def _origin(crystal: str, name: str, part: str) -> str:
     return json.dumps({'strategy': CONFIG_TYPE, 'crystal': crystal, 'property': name, 'part': part}, sort_keys=True)
-
-
-def _told(atoms: Atoms) -> tuple[str, str, str]:
-    told = json.loads(atoms.info['origin'])
-    return told['crystal'], told['property'], told['part']
