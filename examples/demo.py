@@ -224,7 +224,8 @@ def main(config_path: Path, folder: Path, *, pod: bool, pacemaker: bool) -> None
     if potential.uuid != node.outputs.potential.uuid:
         files = target / 'potential-pacemaker'
         potential.write(files)
-    report, last = node.outputs.report, [r for r in node.outputs.report['rounds'] if r['test_errors']][-1]
+    report, verdict = node.outputs.report, node.outputs.report['verdict']
+    best = next(entry for entry in report['rounds'] if entry['round'] == verdict['round'])
     print('\nDoes it work?')
     print(f'  {run_md(potential, random_alloy(config), config)}')
     print(f'  {energy_volume(potential, config, files)}')
@@ -234,9 +235,10 @@ def main(config_path: Path, folder: Path, *, pod: bool, pacemaker: bool) -> None
             print(f'  {line}')
     print(f'\nDone in {minutes:.1f} minutes: run {node.pk}, {len(report["rounds"])} rounds, {report["labels_total"]} labels,')
     print(
-        f'  {config.train.trainer}, frozen test set of {last["n_test"]} frames: RMSE {_told(last["test_errors"])}; '
-        f'stopped because: {report["stop_reason"]}'
+        f'  {config.train.trainer}, round {verdict["round"]}, frozen test set of {best["n_test"]} frames: RMSE '
+        f'{_told(best["test_errors"])}'
     )
+    print(f'  {report["stop_reason"]}: {verdict["sentence"]}')
     print(f'  potential  {files}')
     print(f'  labels     {folder / "train.db"} and {target / "train.xyz"}')
     print('\nLook further (first: source .venv/bin/activate):')

@@ -64,7 +64,9 @@ def told(node: orm.ProcessNode) -> Report:
     if node.process_label == GATE:
         return Report(node.label or f'Properties {node.pk}', facts, (), is_run=False, properties=report_of(node))
     if (outcome := report_of(node)) is not None:
-        facts |= {'stopped because': str(outcome['stop_reason']), 'labels bought': str(outcome['labels_total'])}
+        verdict = outcome.get('verdict')
+        facts |= {'stopped because': str(outcome['stop_reason']), **({'verdict': verdict['sentence']} if verdict else {})}
+        facts |= {'labels bought': str(outcome['labels_total'])}
     facts |= {name: f'PK {node.outputs[name].pk}' for name in ('potential', 'frames', 'quarantined') if name in node.outputs}
     return Report(node.label or f'Run {node.pk}', facts, rounds_of(node), properties=_newest_gate(node))
 

@@ -33,6 +33,7 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
             f'  explore   {explore["n_trajectories"]} trajectories at {temperatures} K, {explore["n_stopped"]} stopped, '
             f'{explore["n_candidates"]} candidates, highest grade {_number(explore["gamma_max"], ".3g")}'
         )
+        lines += [f'            {line}' for line in ladder_lines(explore)]
     if entry['funnel']:
         lines += funnel_lines(entry['funnel'], entry.get('funnel_by_config_type') or {}, entry.get('funnel_reasons') or {})
     reasons = ', '.join(f'{count} {reason}' for reason, count in entry['failures_by_reason'].items())
@@ -41,6 +42,7 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
     )
     if entry['acquisition']:
         lines.append(f'  old potential on the new labels   {_errors(entry["acquisition"])}')
+    lines += ledger_lines(entry)
     if entry['test_errors']:
         lines.append(f'  train     {entry["n_train"]} frames          {_errors(entry["train_errors"])}')
         lines.append(f'  test      {entry["n_test"]} frames, frozen  {_errors(entry["test_errors"])}')
@@ -85,11 +87,47 @@ def state_lines(node: orm.WorkChainNode) -> list[str]:
     if 'report' in node.outputs:
         report = node.outputs.report
         lines.append(f'  stopped because: {report["stop_reason"]}')
+        lines += verdict_lines(report.get_dict())
         lines.append(f'  labels bought: {report["labels_total"]}')
     for name in ('potential', 'frames', 'train_frames', 'test_frames', 'references', 'quarantined'):
         if name in node.outputs:
             lines.append(f'  {name}: PK {node.outputs[name].pk}')
     return lines
+
+
+def verdict_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return the lines that tell why a run ended and which potential is its result; a one-shot run has no verdict."""
+    verdict = report.get('verdict')
+    if not verdict:
+        return []
+    return [f'    {verdict["sentence"]}', f'    The result is the potential of round {verdict["round"]}.']
+
+
+def ladder_lines(explore: Mapping[str, Any]) -> list[str]:
+    """Return the lines that tell how far the starts of an exploration came, and why trajectories ended early."""
+    ladder = explore.get('ladder')
+    if not ladder:
+        return []
+    reached = Counter(rung['reached'] for rung in ladder)
+    steps = ', '.join(
+        f'{count} {"none of them" if temperature is None else f"up to {temperature:g} K"}'
+        for temperature, count in sorted(reached.items(), key=lambda item: item[0] or 0.0, reverse=True)
+    )
+    early = ', '.join(f'{count} {reason}' for reason, count in explore['reasons'].items() if reason != 'finished')
+    return [f'of {len(ladder)} starts passed: {steps}{f"; ended early: {early}" if early else ""}']
+
+
+def ledger_lines(entry: Mapping[str, Any]) -> list[str]:
+    """Return the lines that tell which new labels the old potential had predicted within its standard deviation."""
+    rows = entry.get('ledger') or []
+    if not rows:
+        return []
+    told = ', '.join(
+        f'{row["known"]} of {row["bought"]} {row["config_type"]}'
+        + ('' if row['temperature'] is None else f' at {row["temperature"]:g} K')
+        for row in rows
+    )
+    return [f'            taught nothing (predicted within its standard deviation): {told}']
 
 
 def _progress(child: orm.ProcessNode) -> str:

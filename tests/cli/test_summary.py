@@ -34,6 +34,35 @@ def test_a_round_is_told():
     ]
 
 
+def test_the_ladder_is_told():
+    explore = {
+        **ROUND['explore'],
+        'ladder': [{'reached': 900.0}, {'reached': 900.0}, {'reached': 300.0}, {'reached': None}],
+        'reasons': {'finished': 5, 'temperature': 2, 'grade': 1},
+    }
+    assert round_lines({**ROUND, 'explore': explore})[2] == (
+        '            of 4 starts passed: 2 up to 900 K, 1 up to 300 K, 1 none of them; ended early: 2 temperature, 1 grade'
+    )
+
+
+def test_labels_that_taught_nothing_are_told():
+    ledger = [
+        {'config_type': 'md', 'temperature': 900.0, 'bought': 4, 'known': 3},
+        {'config_type': 'rattle', 'temperature': None, 'bought': 1, 'known': 0},
+    ]
+    assert round_lines({**ROUND, 'ledger': ledger})[5] == (
+        '            taught nothing (predicted within its standard deviation): 3 of 4 md at 900 K, 0 of 1 rattle'
+    )
+
+
+def test_the_verdict_is_told(fake_process):
+    verdict = {'sentence': 'All 6 starts passed 900 K.', 'round': 2}
+    report = orm.Dict({'stop_reason': 'converged', 'labels_total': 60, 'verdict': verdict})
+    lines = state_lines(fake_process(orm.WorkChainNode, label='ActiveLearningWorkChain', outputs={'report': report}))
+    place = lines.index('  stopped because: converged')
+    assert lines[place + 1 : place + 3] == ['    All 6 starts passed 900 K.', '    The result is the potential of round 2.']
+
+
 def test_the_funnel_is_told_with_its_reasons():
     assert funnel_lines(SELECTION['counts'], SELECTION['by_config_type'], SELECTION['reasons_by_config_type']) == [
         '  select    522 generated -> 503 sane -> 443 unique -> 390 inside -> 39 selected',

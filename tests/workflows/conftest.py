@@ -166,7 +166,6 @@ class Children:
             outputs['candidates'] = FramesData(frames.replace(lineage=lineage))
         return self._make(kind, outputs=outputs)
 
-
     def _properties(self, inputs, kind):
         """Pass or not, as `gates` says one after the other; 'broken' has no report."""
         verdict = self.gates.pop(0)

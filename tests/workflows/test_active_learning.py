@@ -166,8 +166,9 @@ def test_labels_that_were_mispredicted_before_training_are_told(loop, children):
     good(children)
     children.is_passed = False
     report = loop(force_rmse_target=0.045).outputs['report'].get_dict()
-    assert 'the force error on the newest labels before training was 100, above its target of 90 meV/Å' in (
-        report['verdict']['shortfalls']
+    assert (
+        'the force error on the newest labels before training was 100, above its target of 90 meV/Å'
+        in (report['verdict']['shortfalls'])
     )
 
 
@@ -191,7 +192,9 @@ def test_where_no_potential_passed_the_run_says_so(loop, children):
 
 @pytest.fixture
 def gated(walk, children, config):
-    return lambda **limits: walk(ActiveLearningWorkChain, children, config=config(loop={**LOOP, **limits}, properties={'lammps_code': None}))
+    return lambda **limits: walk(
+        ActiveLearningWorkChain, children, config=config(loop={**LOOP, **limits}, properties={'lammps_code': None})
+    )
 
 
 def test_the_gate_is_asked_before_a_run_calls_itself_converged(gated, children):

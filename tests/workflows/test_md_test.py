@@ -144,3 +144,13 @@ def test_labels_that_fail_leave_training_alone(loop, children):
 
 def test_none_is_wanted_none_is_run(loop):
     assert 'LammpsMdCalculation' not in loop(test_md_labels=0).names
+
+
+def test_the_last_exam_makes_no_part_that_nobody_would_buy(loop, children):
+    """After the last fit there is an exam; temperatures that are still missing are not tried again."""
+    children.n_samples = {900.0: 0}
+    found = loop()
+    assert found.exit_code is None
+    rounds = [inputs['round'].value for inputs in inputs_of(found, 'LammpsMdCalculation')]
+    assert max(rounds) == 2
+    assert found.outputs['report']['rounds'][3]['test_md'] is None
