@@ -215,7 +215,7 @@ def test_all_properties_for_real(config, worker_code, lmp_code, fitted):
     # ASE's EMT: measured 134 GPa and 172.5, 115.4, 89.9 GPa; this POD is one of 40 frames of 8 atoms.
     assert rows['B0']['reference'] == pytest.approx(134.1, abs=1.0)
     assert [rows[name]['reference'] for name in ('C11', 'C12', 'C44')] == pytest.approx([172.5, 115.4, 89.9], abs=1.5)
-    assert all(rows[name]['passed'] for name in ('V0', 'B0', 'C11', 'C12', 'C44', 'f1(0.5 0.5 0)', 'f3(0.5 0.5 0)'))
+    assert all(rows[name]['passed'] for name in ('V0', 'B0', 'C11', 'C12', 'C44', 'f1-2(0.5 0.5 0)', 'f3(0.5 0.5 0)'))
     assert 0.5e-5 < rows['alpha']['potential'] < 3e-5
     jobs = [child.process_label for child in node.called_descendants if isinstance(child, orm.CalcJobNode)]
     assert jobs.count('LammpsRawCalculation') == 3

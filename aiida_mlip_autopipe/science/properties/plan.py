@@ -25,6 +25,7 @@ from aiida_mlip_autopipe.science.properties.vacancy import VacancyProperty
 
 EOS: Final = 'eos'
 VACANCY: Final = 'vacancy'
+PHONONS: Final = 'phonons'
 EXPANSION: Final = 'expansion'
 
 CONFIG_TYPE: Final = 'property'
@@ -74,7 +75,7 @@ def _phonons(given: Mapping[str, Any]) -> Property:
     return PhononsProperty((i, j, k), given['distance'], points, given['error'])
 
 
-_MAKERS: Final = {'elastic': _elastic, VACANCY: _vacancy, 'surface': _surface, 'phonons': _phonons}
+_MAKERS: Final = {'elastic': _elastic, VACANCY: _vacancy, 'surface': _surface, PHONONS: _phonons}
 
 
 def make_crystals(

@@ -11,11 +11,14 @@ import numpy as np
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.properties.crystal import Crystal
-from aiida_mlip_autopipe.science.properties.plan import EOS, EXPANSION, Found, properties_at_rest, rest_property
+from aiida_mlip_autopipe.science.properties.plan import EOS, EXPANSION, PHONONS, Found, properties_at_rest, rest_property
 from aiida_mlip_autopipe.science.properties.quantity import Limit, Property, Quantity, Result
 
 EXPANSION_UNIT = '1/K'
 ALPHA = 'alpha'
+
+DEGENERATE = 0.01
+"""THz, difference below which two branches count as one: symmetry makes them equal, finite displacements nearly so."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,27 @@ def property_rows(
         for name in names:
             if asked[name].applies(crystal):
                 rows += _rows(name, asked[name], crystal, methods)
-    return rows
+    return _with_degenerate_branches_once(rows)
+
+
+def _with_degenerate_branches_once(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows, those of phonons that both methods have at the same frequency as one: `f1-2(0.5 0.5 0)`."""
+    kept: list[Row] = []
+    for row in rows:
+        last = kept[-1] if kept else None
+        if last is None or not _is_degenerate(last, row):
+            kept.append(row)
+            continue
+        (first, _), (number, point) = (one.quantity.removeprefix('f').split('(') for one in (last, row))
+        kept[-1] = dataclasses.replace(last, quantity=f'f{first.partition("-")[0]}-{number}({point}')
+    return kept
+
+
+def _is_degenerate(one: Row, other: Row) -> bool:
+    if one.property != PHONONS or (one.crystal, one.quantity.split('(')[1]) != (other.crystal, other.quantity.split('(')[1]):
+        return False
+    pairs = ((one.potential, other.potential), (one.reference, other.reference))
+    return all(a is not None and b is not None and abs(a - b) < DEGENERATE for a, b in pairs)
 
 
 def _rows(name: str, asked: Property, crystal: Crystal, methods: tuple[Method, Method]) -> list[Row]:

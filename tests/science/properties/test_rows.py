@@ -123,6 +123,18 @@ def test_verdict(passed: list[bool | None], expected: bool) -> None:
     assert verdict([Row('Cu', 'eos', 'V0', '', passed=one) for one in passed]) is expected
 
 
+def test_degenerate_branches_are_one_row() -> None:
+    def row(branch: int, potential: float | None, reference: float = 5.0, point: str = '0.5 0.5 0') -> Row:
+        return Row('Cu', 'phonons', f'f{branch}({point})', 'THz', potential, reference)
+
+    given = [row(1, 4.0), row(2, 4.0), row(3, 4.0), row(4, 4.0, 5.5), row(5, None), row(6, None), row(1, 4.0, point='0 0 0')]
+    found = rows._with_degenerate_branches_once(given)
+    names = ['f1-3(0.5 0.5 0)', 'f4(0.5 0.5 0)', 'f5(0.5 0.5 0)', 'f6(0.5 0.5 0)', 'f1(0 0 0)']
+    assert [one.quantity for one in found] == names
+    other = [Row('Cu', 'eos', 'V0', '', 1.0, 1.0), Row('Cu', 'elastic', 'C11', '', 1.0, 1.0)]
+    assert rows._with_degenerate_branches_once(other) == other
+
+
 def test_curves(reference: Method) -> None:
     curves = rows.eos_curves((dataclasses.replace(reference, name='potential'), reference))
     assert set(curves['Cu']) == {'potential', 'reference'}
