@@ -136,6 +136,13 @@ def candidates(training: Frames, drawn: Frames, *, limits: Limits, rng: np.rando
     return Candidates(_solids(Frames.from_atoms(made), limits), _bases(drawn, formulas), n_own_draws)
 
 
+def needed_for(training: Frames, limits: Limits) -> int:
+    """Return the smallest number of test frames for a pool of training frames."""
+    solids = _solids(training, limits)
+    formulas = _base_formulas(solids)
+    return needed([(atoms.info['config_type'], formulas[atoms.info['lineage']]) for atoms in solids])
+
+
 def needed(cells: Sequence[Cell]) -> int:
     """Return the smallest number of frames in which every name of both kinds occurs."""
     return len(_cover(sorted(set(cells))))
