@@ -26,6 +26,7 @@ from aiida_mlip_autopipe.science.generate.collect import collect
 from aiida_mlip_autopipe.science.generate.preflight import problems_of
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
 from aiida_mlip_autopipe.science.generate.sqs import CONFIG_TYPE, SHUFFLE, told_distances
+from aiida_mlip_autopipe.science.testset import Limits, needed_for
 
 SHUFFLED = 'dry run: alloys were shuffled, not annealed'
 
@@ -59,6 +60,7 @@ def generate_here(path: Path, wanted: Wanted) -> None:
         click.echo(line)
     if told := quasirandom_line(frames):
         click.echo(told)
+    click.echo(test_set_line(frames, config))
     if tally.stopped:
         click.echo(f'stopped: {tally.stopped}', err=True)
     if wanted.view is not None:
@@ -101,6 +103,15 @@ def quasirandom_line(frames: Frames) -> str:
         return ''
     middle = distances[len(distances) // 2]
     return f'distance of the cluster vectors from random: {distances[0]:.3f} to {distances[-1]:.3f}, median {middle:.3f}'
+
+
+def test_set_line(frames: Frames, config: MLIPConfig) -> str:
+    """Return how many test frames every composition and config_type of the candidates needs, and how many there will be."""
+    select, checks = config.select, config.generate.checks
+    limits = Limits(select.min_bond_fraction, select.max_skew, select.volume_window, checks.duplicate_tolerance)
+    least, wanted = needed_for(frames, limits), config.loop.test_labels
+    told = f'test set: every composition and config_type takes at least {least} frames; loop.test_labels is {wanted}'
+    return told if wanted >= least else f'{told}, so that a run would be refused'
 
 
 @contextmanager

@@ -136,6 +136,13 @@ def candidates(training: Frames, drawn: Frames, *, limits: Limits, rng: np.rando
     return Candidates(_solids(Frames.from_atoms(made), limits), _bases(drawn, formulas), n_own_draws)
 
 
+def needed_for(training: Frames, limits: Limits) -> int:
+    """Return the smallest number of test frames for a pool of training frames."""
+    solids = _solids(training, limits)
+    formulas = _base_formulas(solids)
+    return needed([(atoms.info['config_type'], formulas[atoms.info['lineage']]) for atoms in solids])
+
+
 def needed(cells: Sequence[Cell]) -> int:
     """Return the smallest number of frames in which every name of both kinds occurs."""
     return len(_cover(sorted(set(cells))))
@@ -177,7 +184,7 @@ def md_shares(count: int, temperatures: Sequence[float]) -> dict[float, int]:
 
 
 def md_starts(bases: Frames, *, count: int, supercell: tuple[int, int, int], max_atoms: int, rng: np.random.Generator) -> Frames:
-    """Return up to `count` start structures, compositions in turn.
+    """Return up to `count` start structures, compositions in turn; more where that many would leave out a composition.
 
     :param supercell: repeats along the lattice vectors; where these make more than `max_atoms` atoms, the base itself starts,
         for a test frame is labelled as it is.
@@ -188,7 +195,7 @@ def md_starts(bases: Frames, *, count: int, supercell: tuple[int, int, int], max
         queues.setdefault(formulas[index], []).append(index)
     depth = max((len(queue) for queue in queues.values()), default=0)
     ranked = [queue[level] for level in range(depth) for queue in queues.values() if level < len(queue)]
-    return Frames.from_atoms([_repeated(bases.atoms(index), supercell, max_atoms) for index in ranked[:count]])
+    return Frames.from_atoms([_repeated(bases.atoms(index), supercell, max_atoms) for index in ranked[: max(count, len(queues))]])
 
 
 def choose_md(samples: Frames, shares: dict[float, int], *, limits: Limits, rng: np.random.Generator) -> Frames:

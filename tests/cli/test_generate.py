@@ -74,6 +74,15 @@ def test_annealed_alloys_say_how_near_to_random_they_are(run_cli, config_file):
     assert 0 <= low <= middle <= high
 
 
+@pytest.mark.parametrize(('test_labels', 'end'), [(4, 'loop.test_labels is 4'), (3, 'is 3, so that a run would be refused')])
+def test_how_many_test_frames_are_needed_is_told(run_cli, config_file, test_labels, end):
+    """sqs, strain, rattle and vacancy of three compositions take four."""
+    result = run_cli('generate', config_file(loop={'test_labels': test_labels}), '--dry-run')
+    (line,) = [line for line in result.output.splitlines() if line.startswith('test set: ')]
+    assert line.startswith('test set: every composition and config_type takes at least 4 frames; ')
+    assert line.endswith(end)
+
+
 @pytest.mark.parametrize('name', FIGURES)
 def test_the_examples_are_valid_and_give_structures(run_cli, name):
     path = EXAMPLES / name / 'config.yaml'

@@ -6,6 +6,8 @@ from aiida_mlip_autopipe.cli.report import Report, told
 from aiida_mlip_autopipe.cli.report_page import page
 from aiida_mlip_autopipe.cli.rounds import Round
 from tests.cli.conftest import MD, SELECTION
+from tests.cli.test_frozen_errors import GROUPS, LACKING
+from tests.cli.test_summary import ROUND
 
 
 def text_of(html):
@@ -14,14 +16,18 @@ def text_of(html):
     return ' '.join(re.sub(r'<[^>]*>', ' ', body).split())
 
 
-def rows_of(html, head):
-    """Return the cells of the table whose first line begins with the head."""
+def tables_of(html):
+    """Return the cells of each table."""
     tables = re.findall(r'<table>(.*?)</table>', html, flags=re.S)
-    lines = [
+    return [
         [re.findall(r'<t[hd][^>]*>(.*?)</t[hd]>', line, flags=re.S) for line in re.findall(r'<tr>(.*?)</tr>', table, flags=re.S)]
         for table in tables
     ]
-    return next(table for table in lines if table[0][: len(head)] == head)
+
+
+def rows_of(html, head):
+    """Return the cells of the table whose first line begins with the head."""
+    return next(table for table in tables_of(html) if table[0][: len(head)] == head)
 
 
 @pytest.fixture
@@ -149,3 +155,21 @@ def test_the_funnel_of_an_entry_stands_in_for_a_missing_report():
         'funnel_reasons': SELECTION['reasons_by_config_type'],
     }
     assert rows_of(page(Report('old', {}, (Round(0, (), None, entry),))), ['config_type'])[-1][1] == '522'
+
+
+def test_the_frozen_set_is_told_by_group():
+    errors = {**ROUND['test_errors'], 'energy_interval': [0.01, 0.02], 'force_interval': [0.05, 0.06], 'n_lineages': 9}
+    entry = {
+        **ROUND,
+        'labels_total': 9,
+        'test_errors': errors,
+        'test_groups': GROUPS,
+        'test_caution': 'a guess',
+        'test_md': LACKING,
+    }
+    html = page(Report('Run', {}, (Round(0, (), None, entry),)))
+    table = next(table for table in tables_of(html) if table[0][1:3] == ['frames', 'lineages'])
+    assert [row[0] for row in table[1:]] == ['part made', 'part md', 'config type rattle', 'config type md', 'all']
+    assert table[2] == ['part md', '4', '3', '10.00', '8.00 to 12.00', '100.0', '90.0 to 110.0']
+    assert table[-1] == ['all', '6', '9', '12.30', '10.00 to 20.00', '56.7', '50.0 to 60.0']
+    assert 'a guess the test set has no frames of MD at 900 K: 2 bond' in text_of(html)

@@ -223,9 +223,11 @@ class TestMd:
         assert md_shares(12, [900.0, 300.0, 1500.0]) == {300.0: 4, 900.0: 4, 1500.0: 4}
         assert md_shares(5, [300.0, 900.0]) == {300.0: 3, 900.0: 2}
 
-    def test_starts_are_of_all_compositions_in_turn(self, found):
-        starts = md_starts(found.bases, count=3, supercell=(1, 1, 1), max_atoms=200, rng=np.random.default_rng(0))
-        assert len(set(compositions(starts))) == 3
+    @pytest.mark.parametrize(('count', 'expected'), [(1, 5), (5, 5), (6, 6)])
+    def test_starts_are_of_all_compositions_in_turn(self, found, count, expected):
+        starts = md_starts(found.bases, count=count, supercell=(1, 1, 1), max_atoms=200, rng=np.random.default_rng(0))
+        assert len(starts) == expected
+        assert set(compositions(starts)) == set(compositions(found.bases))
         assert set(starts.lineage.tolist()) <= set(found.bases.lineage.tolist())
 
     def test_starts_are_repeated_as_far_as_they_can_be_labelled(self, found):
