@@ -20,9 +20,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from functools import cache
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,7 @@ class Bench:
         return select(frames, known=known, screen=screen, limits=limits, pick=pick, rng=rng).indices
 
 
+@cache
 def bench_of(trainer: str, seed: int, data: Path) -> Bench:
     """Return the bench of a trainer and a seed: the example with the budget of the measurement."""
     values = MLIPConfig.from_yaml(ROOT / 'examples/cuau/config.yaml').to_mapping()
@@ -159,8 +161,8 @@ def test_frames(data: Path) -> Frames:
     return Frames.from_atoms(found)
 
 
-def run_loop(bench: Bench, way: str, pool: Frames) -> tuple[list[Point], Frames]:
-    """Return a point for each fit of a run of the loop, and all frames that it could have bought."""
+def run_loop(bench: Bench, way: str, pool: Frames) -> tuple[list[Point], Frames, Frames]:
+    """Return a point for each fit of a run of the loop, all frames that it could have bought, and its training set."""
     config, rng = bench.config, np.random.default_rng(bench.seed)
     bases = pool.take(np.flatnonzero(pool.uid == pool.lineage))
     first = bench.selected(pool, None, config.loop.initial_labels, farthest_points, rng)
@@ -183,14 +185,14 @@ def run_loop(bench: Bench, way: str, pool: Frames) -> tuple[list[Point], Frames]
             points.append(bench.judge(found, labels, **facts))
             say(f'{way}, seed {bench.seed}: {line(points[-1])}')
             if findings is None or not findings.candidates:
-                return points, Frames.concatenate(everything)
+                return points, Frames.concatenate(everything), train
             candidates = Frames.from_atoms(findings.candidates)
             everything.append(candidates)
             pick = random_points if way == AT_RANDOM else AtomSelector(d_optimal_frames, _describe(found))
             chosen = bench.selected(candidates, train, min(config.loop.labels_per_round, BUDGET - labels), pick, rng)
             new = labelled(candidates.take(chosen), config.label.force_cap)
             if not len(new):
-                return points, Frames.concatenate(everything)
+                return points, Frames.concatenate(everything), train
             labels, train = labels + len(chosen), Frames.concatenate([train, new])
 
 
@@ -227,26 +229,17 @@ def key_of(trainer: str, way: str, seed: int) -> str:
     return f'{trainer}; {way}; {seed}'
 
 
-def measure(trainer: str, seed: int, data: Path, curves: Curves) -> Iterator[None]:
-    """Measure what is missing of a trainer and a seed, and yield after each curve."""
-    missing = [way for way in WAYS if key_of(trainer, way, seed) not in curves]
-    if not missing:
-        return
-    bench = bench_of(trainer, seed, data)
-    made = generated(bench.config, seed)
-    everything = None
-    for way in missing:
-        if way == AT_RANDOM:
-            found = run_loop(bench, way, made)[0]
-        elif way == D_OPTIMAL or (everything is None and way != FROM_GENERATED):
-            found, everything = run_loop(bench, D_OPTIMAL, made)
-            curves[key_of(trainer, D_OPTIMAL, seed)] = found
-        if way in (FROM_POOL, FPS_POOL):
-            found = from_pool(bench, way, everything)
-        elif way == FROM_GENERATED:
-            found = from_pool(bench, way, made)
-        curves[key_of(trainer, way, seed)] = found
-        yield
+def measured(bench: Bench, way: str, pool_file: Path) -> list[Point]:
+    """Return a curve; the D-optimal loop leaves all frames that it could have bought in a file, which others choose from."""
+    made = generated(bench.config, bench.seed)
+    if way == AT_RANDOM:
+        return run_loop(bench, way, made)[0]
+    if way == D_OPTIMAL:
+        points, everything, train = run_loop(bench, way, made)
+        everything.save(pool_file)
+        train.save(pool_file.with_name(f'{pool_file.stem}_train.npz'))
+        return points
+    return from_pool(bench, way, made if way == FROM_GENERATED else Frames.load(pool_file))
 
 
 def error_at(points: list[Point], labels: int) -> float:
@@ -352,10 +345,11 @@ def main() -> None:
     if os.environ.get('OMP_NUM_THREADS') != '1':  # the libraries read it once, when they are loaded
         os.execve(sys.executable, sys.orig_argv, {**os.environ, 'OMP_NUM_THREADS': '1'})
     curves = load(arguments.keep)
-    for trainer in arguments.trainers:
-        for seed in arguments.seeds:
-            for _ in measure(trainer, seed, arguments.data, curves):
-                save(curves, arguments.keep)
+    for trainer, way, seed in product(arguments.trainers, WAYS, arguments.seeds):
+        if (name := key_of(trainer, way, seed)) not in curves:
+            pool_file = arguments.keep.with_name(f'{arguments.keep.stem}_{trainer}_{seed}.npz')
+            curves[name] = measured(bench_of(trainer, seed, arguments.data), way, pool_file)
+            save(curves, arguments.keep)
     plot(curves, arguments.plot)
     for trainer in TRAINERS:
         for text in table(trainer, curves):
