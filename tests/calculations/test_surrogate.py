@@ -64,8 +64,8 @@ def test_frames_that_come_first_and_do_not_fit_are_an_exit_code_with_the_number(
 def test_the_potential_goes_with_the_job(run_stage, emt_frames, options, fake_potential):
     """Its files are found; that they hold no potential is told."""
     node = run_stage('surrogate', frames=FramesData(emt_frames(4, labelled=False)), potential=fake_potential, **options)
-    assert node.exit_status == 410
-    assert 'param.pod' in node.exit_message
+    assert node.exit_status == 210
+    assert node.exit_message == "param.pod has the elements [], expected ['Cu', 'Au'] in this order"
 
 
 def with_settings(**values):

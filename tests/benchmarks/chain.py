@@ -1,0 +1,199 @@
+"""The stages of a run in one process, with the settings of a configuration: what the daemon does, without its overhead.
+
+What may end its process, LAMMPS among others, runs in a fork.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+from unittest.mock import patch
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.emt import EMT
+
+from aiida_mlip_autopipe.common.engines import PACE
+from aiida_mlip_autopipe.common.errors import EngineError
+from aiida_mlip_autopipe.common.frames import Frames, uid_of
+from aiida_mlip_autopipe.common.pace import ACTIVE_SET
+from aiida_mlip_autopipe.common.units import GPA
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.config.train import ACE
+from aiida_mlip_autopipe.formats.pacemaker import grade_lines as ace_grade_lines
+from aiida_mlip_autopipe.formats.pacemaker import pair_lines as ace_pair_lines
+from aiida_mlip_autopipe.formats.pod import ACTIVE_SET as POD_ACTIVE_SET
+from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
+from aiida_mlip_autopipe.science.ace import fit as fit_module
+from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
+from aiida_mlip_autopipe.science.ace.rows import AceRows
+from aiida_mlip_autopipe.science.evaluate import Evaluation, evaluate_frames
+from aiida_mlip_autopipe.science.generate.collect import collect
+from aiida_mlip_autopipe.science.generate.settings import structure_builder
+from aiida_mlip_autopipe.science.label import Label
+from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.linear.rows import DesignRows
+from aiida_mlip_autopipe.science.md.dynamics import run_md
+from aiida_mlip_autopipe.science.md.findings import Findings
+from aiida_mlip_autopipe.science.md.journal import read_journal
+from aiida_mlip_autopipe.science.md.records import MAX_SEED, MdResult, MdSettings
+from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
+
+Result = TypeVar('Result')
+
+
+def apart(folder: Path, function: Callable[..., Result], *arguments: Any) -> Result:
+    """Return what a function returns in a fork of this process.
+
+    :param folder: where it works.
+    :raises EngineError: the fork ended without a result.
+    """
+    context = multiprocessing.get_context('fork')
+    receiver, sender = context.Pipe(duplex=False)
+
+    def work() -> None:
+        os.chdir(folder)
+        try:
+            sender.send(function(*arguments))
+        except Exception as error:  # it is raised anew on the other side
+            sender.send(error)
+
+    process = context.Process(target=work)
+    process.start()
+    sender.close()
+    try:
+        found = receiver.recv()
+    except EOFError:
+        raise EngineError('the process ended without a result') from None
+    finally:
+        process.join()
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def labelled(frames: Frames, force_cap: float) -> Frames:
+    """Return the frames that EMT gives a usable label."""
+    found = []
+    for atoms in frames:
+        calculator = EMT()
+        calculator.calculate(atoms, ['energy', 'forces', 'stress'])
+        label = Label(*(calculator.results[name] for name in ('energy', 'forces', 'stress')))
+        if not label.problem(force_cap=force_cap):
+            found.append(label.put_on(atoms, fingerprint='emt'))
+    return Frames.from_atoms(found)
+
+
+def isolated_energies(elements: Sequence[str]) -> dict[str, float]:
+    """Return the energies of the isolated atoms by EMT, eV."""
+    energies = {}
+    for element in elements:
+        atom = Atoms(element, cell=[20.0] * 3)
+        atom.calc = EMT()
+        energies[element] = float(atom.get_potential_energy())
+    return energies
+
+
+def generated(config: MLIPConfig, seed: int) -> Frames:
+    """Return what stage generate makes."""
+    return collect(structure_builder(config.system.model_dump(), config.generate.model_dump()), seed)[0]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A potential, the folder of its files and the size of its basis."""
+
+    potential: LammpsPotential
+    folder: Path
+    size: str
+    training_error: float
+
+
+def fitted(config: MLIPConfig, frames: Frames, folder: Path) -> Fitted:
+    """Return what stage train makes of labelled frames."""
+    elements = tuple(config.system.elements)
+    references = isolated_energies(elements)
+    shared: dict[str, Any] = {'elements': elements, 'cutoff': config.train.cutoff, 'core': config.train.core_repulsion}
+    if config.train.trainer == ACE:
+        with remembered_rows():
+            fit = fit_ace(frames, references, AceSettings(**shared, functions=config.train.ace.functions), folder)
+        lines, graded, active, engine, shift = (
+            ace_pair_lines(elements),
+            ace_grade_lines(elements),
+            ACTIVE_SET,
+            PACE,
+            fit.energy_shift,
+        )
+    else:
+        fit = apart(folder, fit_pod, frames, references, PodSettings(**shared, basis=config.train.basis), folder)
+        lines, graded = pair_lines(elements, fit.core), grade_lines(elements)
+        active, engine, shift = POD_ACTIVE_SET, 'pod', {}
+    potential = LammpsPotential(
+        elements=elements,
+        pair_lines=tuple(lines),
+        cutoff=config.train.cutoff,
+        grade_lines=tuple(graded),
+        active_set=Path(active),
+        engine=engine,
+        energy_shift=shift,
+    )
+    return Fitted(potential, folder, fit.report.size, 1000 * fit.report.errors.force)
+
+
+class _RememberedRows(AceRows):
+    """Rows of ACE that are computed once for each frame: they depend on the basis alone."""
+
+    _memory: ClassVar[dict[tuple[str, int], DesignRows]] = {}
+
+    def design(self, atoms: Atoms, *, with_stress: bool = True) -> DesignRows:
+        """Return the rows of a structure."""
+        key = (uid_of(atoms), self.per_element)
+        if key not in self._memory:
+            self._memory[key] = super().design(atoms, with_stress=with_stress)
+        return self._memory[key]
+
+
+@contextmanager
+def remembered_rows() -> Iterator[None]:
+    """Let fits of ACE remember the rows of the frames that they have seen."""
+    with patch.object(fit_module, 'AceRows', _RememberedRows):
+        yield
+
+
+def judged(found: Fitted, frames: Frames) -> Evaluation:
+    """Return the predictions of a potential."""
+    return apart(found.folder, evaluate_frames, frames, found.potential)
+
+
+def explored(config: MLIPConfig, found: Fitted, starts: Frames, number: int, rng: np.random.Generator) -> Findings:
+    """Return what stage explore finds: each start climbs the ladder as far as the potential bears it."""
+    findings = Findings(config.explore.max_atoms, found.potential.cutoff, number)
+    for start in starts:
+        for temperature in config.explore.temperatures:
+            pressure = config.explore.pressure
+            conditions = MdSettings(
+                temperature=temperature,
+                pressure=None if pressure is None else pressure * GPA,
+                seed=int(rng.integers(1, MAX_SEED)),
+                **config.explore.run_settings,
+            )
+            findings.add(start, conditions, trajectory(start, found, conditions))
+            if findings.runs[-1]['reason'] != 'finished':
+                break
+    return findings
+
+
+def trajectory(start: Atoms, found: Fitted, conditions: MdSettings) -> MdResult | None:
+    """Return the outcome of one run, or what it noted until its process crashed."""
+    with tempfile.TemporaryDirectory() as folder:
+        noted = replace(conditions, journal=folder)
+        try:
+            return apart(found.folder, run_md, start, found.potential, noted)
+        except EngineError as error:
+            return read_journal(Path(folder), start, noted, str(error))
