@@ -14,6 +14,7 @@ from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, uid_of
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
 from aiida_mlip_autopipe.formats.lineages import told_lineages
 from aiida_mlip_autopipe.formats.structures import import_frames
+from aiida_mlip_autopipe.science.split import lineage_split
 
 RATTLE = 0.15
 """Å, large for a crystal: a twentieth of the distance of neighbours in each direction."""
@@ -115,3 +116,20 @@ def test_an_own_file_keeps_its_lineages(tmp_path: Path) -> None:
         frame.info['lineage'] = f'root{number}'
     write(tmp_path / 'own.extxyz', frames)
     assert read_extxyz(tmp_path / 'own.extxyz').lineage.tolist() == ['root0', 'root1']
+
+
+def test_no_trajectory_is_on_both_sides_after_import(tmp_path: Path) -> None:
+    """Steps of six trajectories, two and two interleaved: each is trained on or tested as a whole."""
+    walks = [trajectory(crystal(seed), 20, seed=seed) for seed in range(6)]
+    rows = [
+        (walk, frame) for first in (0, 2, 4) for step in range(20) for walk in (first, first + 1) for frame in [walks[walk][step]]
+    ]
+    write(tmp_path / 'md.extxyz', [frame for _, frame in rows])
+    frames = import_frames(tmp_path / 'md.extxyz')
+    assert len(set(frames.lineage.tolist())) == 6
+    elements = [['Au', 'Cu']] * len(frames)
+    is_test = lineage_split(frames.lineage.tolist(), ['same'] * len(frames), elements, fraction=0.2, rng=np.random.default_rng(0))
+    tested = {walk for (walk, _), held_out in zip(rows, is_test, strict=True) if held_out}
+    trained = {walk for (walk, _), held_out in zip(rows, is_test, strict=True) if not held_out}
+    assert tested
+    assert not tested & trained
