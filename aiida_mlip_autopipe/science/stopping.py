@@ -73,6 +73,7 @@ class Exam:
     :param n_candidates: structures that it does not know.
     :param share_above_select: share of MD above `gamma_select`; None when nothing was looked at.
     :param gate: whether its physical properties passed; None where they are not asked for, or not looked at yet.
+    :param waits_for_test: whether frames for the test set wait for their labels.
     """
 
     n_starts: int
@@ -81,6 +82,7 @@ class Exam:
     n_candidates: int
     share_above_select: float | None
     gate: bool | None = None
+    waits_for_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def decide(history: Sequence[RoundSummary], exam: Exam, limits: StopLimits, *, n
     The first rule that holds decides; what the potential achieved comes before what was spent on it:
 
     1. nothing is missing: `converged`;
-    2. exploration found nothing to label, or nothing of it was selected: `coverage_exhausted`;
+    2. exploration found nothing to label, for the test set neither, or nothing of it was selected: `coverage_exhausted`;
     3. `max_labels` or `max_rounds` is reached: `budget_exhausted`;
     4. `patience` rounds in a row did not improve the error on the frozen test set: `stalled`.
 
@@ -241,6 +243,7 @@ def _shortfalls(newest: RoundSummary, exam: Exam, held: Targets) -> list[str]:
             f'the force error on the newest labels before training was {_milli(acquisition or 0.0, held.acquisition)} meV/Å',
         ),
         (exam.gate is not False, 'its physical properties did not pass'),
+        (not exam.waits_for_test, 'frames of MD for the test set are not labelled yet'),
     ]
     return [sentence for is_met, sentence in conditions if not is_met]
 
@@ -263,7 +266,7 @@ def _end(
     history: Sequence[RoundSummary], exam: Exam, limits: StopLimits, n_selected: int | None
 ) -> tuple[StopReason | None, str]:
     newest = history[-1]
-    if exam.n_candidates == 0 or n_selected == 0:
+    if not exam.waits_for_test and (exam.n_candidates == 0 or n_selected == 0):
         found = 'MD found nothing new' if exam.n_candidates == 0 else 'none of the candidates passed the selection'
         return StopReason.COVERAGE_EXHAUSTED, f'{found}: add starts, temperatures or kinds of structures, or more first labels.'
     if newest.labels_total >= limits.max_labels:

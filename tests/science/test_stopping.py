@@ -80,6 +80,8 @@ def test_converged_comes_before_a_spent_budget_and_before_what_is_left_to_learn(
         ),
         ({}, {'gate': False}, 'its physical properties did not pass'),
         ({'passed_checks': False}, {}, 'it did not pass its self-checks'),
+        ({}, {'waits_for_test': True}, 'frames of MD for the test set are not labelled yet'),
+        ({}, {'waits_for_test': True, 'n_candidates': 0}, 'frames of MD for the test set are not labelled yet'),
     ],
 )
 def test_a_near_miss_of_converged_goes_on_and_says_what_is_missing(
