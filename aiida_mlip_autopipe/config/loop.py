@@ -13,7 +13,7 @@ class ActiveLearningConfig(Settings):
     max_rounds: PositiveInt = Field(default=2, description='fits, the first one (round 0) included')
     max_labels: PositiveInt = Field(default=200, description='labels bought in all rounds, isolated atoms and failures included')
     initial_labels: int = Field(default=40, ge=2, description='labels of round 0, isolated atoms not counted')
-    labels_per_round: PositiveInt = Field(default=20, description='labels of each later round')
+    labels_per_round: PositiveInt = Field(default=8, description='labels of each later round; small rounds cost little')
     test_fraction: float = Field(
         default=0.2, gt=0, le=0.5, description='share of round 0 that is the frozen test set, whole lineages'
     )

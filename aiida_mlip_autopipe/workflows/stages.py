@@ -118,7 +118,7 @@ class StagesWorkChain(WorkChain):
     def run_select(self) -> Any:
         """Submit the selection of what is worth a label, within the budget of the round."""
         known = {'known': self.ctx.frames} if 'frames' in self.ctx else {}
-        potential = {'potential': self.ctx.potential} if 'potential' in self.ctx else {}
+        potential = {'potential': self.ctx.potential, 'train': self.ctx.train} if 'potential' in self.ctx else {}
         child = self.submit(
             SurrogateCalculation,
             code=self.ctx.worker,

@@ -188,7 +188,7 @@ def run_loop(bench: Bench, way: str, pool: Frames) -> tuple[list[Point], Frames,
                 return points, Frames.concatenate(everything), train
             candidates = Frames.from_atoms(findings.candidates)
             everything.append(candidates)
-            pick = random_points if way == AT_RANDOM else AtomSelector(d_optimal_frames, _describe(found))
+            pick = random_points if way == AT_RANDOM else AtomSelector(d_optimal_frames, _describe(found), train)
             chosen = bench.selected(candidates, train, min(config.loop.labels_per_round, BUDGET - labels), pick, rng)
             new = labelled(candidates.take(chosen), config.label.force_cap)
             if not len(new):
