@@ -40,6 +40,7 @@ class SurrogateCalculation(WorkerCalculation):
             required=False,
             help='Newest potential: a selector may look at the descriptors of atoms that it is made of.',
         )
+        spec.input('train', valid_type=FramesData, required=False, help='Frames (Å) that the potential was fitted to.')
         spec.input('budget', valid_type=orm.Int, help='Largest number of frames to select, dimensionless.')
         spec.input('seed', valid_type=orm.Int, help='Seed of everything random, dimensionless.')
         spec.inputs['settings'].help = 'Selection settings, as `SurrogateConfig`: cutoff in Å, angles in degrees.'

@@ -17,7 +17,7 @@ class ActiveLearningConfig(Settings):
     initial_labels: int = Field(
         default=40, ge=2, description='training labels of round 0; isolated atoms and the test set are bought besides'
     )
-    labels_per_round: PositiveInt = Field(default=20, description='labels of each later round')
+    labels_per_round: PositiveInt = Field(default=8, description='labels of each later round; small rounds cost little')
     test_labels: PositiveInt = Field(
         default=24, description='labels of the frozen test set, made in round 0 for every composition and config_type'
     )

@@ -90,7 +90,8 @@ def _selector(name: str, folder: Path) -> Selector | AtomSelector:
     if not (folder / POTENTIAL).exists():
         raise InputError(f'select.selector: got {name!r}, which looks at the descriptors of a potential, and there is none yet')
     potential, files = read_potential(folder), potential_folder(folder)
-    return AtomSelector(pick, lambda frames: engine.atom_rows(frames, potential, files))
+    training = read_frames(folder, 'train') if (folder / arrays_file('train')).exists() else None
+    return AtomSelector(pick, lambda frames: engine.atom_rows(frames, potential, files), training)
 
 
 def _with_model(values: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class StagesWorkChain(WorkChain):
     def run_select(self) -> Any:
         """Submit the selection of what is worth a label, within the budget of the round."""
         known = {'known': self.ctx.train} if 'train' in self.ctx else {}  # what is tested must not steer what is learnt
-        potential = {'potential': self.ctx.potential} if 'potential' in self.ctx else {}
+        potential = {'potential': self.ctx.potential, 'train': self.ctx.train} if 'potential' in self.ctx else {}
         child = self.submit(
             SurrogateCalculation,
             code=self.ctx.worker,

@@ -118,32 +118,26 @@ class Fitted:
 def fitted(config: MLIPConfig, frames: Frames, folder: Path) -> Fitted:
     """Return what stage train makes of labelled frames."""
     elements = tuple(config.system.elements)
-    references = isolated_energies(elements)
     shared: dict[str, Any] = {'elements': elements, 'cutoff': config.train.cutoff, 'core': config.train.core_repulsion}
+    references = isolated_energies(elements)
     if config.train.trainer == ACE:
         with remembered_rows():
-            fit = fit_ace(frames, references, AceSettings(**shared, functions=config.train.ace.functions), folder)
-        lines, graded, active, engine, shift = (
-            ace_pair_lines(elements),
-            ace_grade_lines(elements),
-            ACTIVE_SET,
-            PACE,
-            fit.energy_shift,
-        )
-    else:
-        fit = apart(folder, fit_pod, frames, references, PodSettings(**shared, basis=config.train.basis), folder)
-        lines, graded = pair_lines(elements, fit.core), grade_lines(elements)
-        active, engine, shift = POD_ACTIVE_SET, 'pod', {}
-    potential = LammpsPotential(
-        elements=elements,
-        pair_lines=tuple(lines),
-        cutoff=config.train.cutoff,
-        grade_lines=tuple(graded),
-        active_set=Path(active),
-        engine=engine,
-        energy_shift=shift,
-    )
-    return Fitted(potential, folder, fit.report.size, 1000 * fit.report.errors.force)
+            ace = fit_ace(
+                frames, isolated_energies(elements), AceSettings(**shared, functions=config.train.ace.functions), folder
+            )
+        lines = ace_pair_lines(elements), config.train.cutoff, ace_grade_lines(elements)
+        potential = _potential(elements, lines, ACTIVE_SET, engine=PACE, energy_shift=ace.energy_shift)
+        return Fitted(potential, folder, ace.report.size, 1000 * ace.report.errors.force)
+    pod = apart(folder, fit_pod, frames, references, PodSettings(**shared, basis=config.train.basis), folder)
+    lines = pair_lines(elements, pod.core), config.train.cutoff, grade_lines(elements)
+    return Fitted(_potential(elements, lines, POD_ACTIVE_SET), folder, pod.report.size, 1000 * pod.report.errors.force)
+
+
+def _potential(
+    elements: tuple[str, ...], lines: tuple[Sequence[str], float, Sequence[str]], active_set: str, **others: Any
+) -> LammpsPotential:
+    plain, cutoff, graded = lines
+    return LammpsPotential(elements, tuple(plain), cutoff, tuple(graded), Path(active_set), **others)
 
 
 class _RememberedRows(AceRows):

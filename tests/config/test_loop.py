@@ -14,7 +14,7 @@ from tests.config.settings import config_with, mistakes_in
         ('max_rounds', 0, 'greater than 0 (fits'),
         ('max_labels', 0, 'greater than 0 (labels bought'),
         ('initial_labels', 1, 'greater than or equal to 2 (training labels of round 0'),
-        ('labels_per_round', 0, 'greater than 0 (labels of each later round)'),
+        ('labels_per_round', 0, 'greater than 0 (labels of each later round;'),
         ('test_labels', 0, 'greater than 0 (labels of the frozen test set'),
         ('test_md_labels', -1, 'greater than or equal to 0 (labels of its second part'),
         ('force_rmse_target', 0, 'greater than 0 (eV/Å'),

@@ -140,7 +140,7 @@ class TestDOptimal:
         self, stage: Stage, candidates: Frames, training: Frames, potential: Path
     ) -> None:
         settings = request(budget=4, duplicate_tolerance=0)
-        outcome = stage('surrogate', settings, frames=candidates, known=training, potential=potential)
+        outcome = stage('surrogate', settings, frames=candidates, train=training, potential=potential)
         report, chosen = outcome.report, outcome.arrays('selection')['indices'].tolist()
         assert report['selector'] == 'mlip_autopipe.d_optimal'
         assert 3 in chosen
@@ -149,7 +149,7 @@ class TestDOptimal:
 
     def test_another_selector_may_be_chosen(self, stage: Stage, candidates: Frames, training: Frames, potential: Path) -> None:
         settings = request(budget=2, selector='mlip_autopipe.random')
-        outcome = stage('surrogate', settings, frames=candidates, known=training, potential=potential)
+        outcome = stage('surrogate', settings, frames=candidates, train=training, potential=potential)
         assert outcome.report['selector'] == 'mlip_autopipe.random'
 
     def test_without_a_potential_farthest_points_serve(self, stage: Stage, candidates: Frames) -> None:

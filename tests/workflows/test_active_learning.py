@@ -81,6 +81,8 @@ def test_later_rounds_select_by_the_newest_potential(plain):
     explored = [inputs['potential'].uuid for inputs in inputs_of(plain, 'ExploreWorkChain')]
     assert used[0] is None
     assert [node.uuid for node in used[1:]] == explored[:-1]
+    trained = [len(inputs['train']) for inputs in inputs_of(plain, 'SurrogateCalculation')[1:]]
+    assert trained == [len(fit['train_frames']) for fit in inputs_of(plain, 'TrainWorkChain')[:-1]], 'without the test set'
 
 
 def test_the_test_set_stays_and_the_training_set_grows(plain):

@@ -74,10 +74,12 @@ class AtomSelector:
 
     :param pick: such as :func:`~science.select.d_optimal.d_optimal_frames`.
     :param describe: descriptors of the atoms of frames.
+    :param training: frames that the potential was fitted to, beside which candidates are picked; None: none.
     """
 
     pick: AtomPick
     describe: Callable[[Frames], AtomRows]
+    training: Frames | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def select(
         return _selection(frames, passed.kept, passed.reasons)
     candidates = frames.take(passed.kept)
     if isinstance(pick, AtomSelector):
-        choose = _by_atoms(candidates, passed.known, pick)
+        choose = _by_atoms(candidates, pick)
     else:
         choose = _by_features(passed.features, passed.known_features, pick, rng)
     chosen = passed.kept[_picked(candidates, limits, choose)]
@@ -171,13 +173,12 @@ class _Passed:
     :param reasons: for each frame of the pool.
     :param kept: frames without a reason, shape (n_kept,).
     :param features: theirs, standardised, shape (n_kept, d).
-    :param known: labelled frames, or None; `known_features` theirs.
+    :param known_features: those of the labelled frames, or None.
     """
 
     reasons: list[str]
     kept: IntArray
     features: FloatArray
-    known: Frames | None = None
     known_features: FloatArray | None = None
 
 
@@ -203,7 +204,7 @@ def _passed(frames: Frames, labelled: Frames | None, screen: Screen, limits: Fun
     against = ['' if first else one or two for first, one, two in zip(is_first, near, outside, strict=True)]
     reasons = _replaced(reasons, pool, against)
     kept = _open(reasons)
-    return _Passed(reasons, kept, features[np.searchsorted(pool, kept)], labelled, known_features)
+    return _Passed(reasons, kept, features[np.searchsorted(pool, kept)], known_features)
 
 
 def _screened(frames: Frames, screen: Screen) -> tuple[Screened, BoolArray]:
@@ -257,10 +258,10 @@ def _by_features(features: FloatArray, known: FloatArray | None, pick: Any, rng:
     return choose
 
 
-def _by_atoms(frames: Frames, known: Frames | None, pick: AtomSelector) -> _Choose:
-    """Return a choice by the descriptors of atoms."""
-    rows, names = pick.describe(frames), trajectories_of(frames)
-    labelled = None if known is None else pick.describe(known)
+def _by_atoms(frames: Frames, pick: AtomSelector) -> _Choose:
+    """Return a choice by the descriptors of atoms, beside those of the training set: a test set teaches nothing."""
+    rows, names, training = pick.describe(frames), trajectories_of(frames), _comparable(pick.training)
+    labelled = None if training is None else pick.describe(training)
 
     def choose(members: IntArray, count: int, taken: IntArray) -> IntArray:
         parts = [*([] if labelled is None else [labelled]), *([rows.take(taken)] if len(taken) else [])]

@@ -324,7 +324,7 @@ class TestFirst:
 class TestByAtoms:
     """A selector that looks at atoms sees those of the frames that passed, and which run each comes from."""
 
-    def seen(self, pool, known=None):
+    def seen(self, pool, training=None):
         seen = []
 
         def pick(candidates, count, *, known, trajectories):
@@ -334,7 +334,8 @@ class TestByAtoms:
         def describe(frames):
             return AtomRows(frames.positions, np.zeros(len(frames.positions), dtype=np.int64), frames.counts)
 
-        found = chosen_first(pool, ('sqs',), budget=4, pick=AtomSelector(pick, describe), known=known)
+        trained = None if training is None else Frames.from_atoms(training)
+        found = chosen_first(pool, ('sqs',), budget=4, pick=AtomSelector(pick, describe, trained), known=[crystal(6.0)])
         return found, *seen[0]
 
     def test_it_picks(self):
@@ -344,12 +345,12 @@ class TestByAtoms:
         assert known is None
         assert len(set(trajectories)) == 8
 
-    def test_known_frames_and_those_that_come_first_stand_beside(self):
-        found, candidates, known, _ = self.seen([*BASES, *SHAKEN], known=[crystal(5.0)])
+    def test_the_training_set_and_what_comes_first_stand_beside(self):
+        found, candidates, known, _ = self.seen([*BASES, *SHAKEN], training=[crystal(5.0), *isolated_atoms(['Al'], 12.0)])
         assert found.indices.tolist()[:3] == [0, 1, 2]
         assert len(candidates) == 8
         assert known.counts.tolist() == [4, 4, 4, 4]
-        assert known.rows[:4].max() == pytest.approx(2.5), 'the labelled frame'
+        assert known.rows[:4].max() == pytest.approx(2.5), 'the training frame; one that is only known does not count'
 
     def test_frames_of_one_run_share_a_name(self):
         def of_run(number, seed):
