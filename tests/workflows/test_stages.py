@@ -271,7 +271,7 @@ class TestCodes:
         sections = {'train': self.PACE, 'explore': explore, 'loop': {'max_rounds': 2}}
         found = walk(ActiveLearningWorkChain, pace, config=config(**sections))
         assert found.exit_code is None
-        (explore,) = inputs_of(found, 'ExploreWorkChain')
+        explore, _ = inputs_of(found, 'ExploreWorkChain')  # the second one is the exam of the last potential
         assert explore['code'].pk == lmp.pk
         assert explore['settings']['explorer'] == 'mlip_autopipe.lammps_pace'
         (acquisition,) = inputs_of(found, 'EvaluateCalculation')
@@ -281,7 +281,7 @@ class TestCodes:
     def test_unless_told_otherwise_the_worker_explores_what_pacemaker_made(self, walk, pace, config, worker_code):
         found = walk(ActiveLearningWorkChain, pace, config=config(train=self.PACE, loop={'max_rounds': 2}))
         assert found.exit_code is None
-        (explore,) = inputs_of(found, 'ExploreWorkChain')
+        explore, _ = inputs_of(found, 'ExploreWorkChain')  # the second one is the exam of the last potential
         assert explore['code'].pk == worker_code.pk
         assert explore['settings']['explorer'] == 'mlip_autopipe.lammps_md'
 
