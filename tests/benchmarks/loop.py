@@ -1,6 +1,6 @@
 """Six rounds of the loop on Cu-Au, by each linear trainer: `python -m tests.benchmarks.loop [--data FOLDER]` from the root.
 
-The configuration is that of `examples/cuau` with 6 rounds, 50 first labels and 20 a round, and a ladder of 300, 900 and 1,500 K.
+The configuration is that of `examples/cuau` in cells of 8 atoms, with 6 rounds, 50 first labels and 20 a round, and a ladder of 300, 900 and 1,500 K.
 It runs through the daemon of the profile (./setup_profile.sh). FOLDER holds `pod/plain/test`, 100 frames of what it is for.
 """
 
@@ -35,6 +35,13 @@ from tests.benchmarks.train import GROUPS
 ROOT = Path(__file__).resolve().parents[2]
 TRAINERS = {'ACE': 'mlip_autopipe.ace', 'POD': 'mlip_autopipe.pod'}
 LOOP = {'max_rounds': 6, 'max_labels': 190, 'initial_labels': 50, 'labels_per_round': 20, 'patience': 6}
+EXPLORE = {'temperatures': [300, 900, 1500], 'starts': 6, 'steps': 2000}
+GENERATE = {
+    'sqs': {'per_composition': 2, 'steps': 1000, 'cutoffs': [5.0]},
+    'strain': {'count': 4, 'max_strain': 0.04, 'hydrostatic': [-0.06, -0.03, 0.03, 0.06]},
+    'rattle': {'count': 6, 'stdev': 0.12},
+    'vacancy': {'count': 2},
+}
 SMALLEST_RIDGE = 1e-12
 POLL_SECONDS = 5.0
 
@@ -58,8 +65,9 @@ class Round:
 def configuration(trainer: str, seed: int) -> MLIPConfig:
     """Return the configuration of a run."""
     values = MLIPConfig.from_yaml(ROOT / 'examples/cuau/config.yaml').to_mapping()
-    values['explore'].pop('explorer')
-    values['explore'] |= {'temperatures': [300, 900, 1500], 'starts': 6}
+    values['system']['supercells'] = [[2, 2, 2]]
+    values['generate'] |= GENERATE
+    values['explore'] = EXPLORE
     values['train'] = {'trainer': trainer, 'cutoff': 4.5}
     return MLIPConfig.from_mapping({**values, 'seed': seed, 'name': f'loop {trainer}', 'loop': {**values['loop'], **LOOP}})
 
@@ -117,13 +125,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--data', type=Path, default=Path('../shared'))
     parser.add_argument('--seeds', type=int, nargs='*', default=[1, 2])
+    parser.add_argument('--trainers', nargs='*', choices=TRAINERS, default=list(TRAINERS))
     parser.add_argument('--runs', type=int, nargs='*', help='PKs of finished runs to judge in place of new ones')
     arguments = parser.parse_args()
     load_profile()
     frames = Frames.from_atoms([a for group in GROUPS for a in read(arguments.data / f'pod/plain/test/{group}.xyz', ':')])
     runs = [orm.load_node(pk) for pk in arguments.runs or []]
     if not runs:
-        runs = [run(trainer, seed) for seed in arguments.seeds for trainer in TRAINERS.values()]
+        runs = [run(TRAINERS[trainer], seed) for seed in arguments.seeds for trainer in arguments.trainers]
     ratios = []
     say('| run | round | training frames | basis | training meV/atom, meV/Å | smallest ridge meV/Å | frozen | 100 frames |')
     say('|---|---|---|---|---|---|---|---|')
