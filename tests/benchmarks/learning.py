@@ -244,6 +244,8 @@ def measured(bench: Bench, way: str, pool_file: Path) -> list[Point]:
         everything.save(pool_file)
         train.save(pool_file.with_name(f'{pool_file.stem}_train.npz'))
         return points
+    if way != FROM_GENERATED and not pool_file.exists():
+        raise SystemExit(f'{way}: there is no {pool_file}; the way {D_OPTIMAL!r} of this seed leaves it')
     return from_pool(bench, way, made if way == FROM_GENERATED else Frames.load(pool_file))
 
 
@@ -355,8 +357,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if os.environ.get('OMP_NUM_THREADS') != '1':  # the libraries read it once, when they are loaded
         os.execve(sys.executable, sys.orig_argv, {**os.environ, 'OMP_NUM_THREADS': '1'})
-    curves = load(arguments.keep)
-    for trainer, way, seed in product(arguments.trainers, arguments.ways, arguments.seeds):
+    curves, ways = load(arguments.keep), [way for way in WAYS if way in arguments.ways]  # a pool is there before it is used
+    for trainer, way, seed in product(arguments.trainers, ways, arguments.seeds):
         pool_file = arguments.keep.with_name(f'{arguments.keep.stem}_{trainer}_{seed}.npz')
         if (name := key_of(trainer, way, seed)) not in curves or (way == D_OPTIMAL and not pool_file.exists()):
             curves[name] = measured(bench_of(trainer, seed, arguments.data, arguments.functions), way, pool_file)
