@@ -1,6 +1,7 @@
 """Six rounds of the loop on Cu-Au, by each linear trainer: `python -m tests.benchmarks.loop [--data FOLDER]` from the root.
 
-The configuration is that of `examples/cuau` in cells of 8 atoms, with 6 rounds, 50 first labels and 20 a round, and a ladder of 300, 900 and 1,500 K.
+The configuration is that of `examples/cuau` in cells of 8 atoms, with 6 rounds, 50 first labels and 20 a round, and a ladder of
+300, 900 and 1,500 K.
 It runs through the daemon of the profile (./setup_profile.sh). FOLDER holds `pod/plain/test`, 100 frames of what it is for.
 """
 
