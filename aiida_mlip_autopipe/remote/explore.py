@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         try:
             result, message = _trajectory(start, potential, conditions, folder)
         except SystemExit:
-            found.add(start, conditions, read_journal(journal, start, conditions, ENDED), ENDED)
+            found.add(start, conditions, _cut_short(read_journal(journal, start, conditions, ENDED)), ENDED)
             _write(found, folder, index, journal)
             raise
         found.add(start, conditions, result, message)
@@ -57,6 +58,11 @@ def _trajectory(start: Atoms, potential: LammpsPotential, conditions: MdSettings
     except (EngineError, InputError) as error:
         return read_journal(Path(conditions.journal), start, conditions, str(error)), str(error)
     return result, result.message
+
+
+def _cut_short(result: MdResult | None) -> MdResult | None:
+    """Return a run that somebody ended: what it was about to do is no failure of the potential."""
+    return None if result is None else dataclasses.replace(result, before_failure=[])
 
 
 def _places(folder: Path, index: int) -> tuple[str, str]:

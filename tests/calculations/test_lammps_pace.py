@@ -244,7 +244,7 @@ def eam_code(localhost):
 
 @pytest.mark.lammps
 def test_real_trajectories_end_as_they_should_and_go_on(eam_code, inputs):
-    calm = {'steps': 40, 'timestep': 2.0, 'temperature_end': None, 'gamma_select': 21.5, 'gamma_halt': 30.0}
+    calm = {'steps': 40, 'timestep': 2.0, 'warmup': 0.0, 'temperature_end': None, 'gamma_select': 21.5, 'gamma_halt': 30.0}
     values = inputs(4.05, 3.7, **calm)
     first = run_job('lammps_pace', eam_code, **values)
     assert first.is_finished_ok, first.exit_message

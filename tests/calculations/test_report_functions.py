@@ -18,12 +18,17 @@ def test_a_round_with_every_stage():
         'train': {
             'train_errors': ERRORS,
             'test_errors': ERRORS,
+            'failed_checks': ['a wall falls'],
             'test_groups': {'part': {}},
             'test_caution': 'a guess',
             'gamma_max': 2.0,
         },
         'test_md': {'temperatures': []},
-        'acquisition': {'errors': ERRORS, 'gamma_max': 9.0},
+        'acquisition': {
+            'errors': ERRORS,
+            'gamma_max': 9.0,
+            'ledger': [{'config_type': 'md', 'temperature': 300.0, 'bought': 5, 'known': 1}],
+        },
     }
     nodes = {name: orm.Dict(report) for name, report in reports.items()}
     entry = summarize_round(orm.Dict(COUNTS), **nodes).get_dict()
@@ -37,8 +42,10 @@ def test_a_round_with_every_stage():
         'failures_by_reason': {'force_cap': 1},
         'levels_of_theory': {'abc': {}},
         'acquisition': ERRORS,
+        'ledger': [{'config_type': 'md', 'temperature': 300.0, 'bought': 5, 'known': 1}],
         'train_errors': ERRORS,
         'test_errors': ERRORS,
+        'failed_checks': ['a wall falls'],
         'test_groups': {'part': {}},
         'test_caution': 'a guess',
         'test_md': {'temperatures': []},

@@ -40,7 +40,7 @@ def test_predictions(evaluated: Outcome, training: Frames) -> None:
 def test_report_is_of_these_predictions(evaluated: Outcome, training: Frames) -> None:
     arrays, report = evaluated.arrays('predictions'), evaluated.report
     expected = label_errors(training, arrays['energy'], arrays['forces'], arrays['stress'])
-    calibration, groups = report.pop('calibration'), report.pop('groups')
+    calibration, groups, ledger = (report.pop(name) for name in ('calibration', 'groups', 'ledger'))
     lineages = {'n_lineages': len(set(training.lineage.tolist()))}
     for name in ('energy', 'force'):
         low, high = report['errors'].pop(f'{name}_interval')
@@ -53,6 +53,7 @@ def test_report_is_of_these_predictions(evaluated: Outcome, training: Frames) ->
         'force_spread_max': arrays['force_spread'].max(),
     }
     assert set(calibration) == {'energy', 'force'}
+    assert sum(row['bought'] for row in ledger) == len(training)
     assert set(groups['config_type']) == set(training.config_type.tolist())
     for grouping in groups.values():
         assert sum(group['n_frames'] for group in grouping.values()) == len(training)

@@ -37,7 +37,7 @@ ALONE = -7.5
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = 'LAMMPS_PLUGIN_PATH'
 EXPLORE = {
-    'settings': {'steps': 80, 'check_interval': 10, 'gamma_select': 1.0, 'gamma_halt': 1e6, 'max_candidates': 3},
+    'settings': {'steps': 80, 'warmup': 0.0, 'check_interval': 10, 'gamma_select': 1.0, 'gamma_halt': 1e6, 'max_candidates': 3},
     'temperature': 900.0,
     'seed': 3,
     'round': 1,
@@ -151,7 +151,7 @@ def test_a_crash_of_the_process_keeps_what_was_seen(
     (run,) = outcome.report['trajectories']
     assert (run['reason'], run['n_checks'], run['steps_done']) == ('error', CHECKS, 10 * (CHECKS - 1))
     assert 'crashed with signal SIGSEGV' in run['message']
-    assert len(outcome.frames('candidates')) == run['n_candidates'] > 0
+    assert len(outcome.frames('candidates')) == run['n_candidates'] + run['n_before_failure'] > run['n_candidates'] > 0
     assert list((outcome.folder / RESTARTS).iterdir()), 'written on the way'
 
 
