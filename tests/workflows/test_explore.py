@@ -138,7 +138,7 @@ def test_partial_output_of_a_failed_job_is_attached(walk, fake_process, emt_fram
         nodes = {name: orm.Dict(v) if name == 'report' else FramesData(v) for name, v in outputs.items()}
         return fake_process(status=420, message='no trajectory', outputs=nodes)
 
-    found = walk(ExploreWorkChain, answer, **inputs)
+    found = walk(ExploreWorkChain, answer, **{**inputs, 'settings': orm.Dict({'temperatures': [300.0]})})
     assert found.label == 'ERROR_MD_FAILED'
     assert len(found.outputs['candidates']) == len(found.outputs['uncut']) == 2
     assert found.outputs['report']['n_uncut'] == 2
