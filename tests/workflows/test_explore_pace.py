@@ -44,21 +44,23 @@ def explore(localhost, tmp_path):
     return run
 
 
-def test_the_ladder_is_climbed_while_nothing_is_stopped(explore):
+def test_a_start_that_finishes_reaches_the_top_of_the_ladder(explore):
     node = explore('cold')
     assert node.is_finished_ok, node.exit_message
     report = node.outputs.report
     assert [run['temperature'] for run in report['trajectories']] == [300.0, 600.0]
     assert report['n_stopped'] == 0
+    assert report['is_passed']
     assert 'candidates' not in node.outputs
 
 
-def test_the_ladder_ends_where_the_grade_stops_a_run(explore):
+def test_a_run_that_the_grade_stops_leaves_its_start_below_the_first_rung(explore):
     node = explore('hot')
     assert node.is_finished_ok, node.exit_message
     report = node.outputs.report
-    assert [run['temperature'] for run in report['trajectories']] == [300.0]
-    assert report['trajectories'][0]['reason'] == 'grade'
+    assert [run['temperature'] for run in report['trajectories']] == [300.0, 600.0]
+    assert report['reasons'] == {'grade': 2}
+    assert [rung['reached'] for rung in report['ladder']] == [None]
     assert report['gamma_max'] == 27.1096
     assert len(node.outputs.candidates) == 5
 
