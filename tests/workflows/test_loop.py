@@ -72,9 +72,12 @@ def test_it_ends_well_with_every_output(run):
 
 def test_the_report_has_two_rounds_whose_funnels_add_up(run, config):
     report = run.outputs.report.get_dict()
-    rounds = report['rounds']
+    *rounds, exam = report['rounds']
     assert [entry['round'] for entry in rounds] == [0, 1]
-    assert report['stop_reason'] == 'budget_exhausted'
+    assert (exam['round'], exam['labels_bought'], exam['test_errors'], exam['funnel']) == (2, 0, None, None)
+    assert exam['explore']['n_trajectories'] == 2, 'the last potential is examined, too'
+    assert report['stop_reason'] == report['verdict']['reason'] == 'budget_exhausted'
+    assert report['verdict']['sentence'].startswith('The budget loop.max_rounds is spent (2 fits, ')
     for entry in rounds:
         funnel = entry['funnel']
         assert funnel['generated'] >= funnel['sane'] >= funnel['unique'] >= funnel['selected'] > 0
@@ -95,9 +98,10 @@ def test_the_page_tells_every_round_with_its_reasons(run, run_cli, tmp_path):
     path = tmp_path / 'run.html'
     assert run_cli('report', run.pk, '--output', path).exit_code == 0
     text = path.read_text(encoding='utf-8')
-    assert text.count('<h2>Round ') == 2
+    assert text.count('<h2>Round ') == 3
     assert 'not closed' not in text
-    for entry in run.outputs.report['rounds']:
+    assert 'The budget loop.max_rounds is spent' in text
+    for entry in run.outputs.report['rounds'][:2]:
         left_out = sum(sum(reasons.values()) for reasons in entry['funnel_reasons'].values())
         assert left_out == entry['funnel']['generated'] - entry['funnel']['selected']
         assert f'{entry["labels_bought"]} bought, {entry["labels_failed"]} failed' in text
