@@ -62,6 +62,7 @@ class ActiveLearningWorkChain(MdTestWorkChain):
         """Submit MD with the newest potential from the roots of the training lineages, and beside it MD for the test set."""
         self.ctx.round += 1
         self.ctx.n_selected = None
+        self.ctx.select = None
         settings = orm.Dict(self.ctx.config['explore'])
         child = self.submit(
             ExploreWorkChain,

@@ -282,7 +282,7 @@ class StagesWorkChain(WorkChain):
         names = ['select', 'label'] if self.ctx.round == 0 else ['explore', 'select', 'label', 'acquisition']
         if not trained:
             names = ['explore', 'select']
-        there = {'select': self.ctx.pool, 'acquisition': self.ctx.acquisition}
+        there = {'select': self.ctx.select, 'acquisition': self.ctx.acquisition}
         children = {name: self.ctx[name] for name in names if there.get(name, name) is not None}
         if trained:
             children['train'] = self.ctx.fit

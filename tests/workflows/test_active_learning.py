@@ -42,6 +42,7 @@ def test_rounds_follow_each_other(plain):
     assert found.names == [*ROUND_0, *ROUND_N, *ROUND_N, 'ExploreWorkChain'], 'the last potential is examined, too'
     assert set(found.outputs) == {'potential', 'frames', 'train_frames', 'test_frames', 'references', 'report'}
     assert [entry['round'] for entry in found.outputs['report']['rounds']] == [0, 1, 2, 3]
+    assert [entry['funnel'] is None for entry in found.outputs['report']['rounds']] == [False, False, False, True]
 
 
 def test_the_last_round_gets_what_is_left_of_the_budget(plain):
