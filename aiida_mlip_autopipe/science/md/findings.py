@@ -17,7 +17,7 @@ from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace
 CONFIG_TYPE = 'md'
 
 FAILURE = 'md_failure'
-"""config_type of frames from before the failure of a trajectory: what the next fit must learn."""
+"""config_type of frames from before the failure of a trajectory."""
 
 
 @dataclass
