@@ -29,7 +29,7 @@ CONFIG_TYPES: Final[Mapping[str, str]] = MappingProxyType(
 """By section of `generate`; structures from elsewhere and strategies of other packages have their own."""
 
 FROM_ELSEWHERE: Final = ('files', 'structures', 'extra')
-LATER: Final = ('md', 'surrogate_md', 'surrogate_relax')
+LATER: Final = ('md', 'md_failure', 'surrogate_md', 'surrogate_relax')
 """config_types that no section of `generate` gives: of the explorer and of the walks of stage select."""
 
 KEEPING: Final = frozenset({'sqs', 'strain', 'rattle', 'deform', 'eos', 'elastic', 'phonon', 'swap'})

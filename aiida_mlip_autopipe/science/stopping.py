@@ -74,6 +74,7 @@ class Exam:
     :param share_above_select: share of MD above `gamma_select`; None when nothing was looked at.
     :param gate: whether its physical properties passed; None where they are not asked for, or not looked at yet.
     :param waits_for_test: whether frames for the test set wait for their labels.
+    :param untested: K, temperatures of which the test set has no frames and should.
     """
 
     n_starts: int
@@ -83,6 +84,7 @@ class Exam:
     share_above_select: float | None
     gate: bool | None = None
     waits_for_test: bool = False
+    untested: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,10 @@ def _shortfalls(newest: RoundSummary, exam: Exam, held: Targets) -> list[str]:
         ),
         (exam.gate is not False, 'its physical properties did not pass'),
         (not exam.waits_for_test, 'frames of MD for the test set are not labelled yet'),
+        (
+            exam.waits_for_test or not exam.untested,
+            f'the test set has no frames of MD at {", ".join(f"{temperature:g}" for temperature in exam.untested)} K',
+        ),
     ]
     return [sentence for is_met, sentence in conditions if not is_met]
 

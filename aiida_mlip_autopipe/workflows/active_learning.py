@@ -164,6 +164,7 @@ class ActiveLearningWorkChain(MdTestWorkChain):
             share_above_select=explore['share_above_select'],
             gate=self.ctx.gates.get(self.ctx.potential.uuid),
             waits_for_test=self.ctx.for_test is not None,
+            untested=tuple(map(float, self.ctx.md_shares)),
         )
         limits = _limits(ActiveLearningConfig.model_validate(self.ctx.config['loop']))
         self.ctx.decision = _told(decide(self._history(), exam, limits, n_selected=self.ctx.n_selected))

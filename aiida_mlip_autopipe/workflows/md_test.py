@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from aiida import orm
+from aiida.engine import ExitCode
 
 from aiida_mlip_autopipe.calculations.lammps_md import LammpsMdCalculation
 from aiida_mlip_autopipe.calculations.testset_functions import choose_md_frames, pick_md_starts
+from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.pipeline import LAMMPS_MD
-from aiida_mlip_autopipe.science.testset import md_shares
+from aiida_mlip_autopipe.science.testset import md_shares, temperatures_of
 from aiida_mlip_autopipe.workflows.stages import StagesWorkChain
 
 NEVER: Final = 1e9
@@ -22,14 +24,15 @@ class MdTestWorkChain(StagesWorkChain):
     """The stages, and MD beside each exploration until every temperature has its frames in the test set; the outline is not here.
 
     It runs in mlip-worker, which runs the potentials of every trainer of this package. What is in the test set stays in: only
-    temperatures at which no trajectory gave a frame are tried again with the next potential.
+    temperatures without a labelled frame are tried again with the next potential.
     """
 
     def setup(self) -> None:
         """Note how many frames each temperature shall give."""
         super().setup()
-        count, temperatures = self.ctx.config['loop']['test_md_labels'], self.ctx.config['explore']['temperatures']
-        self.ctx.md_shares = {str(t): n for t, n in md_shares(count, temperatures).items()} if count else {}
+        loop = ActiveLearningConfig.model_validate(self.ctx.config['loop'])
+        shares = md_shares(loop.test_md_labels, self.ctx.config['explore']['temperatures']) if loop.buys_md_test else {}
+        self.ctx.md_shares = {str(temperature): count for temperature, count in shares.items()}
         self.ctx.md_jobs = {}
 
     def submit_md_test(self, *, is_last: bool) -> dict[str, Any]:
@@ -74,10 +77,17 @@ class MdTestWorkChain(StagesWorkChain):
         found = choose_md_frames(orm.List(wanted), self._test_limits(), self._test_seed(), **parts)
         self.ctx.md_report, self.ctx.for_test = found['report'], found.get('frames')
         for told in found['report']['temperatures']:
-            if told['n_frames']:
-                self.ctx.md_shares.pop(str(told['temperature']))
-            else:
+            if not told['n_frames']:
                 self.report(f'the test set has no frames of MD at {told["temperature"]:g} K yet: {told["reasons"] or "none ran"}')
+
+    def inspect_label(self) -> ExitCode | None:
+        """Take over the labels; a temperature of whose frames none was labelled is tried again with the next potential."""
+        ended = super().inspect_label()
+        if self.ctx.md_jobs and 'test' in self.ctx:
+            there = set(map(str, temperatures_of(self.ctx.test.frames).tolist()))
+            for temperature in set(self.ctx.md_jobs.values()) & there:
+                self.ctx.md_shares.pop(temperature, None)
+        return ended
 
     def _payable(self) -> dict[str, int]:
         """Return the shares of the temperatures without frames, as far as the budget goes and leaves a label for training."""
@@ -103,5 +113,4 @@ class MdTestWorkChain(StagesWorkChain):
 
     def _kept_for_md(self) -> int:
         """Return the labels of the second part, and one for training in the round that buys it."""
-        loop = self.ctx.config['loop']
-        return loop['test_md_labels'] + 1 if loop['test_md_labels'] and loop['max_rounds'] > 1 else 0
+        return sum(self.ctx.md_shares.values()) + 1 if self.ctx.md_shares else 0

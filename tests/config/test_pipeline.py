@@ -274,7 +274,7 @@ class TestQuotas:
     def test_misspelt_config_type(self) -> None:
         assert mistakes_in({'select.quotas': {'config_type': {'sqss': 0.5, 'sqs': 0.1}}}) == [
             "select.quotas.config_type: got ['sqss']; candidates of this configuration are "
-            "['md', 'rattle', 'sqs', 'strain', 'surrogate_md', 'surrogate_relax', 'vacancy']"
+            "['md', 'md_failure', 'rattle', 'sqs', 'strain', 'surrogate_md', 'surrogate_relax', 'vacancy']"
         ]
 
     def test_a_section_that_makes_nothing(self) -> None:

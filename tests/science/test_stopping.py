@@ -81,6 +81,7 @@ def test_converged_comes_before_a_spent_budget_and_before_what_is_left_to_learn(
         ({}, {'gate': False}, 'its physical properties did not pass'),
         ({'passed_checks': False}, {}, 'it did not pass its self-checks'),
         ({}, {'waits_for_test': True}, 'frames of MD for the test set are not labelled yet'),
+        ({}, {'untested': (300.0, 900.0)}, 'the test set has no frames of MD at 300, 900 K'),
         ({}, {'waits_for_test': True, 'n_candidates': 0}, 'frames of MD for the test set are not labelled yet'),
     ],
 )

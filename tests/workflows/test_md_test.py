@@ -127,7 +127,7 @@ def test_a_round_without_candidates_is_tested_on_it_all_the_same(loop, children)
     assert len(found.outputs['train_frames']) == 12
 
 
-def test_labels_that_fail_leave_training_alone(loop, children):
+def test_labels_that_fail_leave_training_alone_and_are_tried_again(loop, children):
     original = children._label
 
     def without_md(inputs, kind):
@@ -140,6 +140,15 @@ def test_labels_that_fail_leave_training_alone(loop, children):
     assert found.exit_code is None
     assert len(md_frames(found)) == 0
     assert len(found.outputs['train_frames']) == 12 + 5 + 5
+    jobs = [(inputs['round'].value, inputs['temperature'].value) for inputs in inputs_of(found, 'LammpsMdCalculation')]
+    assert jobs == [(1, 300.0), (1, 900.0), (2, 300.0), (2, 900.0)]
+    assert 'the test set has no frames of MD at 300, 900 K' in found.outputs['report']['verdict']['shortfalls']
+
+
+def test_a_run_of_one_fit_has_no_such_part_and_lacks_none(loop):
+    found = loop(max_rounds=1)
+    assert 'LammpsMdCalculation' not in found.names
+    assert not any('no frames of MD' in sentence for sentence in found.outputs['report']['verdict']['shortfalls'])
 
 
 def test_none_is_wanted_none_is_run(loop):

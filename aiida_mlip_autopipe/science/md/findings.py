@@ -58,8 +58,8 @@ class Findings:
         self.n_checks += len(warm)
         self.n_above += int((warm > settings.gamma_select).sum())
         self.traces |= {f'{name}_{index}': column for name, column in _columns(found).items() if len(column)}
-        n_candidates = sum(self._adopt(frame, start, settings) for frame in found.candidates)
         n_before = sum(self._adopt(frame, start, settings, found.stop.value) for frame in found.before_failure)
+        n_candidates = sum(self._adopt(frame, start, settings) for frame in found.candidates)
         self.runs.append({**_entry(start, settings, found), 'n_candidates': n_candidates, 'n_before_failure': n_before})
 
     @property

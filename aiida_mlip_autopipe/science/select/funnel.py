@@ -94,6 +94,8 @@ class FunnelLimits:
     :param quotas: shares of the budget.
     :param first: config_types whose frames are all selected, before anything else; no window and no near duplicate keeps them
         out.
+    :param failures: config_types of frames from before the failure of MD: of each trajectory the last one is selected next, as
+        far as half of what is left of the budget goes.
     """
 
     budget: int
@@ -102,6 +104,7 @@ class FunnelLimits:
     window: Window = field(default_factory=Window)
     quotas: Quotas = field(default_factory=lambda: Quotas({}, {}))
     first: frozenset[str] = frozenset()
+    failures: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse negative limits."""
@@ -141,9 +144,9 @@ def select(
     """Return which frames to label.
 
     In turn: insane frames go, then exact repeats of each other or of `known`, then near duplicates, then what lies outside of
-    the window. Of what is left the frames that come first are taken, and among the others the selector picks. Only frames that
-    passed the cheap filters are screened, and each column of the features is brought to mean 0 and standard deviation 1 over
-    the pool and `known` together.
+    the window. Of what is left the frames that come first are taken, then the last ones before failures of MD, and among the
+    others the selector picks. Only frames that passed the cheap filters are screened, and each column of the features is brought
+    to mean 0 and standard deviation 1 over the pool and `known` together.
 
     :param frames: the pool.
     :param known: frames that have been labelled already, or None; isolated atoms among them do not count.
@@ -231,11 +234,12 @@ def _screened_known(known: Frames, screen: Screen, pool: Screened) -> tuple[Fram
 def _picked(frames: Frames, limits: FunnelLimits, choose: _Choose) -> IntArray:
     """Return the picks among frames that passed all filters: those that come first, then others beside them.
 
-    With quotas, cell by cell beside what was picked before; the frames that come first count.
+    With quotas, cell by cell beside what was picked before; the frames that come first or from before a failure count.
     """
     first = np.flatnonzero(_is_first(frames, limits.first))
     if len(first) > limits.budget:
         raise InputError(_too_many(frames.take(first), limits.budget))
+    first = np.concatenate([first, _before_failures(frames, limits, choose, first)])
     if not limits.quotas:
         rest = np.setdiff1d(np.arange(len(frames)), first)
         return np.concatenate([first, choose(rest, limits.budget - len(first), first)])
@@ -246,6 +250,17 @@ def _picked(frames: Frames, limits: FunnelLimits, choose: _Choose) -> IntArray:
         members = np.setdiff1d(np.flatnonzero([own == cell for own in cells]), first)
         chosen = np.concatenate([chosen, choose(members, count - least[cell], chosen)])
     return chosen
+
+
+def _before_failures(frames: Frames, limits: FunnelLimits, choose: _Choose, first: IntArray) -> IntArray:
+    """Return the last frame of each trajectory that failed; where they are too many the selector picks among them."""
+    own = np.setdiff1d(np.flatnonzero(_is_first(frames, limits.failures)), first)
+    last = np.array(sorted(dict(zip(trajectories_of(frames.take(own)), own.tolist(), strict=True)).values()), dtype=np.int64)
+    room = -(-(limits.budget - len(first)) // 2)
+    if len(last) <= room:
+        return last
+    chosen = choose(last, room, first)
+    return np.concatenate([chosen, np.setdiff1d(last, chosen)[: room - len(chosen)]])
 
 
 def _by_features(features: FloatArray, known: FloatArray | None, pick: Any, rng: np.random.Generator | None) -> _Choose:

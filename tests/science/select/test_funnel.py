@@ -321,6 +321,43 @@ class TestFirst:
         )
 
 
+def before_failure(number, seed):
+    """Return the frame of a step of a trajectory that failed after it."""
+    atoms = crystal(4.50 + 0.01 * number + 0.1 * seed, 'md_failure')
+    atoms.info.update(parent='base', origin=json.dumps({'temperature': 900.0, 'seed': seed, 'step': 10 * number}))
+    return atoms
+
+
+class TestBeforeFailures:
+    """What MD failed on is learnt next, whatever the selector prefers; it may not take the whole round."""
+
+    def bought(self, pool, budget, pick=lambda features, count, **_: np.arange(len(features))[:count]):
+        limits = FunnelLimits(budget, SanityLimits(), 0.001, failures=frozenset({'md_failure'}))
+        return select(Frames.from_atoms(pool), known=None, screen=screening(volume), limits=limits, pick=pick).indices.tolist()
+
+    def test_the_last_frame_of_each_trajectory_comes_before_the_picks(self):
+        pool = [*SHAKEN, *(before_failure(number, seed) for seed in (1, 2) for number in range(3))]
+        assert self.bought(pool, 6) == [10, 13, 0, 1, 2, 3]
+
+    def test_a_last_frame_that_is_insane_gives_way_to_the_one_before(self):
+        broken = clash()
+        broken.info.update(before_failure(3, 1).info)
+        assert self.bought([before_failure(1, 1), before_failure(2, 1), broken, *SHAKEN], 2)[0] == 1
+
+    def test_half_of_the_budget_at_most_which_the_selector_picks(self):
+        pool = [*SHAKEN, *(before_failure(0, seed) for seed in range(6))]
+        last = lambda features, count, **_: np.arange(len(features))[::-1][:count]  # noqa: E731
+        assert self.bought(pool, 4, last)[:2] == [13, 12]
+        assert self.bought(pool, 3, last)[:2] == [13, 12]
+        assert self.bought(pool, 1, last) == [13]
+        assert self.bought(pool, 0, last) == []
+
+    def test_a_selector_to_whom_they_teach_nothing_does_not_keep_them_out(self):
+        pool = [*SHAKEN, *(before_failure(0, seed) for seed in range(6))]
+        nothing = lambda features, count, **_: np.zeros(0, dtype=np.int64)  # noqa: E731
+        assert self.bought(pool, 4, nothing) == [8, 9]
+
+
 class TestByAtoms:
     """A selector that looks at atoms sees those of the frames that passed, and which run each comes from."""
 
