@@ -8,6 +8,8 @@ precision a S², S the norms of the weighted columns. The log evidence is that o
 with c the most probable coefficients and B = Σ_k S⁻¹ A_kᵀ A_k S⁻¹ / s_k² (MacKay, Neural Computation 4, 415, 1992; for ACE:
 Witt et al., J. Chem. Phys. 159, 164101, 2023). For given ratios of the s_k one singular value decomposition gives it for every
 a. A kind that is free gets MacKay's fixed point, s_k² = |y_k - A_k c|² / (n_k - g_k), g_k the coefficients that it determines.
+Rows that symmetry makes zero, the forces of a perfect crystal, are not among the n_k: any coefficients hold them exactly, and each
+would speak for less noise than there is.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ def maximise(kinds: Mapping[str, Kind], *, ridge: float | None = None, norms: Fl
     :param norms: S, when it is not that of the columns at the first weights, shape (n_columns,).
     :raises FitError: no rows.
     """
-    present = {name: kind for name, kind in kinds.items() if kind.factor.n_rows}
+    present = {name: kind for name, kind in kinds.items() if kind.factor.n_telling}
     if not present:
         raise FitError('a fit needs at least one row, got none')
     weights = {name: kind.weight for name, kind in present.items()}
@@ -105,7 +107,7 @@ def maximise(kinds: Mapping[str, Kind], *, ridge: float | None = None, norms: Fl
     free = [name for name, kind in present.items() if kind.is_free]
     if len(free) == len(present):
         # a common factor of all weights is the noise itself; its error would be that of the kind with the fewest rows
-        free.remove(max(free, key=lambda name: present[name].factor.n_rows))
+        free.remove(max(free, key=lambda name: present[name].factor.n_telling))
     for _ in range(MAX_ITERATIONS if free else 1):
         spectrum = _decompose(_weighted(present, weights), scale)
         best = _best_ridge(spectrum) if ridge is None else ridge
@@ -138,7 +140,7 @@ def _decompose(factor: Factor, scale: FloatArray) -> _Spectrum:
     left, singular, right = np.linalg.svd(rows[:, :-1] * _inverse(scale), full_matrices=False)
     projected = left.T @ values
     rest = values - left @ projected
-    return _Spectrum(singular, right, projected, float(rest @ rest), factor.n_rows)
+    return _Spectrum(singular, right, projected, float(rest @ rest), factor.n_telling)
 
 
 def _cost(spectrum: _Spectrum, ridge: float) -> float:
@@ -179,8 +181,9 @@ def _noise_of(kind: Kind, spectrum: _Spectrum, ridge: float, scale: FloatArray, 
     residual = matrix @ _scaled_coefficients(spectrum, ridge) - values
     turned = matrix @ spectrum.right.T / np.sqrt(spectrum.singular**2 + ridge)
     used = weight**2 * float((turned**2).sum())
-    freedom = max(kind.factor.n_rows - used, LEAST_FREEDOM * kind.factor.n_rows)
-    floor = FLOOR * np.sqrt(values @ values / kind.factor.n_rows) + FLOOR**2 / kind.weight
+    n_rows = kind.factor.n_telling
+    freedom = max(n_rows - used, LEAST_FREEDOM * n_rows)
+    floor = FLOOR * np.sqrt(values @ values / n_rows) + FLOOR**2 / kind.weight
     return float(max(np.sqrt(residual @ residual / freedom), floor))
 
 
@@ -188,7 +191,7 @@ def _result(
     kinds: Mapping[str, Kind], weights: dict[str, float], scale: FloatArray, spectrum: _Spectrum, ridge: float
 ) -> Evidence:
     sigma = 1 / np.sqrt(_precision(spectrum, ridge))
-    units = sum(kind.factor.n_rows * np.log(weights[name]) for name, kind in kinds.items())
+    units = sum(kind.factor.n_telling * np.log(weights[name]) for name, kind in kinds.items())
     root = (_inverse(scale)[:, None] * spectrum.right.T) * (sigma / np.sqrt(spectrum.singular**2 + ridge))
     return Evidence(
         coefficients=_inverse(scale) * _scaled_coefficients(spectrum, ridge),

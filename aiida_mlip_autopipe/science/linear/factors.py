@@ -15,6 +15,9 @@ from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 PORTION: Final = 4
 """Rows are reduced when they number more than this many times the columns."""
 
+SILENT: Final = 1e-8
+"""Size of a row, over that of an ordinary one, below which symmetry has made it zero and rounding alone fills it."""
+
 _EMPTY_COLUMN: Final = 1e-12
 
 
@@ -26,10 +29,12 @@ class Factor:
 
     :param triangle: T, shape (at most n_columns + 1, n_columns + 1), the last column for the values y.
     :param n_rows: number of rows that went in.
+    :param n_silent: those among them that hold for any coefficients, such as the forces of a perfect crystal: no news.
     """
 
     triangle: FloatArray
     n_rows: int
+    n_silent: int = 0
 
     @classmethod
     def empty(cls, n_columns: int) -> Factor:
@@ -38,7 +43,12 @@ class Factor:
 
     def scaled(self, weight: float) -> Factor:
         """Return the factor of the rows times `weight`."""
-        return Factor(self.triangle * weight, self.n_rows)
+        return Factor(self.triangle * weight, self.n_rows, self.n_silent)
+
+    @property
+    def n_telling(self) -> int:
+        """Rows that say something of the coefficients or of the noise."""
+        return self.n_rows - self.n_silent
 
     def squared_error(self, coefficients: FloatArray) -> float:
         """Return |A c - y|², summed over the rows."""
@@ -57,15 +67,18 @@ class RowStream:
         self._factor = Factor.empty(n_columns)
         self._waiting: list[FloatArray] = []
         self._n_waiting = 0
+        self._n_silent = 0
 
-    def add(self, rows: FloatArray, values: FloatArray) -> None:
+    def add(self, rows: FloatArray, values: FloatArray, *, size: float = 0.0) -> None:
         """Add rows.
 
         :param rows: shape (n_rows, n_columns).
         :param values: shape (n_rows,).
+        :param size: of an ordinary row; one that is smaller by eight orders of magnitude is silent.
         """
         self._waiting.append(np.column_stack([rows, values]))
         self._n_waiting += len(values)
+        self._n_silent += int((np.abs(rows).max(axis=1, initial=0.0) < SILENT * size).sum())
         if self._n_waiting > PORTION * self._factor.triangle.shape[1]:
             self._reduce()
 
@@ -77,7 +90,7 @@ class RowStream:
     def _reduce(self) -> None:
         if self._waiting:
             triangle = triangular(np.vstack([self._factor.triangle, *self._waiting]))
-            self._factor = Factor(triangle, self._factor.n_rows + self._n_waiting)
+            self._factor = Factor(triangle, self._factor.n_rows + self._n_waiting, self._n_silent)
             self._waiting, self._n_waiting = [], 0
 
 
@@ -89,7 +102,8 @@ def triangular(rows: FloatArray) -> FloatArray:
 def combine(factors: Sequence[Factor]) -> Factor:
     """Return the factor of the rows of all `factors`, of which there is at least one."""
     stacked = np.vstack([factor.triangle for factor in factors])
-    return Factor(triangular(stacked), sum(factor.n_rows for factor in factors))
+    n_rows, n_silent = (sum(column) for column in zip(*((factor.n_rows, factor.n_silent) for factor in factors), strict=True))
+    return Factor(triangular(stacked), n_rows, n_silent)
 
 
 def column_norms(factor: Factor) -> FloatArray:

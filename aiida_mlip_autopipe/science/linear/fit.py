@@ -92,8 +92,8 @@ class LinearFit:
 class _Streams:
     kinds: dict[str, RowStream] = field(default_factory=dict)
 
-    def add(self, kind: str, rows: FloatArray, values: FloatArray) -> None:
-        self.kinds.setdefault(kind, RowStream(rows.shape[1])).add(rows, values)
+    def add(self, kind: str, rows: FloatArray, values: FloatArray, *, size: float = 0.0) -> None:
+        self.kinds.setdefault(kind, RowStream(rows.shape[1])).add(rows, values, size=size)
 
     def factors(self, n_columns: int) -> dict[str, Factor]:
         empty = Factor.empty(n_columns)
@@ -136,9 +136,10 @@ def _add(streams: _Streams, design: DesignRows, frames: Frames, index: int, base
     energy = np.array([frames.energy[index] - base[design.types].sum()])
     streams.add(ENERGY, design.energy[None, :] / np.sqrt(n_atoms), energy / np.sqrt(n_atoms))
     streams.add(PER_ATOM, design.energy[None, :] / n_atoms, energy / n_atoms)
-    streams.add(FORCE, design.forces, frames.forces[frames.rows(index)].ravel())
+    size = float(np.abs(design.energy).max(initial=0.0)) / n_atoms
+    streams.add(FORCE, design.forces, frames.forces[frames.rows(index)].ravel(), size=size)
     if design.stress is not None:
-        streams.add(STRESS, design.stress, frames.stress[index])
+        streams.add(STRESS, design.stress, frames.stress[index], size=float(np.abs(design.stress).max(initial=0.0)))
 
 
 def fit_rows(rows: Gathered, settings: LinearSettings) -> LinearFit:
