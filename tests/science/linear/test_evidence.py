@@ -164,6 +164,33 @@ class TestNoise:
             assert b.noise[name] == pytest.approx(noise, rel=0.03)
 
 
+class TestSilentRows:
+    """The forces of perfect crystals are zero whatever the coefficients are: they must not speak for a noise of zero."""
+
+    def with_zeros(self, count, size):
+        rows, values = problem(7, n_rows=40, n_columns=60)
+        stream = RowStream(rows.shape[1])
+        stream.add(rows, values, size=size)
+        stream.add(1e-12 * np.resize(rows, (count, 60)), np.zeros(count), size=size)
+        return maximise({'force': Kind(stream.factor(), 1.0)})
+
+    def test_they_change_nothing(self):
+        found, alone = self.with_zeros(60, 0.1), self.with_zeros(0, 0.1)
+        assert found.noise['force'] == pytest.approx(alone.noise['force'], rel=1e-6)
+        assert found.log_evidence == pytest.approx(alone.log_evidence, rel=1e-6)
+        np.testing.assert_allclose(found.coefficients, alone.coefficients, rtol=1e-6)
+
+    def test_counted_they_would_ask_for_a_fit_without_error(self):
+        """The fault: 22 frames of Al-Mg, a third of them perfect, were fitted to 0.0 meV/Å and tested at 343."""
+        assert self.with_zeros(60, 0.0).noise['force'] < 0.1 * self.with_zeros(0, 0.0).noise['force']
+
+    def test_nothing_but_silent_rows_is_no_data(self):
+        stream = RowStream(3)
+        stream.add(np.zeros((4, 3)), np.zeros(4), size=1.0)
+        with pytest.raises(FitError, match='at least one row'):
+            maximise({'force': Kind(stream.factor(), 1.0)})
+
+
 class TestInvariance:
     @pytest.mark.parametrize('portion', [1, 7, 64])
     def test_portions(self, portion):

@@ -2,8 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_mlip_autopipe.common.errors import FitError
+from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.science.linear import fit as module
 from aiida_mlip_autopipe.science.linear.factors import Factor, combine, solve
 from aiida_mlip_autopipe.science.linear.fit import (
@@ -93,6 +96,15 @@ class TestRows:
         assert rows.n_rows == len(frames) * 7 + 3 * n_atoms, 'energies per atom are told, not fitted'
         assert rows.descriptors.shape == (n_atoms, 4)
         assert sorted(rows.kept) == [0, 7, 14, 22, 29]
+
+    def test_the_forces_of_a_perfect_crystal_say_nothing(self, frames):
+        perfect = bulk('Cu', 'fcc', a=3.6, cubic=True) * (2, 2, 2)
+        zero = {'energy': 0.0, 'forces': np.zeros((32, 3)), 'stress': np.zeros(6)}
+        perfect.calc = SinglePointCalculator(perfect, **zero)
+        alone, both = rows_of(frames), rows_of(Frames.concatenate([frames, Frames.from_atoms([perfect])]))
+        assert (alone.all(FORCE).n_silent, alone.all(STRESS).n_silent) == (0, 0)
+        assert (both.all(FORCE).n_silent, both.all(STRESS).n_silent) == (3 * 32, 3), 'no shear either'
+        assert both.all(FORCE).n_rows == alone.all(FORCE).n_rows + 3 * 32, 'but it counts as fitted'
 
     def test_stresses_are_left_out(self, frames):
         for without in (
