@@ -33,6 +33,7 @@ from ase.io import read
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.science.descriptors import atom_rows
+from aiida_mlip_autopipe.science.md.findings import FAILURE
 from aiida_mlip_autopipe.science.metrics import label_errors
 from aiida_mlip_autopipe.science.pod.descriptors import pod_features
 from aiida_mlip_autopipe.science.select.baselines import random_points
@@ -135,6 +136,7 @@ class Bench:
             settings.duplicate_tolerance,
             quotas=Quotas(settings.quotas.config_type, settings.quotas.composition),
             first=frozenset(settings.first if known is None else ()),
+            failures=frozenset({FAILURE}),
         )
         screen = lambda some: Screened(apart(Path(), features, some))  # noqa: E731
         return select(frames, known=known, screen=screen, limits=limits, pick=pick, rng=rng).indices
