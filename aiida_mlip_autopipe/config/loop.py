@@ -12,7 +12,7 @@ from aiida_mlip_autopipe.config.base import Settings
 class ActiveLearningConfig(Settings):
     """How many labels are bought, in how many rounds, and when it is enough."""
 
-    max_rounds: PositiveInt = Field(default=2, description='fits, the first one (round 0) included')
+    max_rounds: PositiveInt = Field(default=10, description='fits, the first one (round 0) included')
     max_labels: PositiveInt = Field(default=200, description='labels bought in all rounds, isolated atoms and failures included')
     initial_labels: int = Field(
         default=40, ge=2, description='training labels of round 0; isolated atoms and the test set are bought besides'
