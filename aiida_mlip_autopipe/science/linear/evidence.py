@@ -8,8 +8,8 @@ precision a S², S the norms of the weighted columns. The log evidence is that o
 with c the most probable coefficients and B = Σ_k S⁻¹ A_kᵀ A_k S⁻¹ / s_k² (MacKay, Neural Computation 4, 415, 1992; for ACE:
 Witt et al., J. Chem. Phys. 159, 164101, 2023). For given ratios of the s_k one singular value decomposition gives it for every
 a. A kind that is free gets MacKay's fixed point, s_k² = |y_k - A_k c|² / (n_k - g_k), g_k the coefficients that it determines.
-Rows that symmetry makes zero, the forces of a perfect crystal, are not among the n_k: any coefficients hold them exactly, and each
-would speak for less noise than there is.
+Rows that symmetry makes zero, the forces of a perfect crystal, are not among the n_k: any coefficients hold them exactly, and
+each would speak for less noise than there is.
 """
 
 from __future__ import annotations
