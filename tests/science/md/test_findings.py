@@ -88,6 +88,15 @@ def test_frames_from_before_a_failure_have_a_config_type_and_a_reason(start, res
     assert (found.runs[0]['n_candidates'], found.runs[0]['n_before_failure'], found.runs[0]['passed']) == (0, 1, False)
 
 
+def test_a_candidate_from_before_a_failure_comes_back_once_with_its_reason(start, result):
+    frame = start.copy()
+    frame.info.update(step=40, gamma_max=6.0)
+    frame.arrays['gamma'] = np.full(len(frame), 6.0)
+    found = found_in(start, dataclasses.replace(result, candidates=[frame], stop=StopReason.BOND, before_failure=[frame]))
+    assert [atoms.info['config_type'] for atoms in found.candidates] == [FAILURE]
+    assert (found.runs[0]['n_candidates'], found.runs[0]['n_before_failure'], found.n_duplicates) == (0, 1, 1)
+
+
 def test_the_report_has_its_keys(start, result):
     keys = {'trajectories', 'share_above_select', 'n_candidates', 'n_duplicates', 'n_uncut'}
     assert set(found_in(start, result).report) == keys
