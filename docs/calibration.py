@@ -1,6 +1,6 @@
-"""Measures how far the extrapolation grade can be trusted, and writes `calibration.md` and `calibration.png`.
+"""Measures how far grade and stated standard deviation can be trusted, and writes `calibration.md` and `calibration.png`.
 
-Usage: python docs/calibration.py [--out FOLDER] [--seed NUMBER] [--almg FILE]. It takes about two minutes on one core.
+Usage: python docs/calibration.py [--out FOLDER] [--seed NUMBER] [--almg FILE]. It takes about ten minutes of one core.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import argparse
 import io
 import itertools
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,13 +25,19 @@ from matplotlib.axes import Axes
 from PIL import Image
 from scipy.stats import rankdata, spearmanr
 
+from aiida_mlip_autopipe.common import pace, pod
+from aiida_mlip_autopipe.common.engines import PACE
 from aiida_mlip_autopipe.common.frames import BoolArray, FloatArray, Frames, IntArray
-from aiida_mlip_autopipe.common.pod import ACTIVE_SET
+from aiida_mlip_autopipe.formats import pacemaker as ace_lines
+from aiida_mlip_autopipe.formats import pod as pod_lines
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
-from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
 from aiida_mlip_autopipe.remote import engine
+from aiida_mlip_autopipe.science.ace.fit import AceSettings
+from aiida_mlip_autopipe.science.calibration import Calibration, calibration
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.linear.factors import group_folds
+from aiida_mlip_autopipe.science.linear.posterior import Posterior
+from aiida_mlip_autopipe.science.linear.search import FitReport
 from aiida_mlip_autopipe.science.pod.fit import PodSettings
 
 ROOT: Final = Path(__file__).parents[1]
@@ -57,52 +63,70 @@ SELECT, HALT = 2.0, 10.0
 BEGIN: Final = '<!-- measured: written by the script from here -->'
 END: Final = '<!-- to here -->'
 
-EDGES: Final = (0.0, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, np.inf)
-LARGE: Final = {'Cu-Au': 0.1, 'Al-Mg': 0.2}
+GRADE_EDGES: Final = (0.0, 1.0, SELECT, HALT, np.inf)
+STATED_EDGES: Final = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, np.inf)
+"""eV/Å."""
+
+FIRST, LATER, ALMG = DATA = ('Cu-Au, first round', 'Cu-Au, later round', 'Al-Mg')
+LARGE: Final = dict(zip(DATA, (0.1, 0.1, 0.2), strict=True))
 """eV/Å, force error of an atom above which it counts as large."""
 
 N_FOLDS: Final = 9
+TRAINERS: Final = ('ACE', 'POD')
 COLOURS_KEPT: Final = 64
 """Of the figure, for a small file."""
 
-GRADES: Final = (0.2, 1000.0)
-ERRORS: Final = (1.0, 20_000.0)
+GRADES: Final = (0.2, 10_000.0)
+ERRORS: Final = (1.0, 100_000.0)
 """Ends of the axes, dimensionless and meV/Å."""
-
-COLOURS: Final = {'rattled': 'C0', 'strained': 'C2', 'vacancy': 'C4', 'EMT MD': 'C3', 'alloy': 'C0', 'pure metal': 'C1'}
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
-    """Grade and true force error of held-out atoms.
+class Trial:
+    """Errors of a potential on held-out frames, and what it states of them.
 
-    :param name: of the potential and its data.
-    :param large: eV/Å, error from which on it counts as large.
+    :param size: of the basis.
     :param fitted: eV/Å, root mean square error of a force component on the training set.
+    :param counts: atoms of each frame, shape (n_frames,).
     :param gamma: extrapolation grade, shape (n_atoms,).
-    :param error: eV/Å, length of the difference of the force vectors, shape (n_atoms,).
-    :param frame: index of the frame of each atom, shape (n_atoms,).
-    :param kind: what the frame of each atom is, shape (n_atoms,).
+    :param forces: eV/Å, errors, shape (n_atoms, 3).
+    :param stated: eV/Å, standard deviation of a force vector, noise and coefficients together, shape (n_atoms,).
+    :param energy: eV, errors of the cells, shape (n_frames,); `energy_stated` likewise.
     """
 
-    name: str
-    large: float
+    size: str
     fitted: float
+    counts: IntArray
     gamma: FloatArray
-    error: FloatArray
-    frame: IntArray
-    kind: np.typing.NDArray[np.str_]
+    forces: FloatArray
+    stated: FloatArray
+    energy: FloatArray
+    energy_stated: FloatArray
 
-    def by_frame(self) -> Sample:
-        """Return the largest grade and the largest error of each frame, as MD sees it."""
-        frames, first = np.unique(self.frame, return_index=True)
-        gamma, error = (np.array([values[self.frame == f].max() for f in frames]) for values in (self.gamma, self.error))
-        return Sample(self.name, self.large, self.fitted, gamma, error, frames, self.kind[first])
 
-    @property
-    def is_large(self) -> BoolArray:
-        """Whether the error is large, shape (n_atoms,)."""
-        return self.error > self.large
+class Sample:
+    """What all trials of a trainer on one of :data:`DATA` show together; shapes as in :class:`Trial`."""
+
+    def __init__(self, trainer: str, data: str, trials: Sequence[Trial]) -> None:
+        """Join the trials: one, or one for each fold."""
+        self.trainer, self.data, self.large = trainer, data, LARGE[data]
+        self.name = f'{trainer}, {data}'
+        self.sizes = sorted({trial.size for trial in trials})
+        self.fitted = float(np.mean([trial.fitted for trial in trials]))
+        parts = (
+            np.concatenate([getattr(trial, name) for trial in trials])
+            for name in ('counts', 'gamma', 'forces', 'stated', 'energy', 'energy_stated')
+        )
+        self.counts, self.gamma, self.forces, self.stated, self.energy, self.energy_stated = parts
+        self.error: FloatArray = np.linalg.norm(self.forces, axis=1)
+
+    def of_frames(self, values: FloatArray) -> FloatArray:
+        """Return the largest value of each frame, as MD sees it."""
+        return np.maximum.reduceat(values, np.cumsum(self.counts) - self.counts)
+
+    def force_calibration(self, rows: BoolArray) -> Calibration:
+        """Return how the deviations of the force components of some atoms agree with their errors."""
+        return calibration(self.forces[rows], np.repeat(self.stated[rows, None] / np.sqrt(3), 3, axis=1))
 
 
 def labelled(atoms: Atoms, kind: str) -> Atoms:
@@ -184,215 +208,236 @@ def dynamics(rng: np.random.Generator, atoms: Atoms, temperature: float) -> list
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """Grade and force error (eV/Å) of each held-out atom, and the error of the fit on its training set (eV/Å)."""
-
-    gamma: FloatArray
-    error: FloatArray
-    fitted: float
-
-
-def tried(
-    train: Frames, test: Frames, references: dict[str, float], *, basis: str, seed: int, ridge: float | None = None
-) -> Trial:
-    """Return what the potential that `train` gives is worth on `test`.
-
-    :param ridge: None to choose it by evidence.
-    """
+def fitted(
+    trainer: str, train: Frames, references: dict[str, float], seed: int, folder: Path
+) -> tuple[LammpsPotential, FitReport]:
+    """Return the potential that a trainer makes by default, its files in `folder`, and what the fit says of itself."""
     elements = tuple(references)
+    if trainer == 'ACE':
+        ace = engine.fit_ace(train, references, AceSettings(elements=elements, cutoff=CUTOFF, seed=seed), folder)
+        lines, grade_lines = ace_lines.pair_lines(elements), ace_lines.grade_lines(elements)
+        active_set = Path(pace.ACTIVE_SET)
+        potential = LammpsPotential(
+            elements, tuple(lines), CUTOFF, tuple(grade_lines), active_set, engine=PACE, energy_shift=ace.energy_shift
+        )
+        return potential, ace.report
+    fit = engine.fit_pod(train, references, PodSettings(elements=elements, cutoff=CUTOFF, seed=seed), folder)
+    lines, grade_lines = pod_lines.pair_lines(elements, fit.core), pod_lines.grade_lines(elements)
+    return LammpsPotential(elements, tuple(lines), fit.cutoff, tuple(grade_lines), Path(pod.ACTIVE_SET)), fit.report
+
+
+def tried(trainer: str, train: Frames, test: Frames, references: dict[str, float], seed: int) -> Trial:
+    """Return what the potential that `train` gives is worth on `test`."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        settings = PodSettings(elements=elements, cutoff=CUTOFF, basis=basis, seed=seed, ridge=ridge)
-        fit = engine.fit_pod(train, references, settings, folder)
-        potential = LammpsPotential(
-            elements=elements,
-            pair_lines=tuple(pair_lines(elements, fit.core)),
-            cutoff=fit.cutoff,
-            grade_lines=tuple(grade_lines(elements)),
-            active_set=Path(ACTIVE_SET),
-        )
-        found = engine.evaluate(test, potential, folder)
+        potential, report = fitted(trainer, train, references, seed, folder)
+        found, spread = engine.evaluate(test, potential, folder), engine.spread(test, potential, folder)
+        noise = Posterior.load(folder).noise
     if found.gamma is None:
         raise RuntimeError('the potential has no grade')
-    return Trial(found.gamma, np.linalg.norm(found.forces - test.forces, axis=1), fit.report.errors.force)
+    return Trial(
+        size=report.size,
+        fitted=report.errors.force,
+        counts=test.counts,
+        gamma=found.gamma,
+        forces=found.forces - test.forces,
+        stated=np.sqrt(spread.forces**2 + 3 * noise['force'] ** 2),
+        energy=found.energy - test.energy,
+        energy_stated=np.sqrt(spread.energy**2 + test.counts * noise['energy'] ** 2),
+    )
 
 
-def copper_gold(name: str, basis: str, train: Frames, test: Frames, seed: int) -> Sample:
-    """Return the sample of one Cu-Au potential."""
-    trial = tried(train, test, CU_AU, basis=basis, seed=seed)
-    frame = np.repeat(np.arange(len(test)), test.counts)
-    return Sample(name, LARGE['Cu-Au'], trial.fitted, trial.gamma, trial.error, frame, test.config_type[frame])
-
-
-def aluminium_magnesium(path: Path, seed: int) -> Sample:
-    """Return the sample of the Al-Mg frames: frames of one decoration share a fold, and a fold is predicted by all others."""
+def tried_in_folds(trainer: str, path: Path, seed: int) -> Iterator[Trial]:
+    """Yield the trials of the Al-Mg frames: frames of one decoration share a fold, and a fold is predicted by all others."""
     frames = read_extxyz(path)
     decoration = np.array([''.join(frames.symbols(index)) for index in range(len(frames))])
     frames = frames.replace(lineage=decoration)
     fold_of = group_folds(decoration, N_FOLDS, np.random.default_rng(seed))
-    frame = np.repeat(np.arange(len(frames)), frames.counts)
-    gamma, error, fitted = np.zeros(len(frame)), np.zeros(len(frame)), []
     for fold in np.unique(fold_of):
         train, test = (frames.take(np.flatnonzero(mask)) for mask in (fold_of != fold, fold_of == fold))
-        trial = tried(train, test, AL_MG, basis='S', seed=seed)
-        rows = fold_of[frame] == fold
-        gamma[rows], error[rows] = trial.gamma, trial.error
-        fitted.append(trial.fitted)
-    kind = np.where([len(set(frames.symbols(index))) == 1 for index in range(len(frames))], 'pure metal', 'alloy')
-    return Sample('Al-Mg', LARGE['Al-Mg'], float(np.mean(fitted)), gamma, error, frame, kind[frame])
+        yield tried(trainer, train, test, AL_MG, seed)
 
 
-def auc(sample: Sample) -> float:
-    """Return the area under the ROC curve: how often an atom with a large error has the higher grade of a pair."""
-    n_large = int(sample.is_large.sum())
-    n_small = len(sample.error) - n_large
+def auc(values: FloatArray, is_large: BoolArray) -> float:
+    """Return the area under the ROC curve: how often, of a large and a small error, the large one has the higher value."""
+    n_large = int(is_large.sum())
+    n_small = len(is_large) - n_large
     if not n_large or not n_small:
         return float('nan')
-    ranks = rankdata(sample.gamma)[sample.is_large].sum()
-    return float((ranks - n_large * (n_large + 1) / 2) / (n_large * n_small))
+    return float((rankdata(values)[is_large].sum() - n_large * (n_large + 1) / 2) / (n_large * n_small))
 
 
-def rates(sample: Sample, threshold: float) -> tuple[float, float, float]:
-    """Return the share of the large errors that lie above a grade, that of the small ones, and the share of large above it."""
-    is_above, is_large = sample.gamma > threshold, sample.is_large
-    parts = (is_above[is_large], is_above[~is_large], is_large[is_above])
-    true, false, precision = (float(part.mean()) if len(part) else float('nan') for part in parts)
-    return true, false, precision
+def rates(gamma: FloatArray, is_large: BoolArray, threshold: float) -> tuple[float, float]:
+    """Return the share of the large errors that lie above a grade, and that of the others."""
+    is_above = gamma > threshold
+    return float(is_above[is_large].mean()), float(is_above[~is_large].mean())
 
 
-def bin_table(samples: Sequence[Sample]) -> list[str]:
-    """Return a table: for each bin of the grade n, median and 90th percentile of the error in meV/Å."""
-    lines = ['| grade | ' + ' | '.join(f'{s.name}: n | median | 90 %' for s in samples) + ' |', '|---' * 10 + '|']
-    for low, high in itertools.pairwise(EDGES):
-        cells = [f'{low:g} to {high:g}' if np.isfinite(high) else f'above {low:g}']
-        for sample in samples:
-            inside = sample.error[(sample.gamma > low) & (sample.gamma <= high)] * 1e3
-            figures = [f'{np.median(inside):.0f}', f'{np.percentile(inside, 90):.0f}'] if len(inside) else ['-', '-']
-            cells += [str(len(inside)), *figures]
-        lines.append(row(cells))
-    return lines
+def inside(values: FloatArray, low: float, high: float) -> BoolArray:
+    """Return which values lie in a bin, its upper end with it."""
+    return (values > low) & (values <= high)
 
 
-def score_table(samples: Iterable[Sample]) -> list[str]:
-    """Return a table of rank correlation and area under the ROC curve."""
-    lines = ['| potential | n | large errors | Spearman | ROC AUC |', '|---' * 5 + '|']
-    for s in samples:
-        correlation = spearmanr(s.gamma, s.error).statistic
-        lines.append(row([s.name, str(len(s.error)), f'{s.is_large.mean():.0%}', f'{correlation:.2f}', f'{auc(s):.2f}']))
-    return lines
+def bin_name(low: float, high: float) -> str:
+    """Return the name of a bin."""
+    return f'{low:g} to {high:g}' if np.isfinite(high) else f'above {low:g}'
 
 
-def rate_table(samples: Iterable[Sample]) -> list[str]:
-    """Return a table of what the two thresholds do."""
-    halves = (f'above {threshold:g}: true positives | false positives | precision' for threshold in (SELECT, HALT))
-    lines = [f'| potential | {" | ".join(halves)} |', '|---' * 7 + '|']
-    for s in samples:
-        lines.append(row([s.name, *(f'{rate:.0%}' for threshold in (SELECT, HALT) for rate in rates(s, threshold))]))
-    return lines
+def milli(values: FloatArray, percent: float = 50) -> str:
+    """Return a percentile in thousandths."""
+    return f'{1e3 * np.percentile(values, percent):.0f}'
 
 
-def kind_table(samples: Sequence[Sample]) -> list[str]:
-    """Return a table: for each kind the median of the grade and of the error in meV/Å, and the rank correlation within it."""
-    columns = ' | '.join(f'{s.name}: grade | error | Spearman' for s in samples)
-    lines = [f'| kind | n | {columns} |', '|---' * (2 + 3 * len(samples)) + '|']
-    for kind in np.unique(samples[0].kind):
-        inside = samples[0].kind == kind
-        cells = [str(kind), str(int(inside.sum()))]
-        for gamma, error in ((s.gamma[inside], s.error[inside]) for s in samples):
-            cells += [f'{np.median(gamma):.2g}', f'{np.median(error) * 1e3:.0f}', f'{spearmanr(gamma, error).statistic:.2f}']
-        lines.append(row(cells))
-    return lines
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table."""
+    lines = [columns, ['---'] * len(columns), *rows]
+    return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
 
 
-def row(cells: Iterable[str]) -> str:
-    """Return a line of a table."""
-    return f'| {" | ".join(cells)} |'
+def shares(found: Calibration) -> list[str]:
+    """Return the cells that say how deviations agree with errors."""
+    return [f'{found.rms:.1f}', f'{found.within_one:.0%}', f'{found.within_two:.0%}']
+
+
+def grade_table(samples: Iterable[Sample]) -> str:
+    """Return errors and deviations of atoms by bin of the grade."""
+    columns = ['potential', 'grade', 'atoms', 'error: median', '90 %', 'stated: median', 'error/stated', 'within 1', 'within 2']
+    rows = []
+    for sample, (low, high) in itertools.product(samples, itertools.pairwise(GRADE_EDGES)):
+        own = inside(sample.gamma, low, high)
+        if not own.any():
+            continue
+        error, cells = sample.error[own], [sample.name, bin_name(low, high), str(int(own.sum()))]
+        rows.append([*cells, milli(error), milli(error, 90), milli(sample.stated[own]), *shares(sample.force_calibration(own))])
+    return table(columns, rows)
+
+
+def stated_table(samples: Sequence[Sample]) -> str:
+    """Return the median error by bin of the stated deviation, with the number of atoms."""
+    rows = []
+    for low, high in itertools.pairwise(STATED_EDGES):
+        chosen = [sample.error[inside(sample.stated, low, high)] for sample in samples]
+        rows.append([bin_name(1e3 * low, 1e3 * high), *(f'{milli(e)} ({len(e)})' if len(e) else '-' for e in chosen)])
+    return table(['stated', *(sample.name for sample in samples)], rows)
+
+
+def order_table(samples: Iterable[Sample]) -> str:
+    """Return how well grade and deviation order the errors of atoms and of frames, and what the thresholds do to frames."""
+    columns = ['potential', 'large: atoms, frames', 'atoms: Spearman', 'ROC AUC', 'frames: Spearman', 'ROC AUC']
+    rows = []
+    for sample in samples:
+        atoms = sample.error, sample.gamma, sample.stated
+        frames = [sample.of_frames(values) for values in atoms]
+        cells = [sample.name, ', '.join(f'{(error > sample.large).mean():.0%}' for error in (atoms[0], frames[0]))]
+        for error, *scores in (atoms, frames):
+            cells.append(', '.join(f'{spearmanr(score, error).statistic:.2f}' for score in scores))
+            cells.append(', '.join(f'{auc(score, error > sample.large):.2f}' for score in scores))
+        for limit in (SELECT, HALT):
+            cells.append(', '.join(f'{rate:.0%}' for rate in rates(frames[1], frames[0] > sample.large, limit)))
+        rows.append(cells)
+    return table([*columns, *(f'above {limit:g}: large, others' for limit in (SELECT, HALT))], rows)
+
+
+def energy_table(samples: Iterable[Sample]) -> str:
+    """Return errors and deviations of the energies of frames on both sides of the grade of selection."""
+    names = 'meV/atom', 'error/stated', 'within 1', 'within 2'
+    columns = ['potential', f'up to {SELECT:g}: frames', *names, f'above {SELECT:g}: frames', *names]
+    rows = []
+    for sample in samples:
+        is_above, cells = sample.of_frames(sample.gamma) > SELECT, [sample.name]
+        for own in (~is_above, is_above):
+            error = np.sqrt(np.mean((sample.energy / sample.counts)[own] ** 2))
+            agreement = calibration(sample.energy[own], sample.energy_stated[own])
+            cells += [str(int(own.sum())), f'{1e3 * error:.1f}', *shares(agreement)]
+        rows.append(cells)
+    return table(columns, rows)
 
 
 def draw(samples: Sequence[Sample], path: Path) -> None:
-    """Write grade against error of each sample, and the ROC curves of all."""
+    """Write a column of panels for each of :data:`DATA`: grade against error, deviation against error, ROC curves."""
     mpl.use('Agg')
     plt.rcParams.update({'font.size': 9, 'axes.titlesize': 10})
-    figure, axes = plt.subplots(2, 2, figsize=(9.6, 7.6), layout='constrained')
-    for axis, sample in zip(axes.flat, samples, strict=False):
-        scatter(axis, sample)
-    roc(axes.flat[-1], samples)
+    figure, axes = plt.subplots(3, len(DATA), figsize=(10.5, 10), layout='constrained')
+    for column, data in enumerate(DATA):
+        own = [sample for sample in samples if sample.data == data]
+        for axis, values in zip(axes[:2, column], ('gamma', 'stated'), strict=True):
+            scatter(axis, own, values)
+        axes[0, column].set_title(f'{data}: {len(own[0].error)} held-out atoms')
+        against_grade(axes[0, column], own[0].large * 1e3)
+        against_stated(axes[1, column])
+        roc(axes[2, column], own)
     picture = io.BytesIO()
     figure.savefig(picture, dpi=100)
     plt.close(figure)
     Image.open(picture).convert('RGB').quantize(COLOURS_KEPT).save(path, optimize=True)
 
 
-def scatter(axis: Axes, sample: Sample) -> None:
-    """Draw grade against error, one point for each atom; what lies beyond the axes is drawn at their end."""
-    gamma, error = np.clip(sample.gamma, *GRADES), np.clip(sample.error * 1e3, *ERRORS)
-    order = np.random.default_rng(0).permutation(len(gamma))  # no kind hides another
-    colours = np.array([COLOURS[str(kind)] for kind in sample.kind])
-    axis.scatter(gamma[order], error[order], s=4, c=colours[order], alpha=0.5, linewidths=0)
-    for kind in np.unique(sample.kind):
-        axis.scatter([], [], s=25, c=COLOURS[str(kind)], label=str(kind))
+def scatter(axis: Axes, samples: Sequence[Sample], name: str) -> None:
+    """Draw grade or deviation against error, one point for each atom; what lies beyond the axes is drawn at their end."""
+    unit, ends = (1.0, GRADES) if name == 'gamma' else (1e3, ERRORS)
+    points = np.concatenate(
+        [[getattr(s, name) * unit, s.error * 1e3, np.full(len(s.error), i)] for i, s in enumerate(samples)], axis=1
+    )
+    x, y, trainer = np.random.default_rng(0).permutation(points, axis=1)  # no trainer hides the other
+    colours = np.array([f'C{index}' for index in range(len(samples))])[trainer.astype(int)]
+    axis.scatter(np.clip(x, *ends), np.clip(y, *ERRORS), s=3, c=colours, alpha=0.4, linewidths=0)
+    for index, sample in enumerate(samples):
+        axis.scatter([], [], s=25, c=f'C{index}', label=sample.trainer)
+    axis.set(xscale='log', yscale='log', xlim=ends, ylim=ERRORS, ylabel='force error, meV/Å')
+
+
+def against_grade(axis: Axes, large: float) -> None:
+    """Mark the two thresholds and the error that counts as large (meV/Å)."""
     for threshold, name in ((SELECT, 'select'), (HALT, 'halt')):
         axis.axvline(threshold, color='k', lw=0.9, ls='--')
         axis.text(threshold * 1.07, 0.02, name, transform=axis.get_xaxis_transform(), rotation=90, va='bottom')
-    axis.axhline(sample.large * 1e3, color='k', lw=0.9, ls=':')
-    axis.text(GRADES[1], sample.large * 1.05e3, 'large ', ha='right', va='bottom')
-    axis.set(
-        title=f'{sample.name}: {len(sample.error)} held-out atoms', xlabel='extrapolation grade', ylabel='force error, meV/Å'
-    )
-    axis.set(xscale='log', yscale='log', xlim=GRADES, ylim=ERRORS)
+    axis.axhline(large, color='k', lw=0.9, ls=':')
+    axis.text(GRADES[0], large * 1.05, ' large', va='bottom')
+    axis.set_xlabel('extrapolation grade')
+    axis.legend(loc='upper left', framealpha=0.9)
+
+
+def against_stated(axis: Axes) -> None:
+    """Mark where error and deviation are equal, and where the error is twice the deviation."""
+    for factor, style, name in ((1, '-', 'error = stated'), (2, ':', 'error = 2 stated')):
+        axis.plot(ERRORS, np.multiply(factor, ERRORS), style, color='k', lw=0.9, label=name)
+    axis.set_xlabel('stated standard deviation, meV/Å')
     axis.legend(loc='upper left', framealpha=0.9)
 
 
 def roc(axis: Axes, samples: Sequence[Sample]) -> None:
-    """Draw the share of the large errors above a grade against that of the small ones, atoms and frames."""
-    for colour, sample in zip(('C0', 'C1', 'C2'), samples, strict=True):
-        for part, style, what in ((sample, '-', 'atoms'), (sample.by_frame(), ':', 'frames')):
-            order = np.argsort(-part.gamma)
-            is_large = part.is_large[order]
-            true, false = np.cumsum(is_large) / is_large.sum(), np.cumsum(~is_large) / (~is_large).sum()
-            label = f'{part.name}, {what}: AUC {auc(part):.2f}'
-            axis.plot([0, *false], [0, *true], style, color=colour, lw=1.3, label=label)
-            for threshold, mark in ((SELECT, 'o'), (HALT, 's')):
-                hit, miss, _ = rates(part, threshold)
-                axis.plot(miss, hit, mark, color=colour, ms=5, mfc='w')
+    """Draw, for atoms, the share of the large errors above a grade or a deviation against that of the small ones."""
+    for index, sample in enumerate(samples):
+        is_large = sample.error > sample.large
+        for values, style, what in ((sample.gamma, '-', 'grade'), (sample.stated, ':', 'stated')):
+            ordered = is_large[np.argsort(-values)]
+            true, false = np.cumsum(ordered) / ordered.sum(), np.cumsum(~ordered) / (~ordered).sum()
+            label = f'{sample.trainer}, {what}: AUC {auc(values, is_large):.2f}'
+            axis.plot([0, *false], [0, *true], style, color=f'C{index}', lw=1.5, label=label)
+        for threshold, mark in ((SELECT, 'o'), (HALT, 's')):
+            hit, miss = rates(sample.gamma, is_large, threshold)
+            axis.plot(miss, hit, mark, color=f'C{index}', ms=5, mfc='w')
     axis.plot([0, 1], [0, 1], color='0.7', lw=0.8)
-    axis.set(
-        title='large errors found (○ grade 2, □ grade 10)', xlabel='small errors above the grade', ylabel='large errors above'
-    )
+    axis.set(xlabel='small errors above (○ grade 2, □ grade 10)', ylabel='large errors above')
     axis.legend(loc='lower right', fontsize=8)
 
 
-def report(samples: Sequence[Sample], others: Sequence[Sample], seed: int) -> str:
+def report(samples: Sequence[Sample], seed: int) -> str:
     """Return the measured part of the page."""
-    frames = [sample.by_frame() for sample in samples]
-    limits = '; '.join(f'{name} {limit * 1e3:g} meV/Å' for name, limit in LARGE.items())
-    fits = '; '.join(f'{sample.name} {sample.fitted * 1e3:.0f} meV/Å' for sample in samples)
-    repeats = ', '.join(f'{auc(sample):.2f} and {auc(sample.by_frame()):.2f}' for sample in others)
+    fits = '; '.join(f'{s.name}: {" or ".join(s.sizes)}, {s.fitted * 1e3:.0f} meV/Å' for s in samples)
     parts = [
-        [f'Seed {seed}. Root mean square error of a force component on the training set: {fits}.'],
-        ['## By bin of the grade', '', 'Force error per atom, meV/Å:'],
-        bin_table(samples),
-        ['Per frame, the largest grade against the largest force error of its atoms, meV/Å:'],
-        bin_table(frames),
-        ['## As a classifier', '', f'A force error is large above: {limits}. Per atom:'],
-        score_table(samples),
-        ['Per frame:'],
-        score_table(frames),
-        [f'Al-Mg with two other assignments to folds: ROC AUC of atoms and frames {repeats}.'],
-        ['## What `gamma_select: 2` and `gamma_halt: 10` do', '', 'Per atom:'],
-        rate_table(samples),
-        ['Per frame:'],
-        rate_table(frames),
-        [
-            '## By kind of frame',
-            '',
-            'Medians over frames of the largest grade and the largest force error (meV/Å), and the rank correlation:',
-        ],
-        kind_table(frames[:2]),
-        kind_table(frames[2:]),
+        f'Seed {seed}. Basis by evidence, and root mean square error of a force component on the training set: {fits}.',
+        '## By grade\n\nForces of atoms, meV/Å:',
+        grade_table(samples),
+        '## By stated deviation\n\nMedian error in meV/Å and, in brackets, atoms:',
+        stated_table(samples),
+        '## As a classifier\n\nGrade first, stated deviation second; of a frame the largest of its atoms. The last two'
+        ' columns: share of the frames with a large error, and of the others, whose grade is above.',
+        order_table(samples),
+        '## Energies of frames',
+        energy_table(samples),
     ]
-    return '\n\n'.join('\n'.join(part) for part in parts)
+    return '\n\n'.join(parts)
 
 
 def write_page(path: Path, measured: str) -> None:
@@ -402,23 +447,29 @@ def write_page(path: Path, measured: str) -> None:
     path.write_text(f'{head}{BEGIN}\n\n{measured}\n\n{END}{rest.partition(END)[2]}', encoding='utf-8')
 
 
+def measured(seed: int, almg: Path) -> list[Sample]:
+    """Return what each trainer reaches on each of :data:`DATA`."""
+    rng = np.random.default_rng(seed)
+    test, first, later = held_out(rng), first_round(rng), later_round(rng)
+    found = []
+    for trainer in TRAINERS:
+        found += [
+            Sample(trainer, name, [tried(trainer, train, test, CU_AU, seed)]) for name, train in ((FIRST, first), (LATER, later))
+        ]
+        found.append(Sample(trainer, ALMG, list(tried_in_folds(trainer, almg, seed))))
+    return found
+
+
 def main() -> None:
     """Measure, and write page and figure."""
-    parser = argparse.ArgumentParser(description='Measure how far the extrapolation grade can be trusted.')
+    parser = argparse.ArgumentParser(description='Measure how far grade and stated standard deviation can be trusted.')
     parser.add_argument('--out', type=Path, default=ROOT / 'docs', help='folder of calibration.md and calibration.png')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--almg', type=Path, default=ROOT / 'tests' / 'fixtures' / 'almg' / 'labelled.extxyz')
     arguments = parser.parse_args()
-    seed, rng = arguments.seed, np.random.default_rng(arguments.seed)
-    test = held_out(rng)
-    almg, *others = (aluminium_magnesium(arguments.almg, seed + step) for step in range(3))
-    samples = [
-        copper_gold('Cu-Au, first round', 'S', first_round(rng), test, seed),
-        copper_gold('Cu-Au, later round', 'M', later_round(rng), test, seed),
-        almg,
-    ]
+    samples = measured(arguments.seed, arguments.almg)
     draw(samples, arguments.out / 'calibration.png')
-    write_page(arguments.out / 'calibration.md', report(samples, others, seed))
+    write_page(arguments.out / 'calibration.md', report(samples, arguments.seed))
 
 
 if __name__ == '__main__':

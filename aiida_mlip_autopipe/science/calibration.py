@@ -36,7 +36,7 @@ def energy_calibration(frames: Frames, energy: FloatArray, spread: FloatArray, n
     """
     known = frames.labelled
     deviation = np.sqrt(spread[known] ** 2 + noise**2 * frames.counts[known])
-    return _calibration((energy - frames.energy)[known], deviation)
+    return calibration((energy - frames.energy)[known], deviation)
 
 
 def force_calibration(frames: Frames, forces: FloatArray, spread: FloatArray, noise: float) -> Calibration:
@@ -48,9 +48,10 @@ def force_calibration(frames: Frames, forces: FloatArray, spread: FloatArray, no
     """
     known = np.repeat(frames.labelled, frames.counts)
     deviation = np.sqrt(spread[known] ** 2 / 3 + noise**2)
-    return _calibration((forces - frames.forces)[known], np.repeat(deviation[:, None], 3, axis=1))
+    return calibration((forces - frames.forces)[known], np.repeat(deviation[:, None], 3, axis=1))
 
 
-def _calibration(errors: FloatArray, deviations: FloatArray) -> Calibration:
+def calibration(errors: FloatArray, deviations: FloatArray) -> Calibration:
+    """Return the calibration of errors, of any unit and shape, whose standard deviations are stated likewise."""
     ratio = np.abs(errors) / np.maximum(deviations, LEAST)
     return Calibration(float(np.sqrt((ratio**2).mean())), float((ratio <= 1).mean()), float((ratio <= 2).mean()), int(ratio.size))
