@@ -16,7 +16,7 @@ GRADES = 'grades_'
 
 
 @calcfunction
-def unique_candidates(**parts: orm.ArrayData) -> dict[str, orm.ArrayData]:
+def unique_candidates(**parts: orm.Data) -> dict[str, orm.Data]:
     """Return the frames of all parts as `candidates`, each structure once, and their grades as `candidate_grades`.
 
     :param parts: frames, in the order of their names; beside each may stand its grades, `gamma` of shape (n_atoms,), under the
@@ -25,7 +25,7 @@ def unique_candidates(**parts: orm.ArrayData) -> dict[str, orm.ArrayData]:
     names = sorted(name for name in parts if not name.startswith(GRADES))
     frames = Frames.concatenate([parts[name].frames for name in names])
     keep = np.flatnonzero(~repeated_uids(frames.uid.tolist()))
-    outputs: dict[str, orm.ArrayData] = {'candidates': FramesData(frames.take(keep))}
+    outputs: dict[str, orm.Data] = {'candidates': FramesData(frames.take(keep))}
     if all(f'{GRADES}{name}' in parts for name in names):
         grades = np.concatenate([parts[f'{GRADES}{name}'].get_array('gamma') for name in names])
         rows = np.concatenate([np.arange(frames.offsets[index], frames.offsets[index + 1]) for index in keep])

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -211,15 +211,19 @@ class Frames:
         return {name: np.char.encode(a, 'utf-8') if name in _TEXT_COLUMNS else a for name, a in arrays.items()}
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, file: Path | BinaryIO) -> Self:
         """Return the frames of a file written by :meth:`save`."""
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(file, allow_pickle=False) as stored:
             return cls.from_arrays({name: stored[name] for name in stored.files})
 
     def save(self, path: Path) -> None:
         """Write the columns to `path` as one `.npz` file."""
         with path.open('wb') as handle:
-            np.savez(handle, **self.to_arrays())  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`
+            self.write(handle)
+
+    def write(self, handle: BinaryIO) -> None:
+        """Write what :meth:`save` writes; the same frames are the same bytes."""
+        np.savez(handle, **self.to_arrays())  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`
 
     @classmethod
     def concatenate(cls, parts: Sequence[Frames]) -> Self:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, Final, Self
+from zipfile import BadZipFile
 
 from aiida import orm
 from aiida.common.exceptions import ValidationError
@@ -13,9 +15,13 @@ from aiida_mlip_autopipe.common.errors import InvalidFramesError
 from aiida_mlip_autopipe.common.frames import Frames
 
 
-class FramesData(orm.ArrayData):
-    """The columns of :class:`~aiida_mlip_autopipe.common.frames.Frames`, one array each, with a few queryable attributes.
+FRAMES: Final = 'frames.npz'
 
+
+class FramesData(orm.Data):
+    """The columns of :class:`~aiida_mlip_autopipe.common.frames.Frames` in one file, with a few queryable attributes.
+
+    One file, because AiiDA opens its repository anew for each file that it stores, hashes or reads.
     Attributes: `n_frames`, `n_labelled`, `elements`, `config_types`, `fingerprints`, `rounds`.
     """
 
@@ -31,8 +37,10 @@ class FramesData(orm.ArrayData):
 
     def set_frames(self, frames: Frames) -> None:
         """Take over the columns of `frames`, which are valid by construction."""
-        for name, column in frames.to_arrays().items():
-            self.set_array(name, column)
+        buffer = io.BytesIO()
+        frames.write(buffer)
+        buffer.seek(0)
+        self.base.repository.put_object_from_filelike(buffer, FRAMES)
         self.base.attributes.set_many(
             {
                 'n_frames': len(frames),
@@ -48,9 +56,13 @@ class FramesData(orm.ArrayData):
     def frames(self) -> Frames:
         """The columns as stored.
 
-        :raises InvalidFramesError: the columns contradict each other or hold a number that is not finite.
+        :raises InvalidFramesError: the file is missing or no `.npz`, the columns contradict each other or hold a number that is
+            not finite.
         """
-        return Frames.from_arrays({name: self.get_array(name) for name in self.get_arraynames()})
+        try:
+            return Frames.load(io.BytesIO(self.base.repository.get_object_content(FRAMES, mode='rb')))
+        except (FileNotFoundError, ValueError, BadZipFile, EOFError) as error:
+            raise InvalidFramesError(f'{FRAMES} cannot be read: {error}') from error
 
     def __len__(self) -> int:
         return int(self.base.attributes.get('n_frames', 0))

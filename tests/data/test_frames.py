@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 from aiida import orm
@@ -5,7 +7,7 @@ from aiida.common.exceptions import ModificationNotAllowed, ValidationError
 from ase.build import bulk
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.data.frames import FRAMES, FramesData
 
 MANY = 100_000
 
@@ -66,32 +68,57 @@ def test_the_attributes_can_be_queried(emt_frames):
     assert node.pk not in found({'attributes.elements': {'contains': ['Mg']}})
 
 
+def node_of(columns):
+    """Return an unstored node whose file holds `columns`, whatever they are."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **columns)
+    return node_with(buffer.getvalue())
+
+
+def node_with(content):
+    node = FramesData()
+    node.base.repository.put_object_from_bytes(content, FRAMES)
+    return node
+
+
 def test_an_empty_node_is_not_stored():
-    with pytest.raises(ValidationError, match='not valid frames: column'):
+    with pytest.raises(ValidationError, match=r'not valid frames: frames\.npz cannot be read'):
         FramesData().store()
+
+
+@pytest.mark.parametrize('content', [b'', b'no zip', b'PK\x03\x04 cut'])
+def test_a_file_that_is_no_npz_is_not_stored(content):
+    with pytest.raises(ValidationError, match=r'not valid frames: frames\.npz cannot be read'):
+        node_with(content).store()
+
+
+def test_a_file_that_was_cut_is_not_stored(emt_frames):
+    buffer = io.BytesIO()
+    emt_frames(3).write(buffer)
+    for length in range(4, len(buffer.getvalue()), 777):
+        with pytest.raises(ValidationError, match=r'not valid frames: frames\.npz cannot be read'):
+            node_with(buffer.getvalue()[:length]).store()
 
 
 @pytest.mark.parametrize('column', ['positions', 'cells', 'energy', 'forces', 'stress'])
 def test_a_number_that_is_not_finite_is_not_stored(emt_frames, column):
-    node = FramesData(emt_frames(3))
-    values = node.get_array(column).copy()
+    columns = emt_frames(3).to_arrays()
+    values = columns[column].copy()
     values[1] = np.nan
-    node.set_array(column, values)
+    node = node_of({**columns, column: values})
     with pytest.raises(ValidationError, match=f'column {column} of frame'):
         node.store()
     assert not node.is_stored
 
 
 def test_columns_that_contradict_each_other_are_not_stored(emt_frames):
-    node = FramesData(emt_frames(3))
-    node.set_array('energy', np.zeros(2))
+    node = node_of({**emt_frames(3).to_arrays(), 'energy': np.zeros(2)})
     with pytest.raises(ValidationError, match=r'column energy has shape \(2,\), expected \(3,\)'):
         node.store()
 
 
 def test_an_unknown_column_is_not_stored(emt_frames):
-    node = FramesData(emt_frames(2))
-    node.set_array('charges', np.zeros(2))
+    node = node_of({**emt_frames(2).to_arrays(), 'charges': np.zeros(2)})
     with pytest.raises(ValidationError, match=r"unknown: \['charges'\]"):
         node.store()
 
@@ -111,6 +138,7 @@ def test_a_stored_node_does_not_change(emt_frames):
 
 def test_equal_frames_have_equal_hashes(emt_frames):
     first, second = FramesData(emt_frames(3)).store(), FramesData(emt_frames(3)).store()
+    assert first.base.repository.list_object_names() == [FRAMES], 'AiiDA spends its time on each file anew'
     assert first.base.caching.get_hash() == second.base.caching.get_hash()
     assert first.base.caching.get_hash() != FramesData(emt_frames(3, seed=9)).store().base.caching.get_hash()
 
