@@ -14,7 +14,6 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import InvalidFramesError
 from aiida_mlip_autopipe.common.frames import Frames
 
-
 FRAMES: Final = 'frames.npz'
 
 
