@@ -12,6 +12,9 @@ from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 LEAST: Final = 1e-12
 """eV and eV/Å, smallest uncertainty that counts, so that every report is finite."""
 
+SILENT: Final = 1e-6
+"""Share of the largest standard deviation of an atom below which symmetry makes its force zero with any coefficients."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -42,16 +45,24 @@ def energy_calibration(frames: Frames, energy: FloatArray, spread: FloatArray, n
 def force_calibration(frames: Frames, forces: FloatArray, spread: FloatArray, noise: float) -> Calibration:
     """Return the calibration of the force components of labelled frames.
 
+    Atoms of perfect crystals are left out: their forces are zero with any coefficients, and say nothing of an uncertainty.
+
     :param forces: eV/Å, predicted, shape (n_atoms, 3).
     :param spread: eV/Å, of each atom over its three components together, shape (n_atoms,).
     :param noise: eV/Å, what the basis cannot fit of a component.
     """
     known = np.repeat(frames.labelled, frames.counts)
+    known &= spread > SILENT * spread.max(initial=0.0, where=known)
     deviation = np.sqrt(spread[known] ** 2 / 3 + noise**2)
     return calibration((forces - frames.forces)[known], np.repeat(deviation[:, None], 3, axis=1))
 
 
 def calibration(errors: FloatArray, deviations: FloatArray) -> Calibration:
-    """Return the calibration of errors, of any unit and shape, whose standard deviations are stated likewise."""
+    """Return the calibration of errors, of any unit and shape, whose standard deviations are stated likewise.
+
+    Of no errors it is that of errors of zero, with a `count` of 0.
+    """
+    if not errors.size:
+        return Calibration(0.0, 1.0, 1.0, 0)
     ratio = np.abs(errors) / np.maximum(deviations, LEAST)
     return Calibration(float(np.sqrt((ratio**2).mean())), float((ratio <= 1).mean()), float((ratio <= 2).mean()), int(ratio.size))

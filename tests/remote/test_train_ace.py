@@ -146,7 +146,7 @@ class TestEvaluate:
 
     def test_calibration(self, evaluated: Outcome) -> None:
         found = evaluated.report['calibration']
-        assert 0.3 < found['force']['rms'] < 1.0, 'frames that it was fitted to have smaller errors than it states'
+        assert 0.5 < found['force']['rms'] < 1.5, 'the fit states its own training errors rightly'
         assert found['force']['within_one'] < found['force']['within_two'] <= 1
         assert found['energy']['count'] == evaluated.report['n_frames']
 

@@ -62,6 +62,17 @@ def test_frames_without_labels_do_not_count(frames):
     assert force_calibration(some, np.zeros_like(frames.forces), np.ones(len(frames.numbers)), 0.1).count == 3 * n_known
 
 
+def test_atoms_whose_force_symmetry_makes_zero_do_not_count(frames):
+    """They would say that the potential is too modest: error 0 where 0.05 eV/Å of noise is stated."""
+    n_atoms = len(frames.numbers)
+    spread = np.where(np.arange(n_atoms) % 2, 0.1, 1e-9)
+    forces = np.where(spread[:, None] > 0.05, 0.3, 0.0) * np.ones((n_atoms, 3))
+    found = force_calibration(frames, forces, spread, 0.0)
+    assert found.count == 3 * (n_atoms // 2)
+    assert found.rms == pytest.approx(0.3 / (0.1 / np.sqrt(3)))
+    assert force_calibration(frames, np.zeros((n_atoms, 3)), np.zeros(n_atoms), 0.1) == Calibration(0.0, 1.0, 1.0, 0)
+
+
 def test_an_error_without_any_uncertainty_is_as_large_as_can_be(frames):
     found = energy_calibration(frames, np.ones(COUNT), np.zeros(COUNT), 0.0)
     assert found.rms == pytest.approx(1 / LEAST)
