@@ -19,7 +19,6 @@ from aiida_mlip_autopipe.remote.inputs import checked, load_function, read_frame
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.remote.pre_explore import with_walks
 from aiida_mlip_autopipe.remote.surrogate_model import Surrogate, find_surrogate
-from aiida_mlip_autopipe.science.md.findings import FAILURE
 from aiida_mlip_autopipe.science.select.funnel import (
     AtomSelector,
     FunnelLimits,
@@ -123,7 +122,6 @@ def _limits(config: SurrogateConfig, budget: int) -> FunnelLimits:
         window=Window(force_cap=config.force_cap, energy=config.energy_window, volume=config.volume_window),
         quotas=Quotas(config.quotas.config_type, config.quotas.composition),
         first=frozenset(config.first),
-        failures=frozenset({FAILURE}),
     )
 
 

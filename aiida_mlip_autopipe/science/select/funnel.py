@@ -13,6 +13,7 @@ from ase.formula import Formula
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, BoolArray, FloatArray, Frames, IntArray
+from aiida_mlip_autopipe.science.md.findings import FAILURE
 from aiida_mlip_autopipe.science.select.d_optimal import AtomPick, AtomRows
 from aiida_mlip_autopipe.science.select.duplicates import duplicate_of, repeated_uids
 from aiida_mlip_autopipe.science.select.fps import farthest_points
@@ -94,8 +95,6 @@ class FunnelLimits:
     :param quotas: shares of the budget.
     :param first: config_types whose frames are all selected, before anything else; no window and no near duplicate keeps them
         out.
-    :param failures: config_types of frames from before the failure of MD: of each trajectory the last one is selected next, as
-        far as half of what is left of the budget goes.
     """
 
     budget: int
@@ -104,7 +103,6 @@ class FunnelLimits:
     window: Window = field(default_factory=Window)
     quotas: Quotas = field(default_factory=lambda: Quotas({}, {}))
     first: frozenset[str] = frozenset()
-    failures: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse negative limits."""
@@ -203,7 +201,7 @@ def _passed(frames: Frames, labelled: Frames | None, screen: Screen, limits: Fun
     near = _near_duplicates(survivors, labelled, features, known_features, limits.duplicate_tolerance)
     energies, forces = (None if part is None else part[finite] for part in (found.energies, found.forces))
     outside = window_reasons(survivors, limits.window, energies, forces)
-    is_first = _is_first(survivors, limits.first)
+    is_first = _is_one_of(survivors, limits.first)
     against = ['' if first else one or two for first, one, two in zip(is_first, near, outside, strict=True)]
     reasons = _replaced(reasons, pool, against)
     kept = _open(reasons)
@@ -236,7 +234,7 @@ def _picked(frames: Frames, limits: FunnelLimits, choose: _Choose) -> IntArray:
 
     With quotas, cell by cell beside what was picked before; the frames that come first or from before a failure count.
     """
-    first = np.flatnonzero(_is_first(frames, limits.first))
+    first = np.flatnonzero(_is_one_of(frames, limits.first))
     if len(first) > limits.budget:
         raise InputError(_too_many(frames.take(first), limits.budget))
     first = np.concatenate([first, _before_failures(frames, limits, choose, first)])
@@ -253,8 +251,11 @@ def _picked(frames: Frames, limits: FunnelLimits, choose: _Choose) -> IntArray:
 
 
 def _before_failures(frames: Frames, limits: FunnelLimits, choose: _Choose, first: IntArray) -> IntArray:
-    """Return the last frame of each trajectory that failed; where they are too many the selector picks among them."""
-    own = np.setdiff1d(np.flatnonzero(_is_first(frames, limits.failures)), first)
+    """Return the last frame of each trajectory of MD that failed, as far as half of what is left of the budget goes.
+
+    Where they are more the selector picks among them.
+    """
+    own = np.setdiff1d(np.flatnonzero(_is_one_of(frames, {FAILURE})), first)
     last = np.array(sorted(dict(zip(trajectories_of(frames.take(own)), own.tolist(), strict=True)).values()), dtype=np.int64)
     room = -(-(limits.budget - len(first)) // 2)
     if len(last) <= room:
@@ -297,8 +298,8 @@ def trajectories_of(frames: Frames) -> list[str]:
     return names
 
 
-def _is_first(frames: Frames, first: Collection[str]) -> BoolArray:
-    return np.isin(frames.config_type, sorted(first)) if first else np.zeros(len(frames), dtype=bool)
+def _is_one_of(frames: Frames, config_types: Collection[str]) -> BoolArray:
+    return np.isin(frames.config_type, sorted(config_types)) if config_types else np.zeros(len(frames), dtype=bool)
 
 
 def _too_many(first: Frames, budget: int) -> str:

@@ -332,7 +332,7 @@ class TestBeforeFailures:
     """What MD failed on is learnt next, whatever the selector prefers; it may not take the whole round."""
 
     def bought(self, pool, budget, pick=lambda features, count, **_: np.arange(len(features))[:count]):
-        limits = FunnelLimits(budget, SanityLimits(), 0.001, failures=frozenset({'md_failure'}))
+        limits = FunnelLimits(budget, SanityLimits(), 0.001)
         return select(Frames.from_atoms(pool), known=None, screen=screening(volume), limits=limits, pick=pick).indices.tolist()
 
     def test_the_last_frame_of_each_trajectory_comes_before_the_picks(self):
