@@ -214,7 +214,7 @@ fi
 make_profile
 if [ "$MODE" = test ]; then
     say "Running the tests."
-    cd "$PROJECT" && exec "$VENV/bin/python" -m pytest
+    cd "$PROJECT" && exec "$VENV/bin/python" -m pytest -n logical --maxprocesses 4 --dist loadfile
 fi
 start_daemon
 if [ "$MODE" = demo ]; then

@@ -78,12 +78,19 @@ def run_md(potential: PotentialData, atoms: Atoms, config: MLIPConfig) -> str:
         raise SystemExit(f'MD with the potential did not come to its end: {node.exit_message} (verdi process report {node.pk})')
     ends = node.outputs.ends
     found = waited(EvaluateCalculation, code=worker, potential=potential, frames=ends, metadata={'options': job_options({})})
-    grade = f'{found.outputs.report["gamma_max"]:.2f}' if found.is_finished_ok else f'unknown ({found.exit_message})'
+    grade = _grade(found.outputs.report['gamma_max'], config) if found.is_finished_ok else f'unknown ({found.exit_message})'
     program = next(child.process_label for child in node.called if isinstance(child, orm.CalcJobNode))
     return (
         f'{MD.steps} steps of NVT at {MD.temperature:g} K on {len(atoms)} atoms ({atoms.get_chemical_formula()}) by {program} '
         f'(process {node.pk}), no atom lost, extrapolation grade at the end {grade}'
     )
+
+
+def _grade(gamma: float, config: MLIPConfig) -> str:
+    """Return an extrapolation grade and what it means for the structures that have it."""
+    limit = config.explore.gamma_halt
+    told = 'so this cell is known' if gamma <= limit else 'so THIS CELL IS NOT KNOWN and its energy means nothing'
+    return f'{gamma:.2f} (gamma_halt is {limit:g}, {told})'
 
 
 def properties(node: orm.WorkChainNode, potential: PotentialData, path: Path) -> list[str]:

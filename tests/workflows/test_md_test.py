@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from aiida import orm
 
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.science.testset import temperatures_of
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
+from tests.workflows.conftest import Children
 
 LOOP = {
     'max_rounds': 3,
@@ -25,6 +27,13 @@ def loop(walk, children, config):
     return lambda **limits: walk(ActiveLearningWorkChain, children, config=config(loop={**LOOP, **limits}, explore=EXPLORE))
 
 
+@pytest.fixture(scope='module')
+def plain(walk, fake_process, emt_frames, potential_folder, full_config, worker_code):
+    """The loop in which nothing goes wrong, walked once."""
+    config = orm.Dict(full_config(loop=LOOP, explore=EXPLORE))
+    return walk(ActiveLearningWorkChain, Children(fake_process, emt_frames, potential_folder), config=config)
+
+
 def inputs_of(found, name):
     return [inputs for process, inputs in found.submitted if process.__name__ == name]
 
@@ -34,34 +43,32 @@ def md_frames(found):
     return test.take(np.flatnonzero(test.config_type == 'md'))
 
 
-def test_every_temperature_is_in_it_from_round_1_on(loop):
-    found = loop()
-    frames = md_frames(found)
+def test_every_temperature_is_in_it_from_round_1_on(plain):
+    frames = md_frames(plain)
     assert sorted(temperatures_of(frames).tolist()) == [300.0] * 3 + [900.0] * 2
     assert set(frames.round.tolist()) == {1}
-    fits = inputs_of(found, 'TrainWorkChain')
+    fits = inputs_of(plain, 'TrainWorkChain')
     assert [len(fit['test_frames']) for fit in fits] == [6, 11, 11]
     assert fits[1]['test_frames'].uuid == fits[2]['test_frames'].uuid, 'frozen when made'
-    assert len(inputs_of(found, 'LammpsMdCalculation')) == 2, 'what is in is not made again'
+    assert len(inputs_of(plain, 'LammpsMdCalculation')) == 2, 'what is in is not made again'
 
 
-def test_it_starts_from_test_lineages_only_and_is_never_trained_on(loop):
-    found = loop()
-    train, test = (set(found.outputs[name].frames.lineage.tolist()) for name in ('train_frames', 'test_frames'))
+def test_it_starts_from_test_lineages_only_and_is_never_trained_on(plain):
+    train, test = (set(plain.outputs[name].frames.lineage.tolist()) for name in ('train_frames', 'test_frames'))
     assert not train & test
-    for inputs in inputs_of(found, 'LammpsMdCalculation'):
+    for inputs in inputs_of(plain, 'LammpsMdCalculation'):
         assert not set(inputs['starts'].frames.lineage.tolist()) & train
-    for inputs in inputs_of(found, 'ExploreWorkChain'):
+    for inputs in inputs_of(plain, 'ExploreWorkChain'):
         assert not set(inputs['starts'].frames.lineage.tolist()) & test
-    for fit in inputs_of(found, 'TrainWorkChain'):
+    for fit in inputs_of(plain, 'TrainWorkChain'):
         sides = [set(fit[name].frames.lineage.tolist()) for name in ('train_frames', 'test_frames')]
         assert not sides[0] & sides[1]
         uids = [set(fit[name].frames.uid.tolist()) for name in ('train_frames', 'test_frames')]
         assert not uids[0] & uids[1]
 
 
-def test_its_frames_do_not_depend_on_the_grade(loop):
-    for inputs, count in zip(inputs_of(loop(), 'LammpsMdCalculation'), (3, 2), strict=True):
+def test_its_frames_do_not_depend_on_the_grade(plain):
+    for inputs, count in zip(inputs_of(plain, 'LammpsMdCalculation'), (3, 2), strict=True):
         settings = InferenceConfig.model_validate(inputs['settings'].get_dict())
         assert settings.samples == settings.max_candidates == count
         assert settings.gamma_select == 1e9
@@ -69,14 +76,13 @@ def test_its_frames_do_not_depend_on_the_grade(loop):
         assert settings.explorer == 'mlip_autopipe.lammps_md'
 
 
-def test_its_labels_are_bought_with_those_of_the_round(loop):
-    found = loop()
-    labels = inputs_of(found, 'LabelAseCalculation')
+def test_its_labels_are_bought_with_those_of_the_round(plain):
+    labels = inputs_of(plain, 'LabelAseCalculation')
     assert [len(inputs['frames']) for inputs in labels] == [2 + 12 + 6, 5 + 5, 5]
-    entries = found.outputs['report']['rounds']
+    entries = plain.outputs['report']['rounds']
     assert [entry['labels_bought'] for entry in entries] == [20, 10, 5, 0]
     assert [entry['n_test'] for entry in entries] == [6, 11, 11, 11]
-    assert [len(inputs['frames']) for inputs in inputs_of(found, 'EvaluateCalculation')] == [5, 5], 'the candidates alone'
+    assert [len(inputs['frames']) for inputs in inputs_of(plain, 'EvaluateCalculation')] == [5, 5], 'the candidates alone'
 
 
 def test_what_it_costs_is_left_by_round_0(loop):
