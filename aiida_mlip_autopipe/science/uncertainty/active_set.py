@@ -14,11 +14,14 @@ from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.science.uncertainty.maxvol import BLOCK, MAX_SWAPS, TOLERANCE, maxvol
 
-EPSILON: Final = 1e-4
+EPSILON: Final = 1e-3
 """Length of the artificial rows, in units of the largest training value of each descriptor.
 
 They make the set complete: an atom with a component in a direction that no training atom shows gets a grade of the order of
-1 / EPSILON, instead of losing that component in a projection.
+1 / EPSILON, instead of losing that component in a projection. Shorter ones make much of what is too small to matter: POD M fitted
+to 10 of the Cu-Au frames of docs/train.md has grades on its 100 test frames of 3 (median) and 21 (90 %) with 1e-4, and of 2 and 9
+with 1e-3, which ranks the force errors of the atoms as well (area under the ROC curve, errors above 0.1 eV/Å: 0.95, 0.96; with 25
+frames 0.97 both). With 1e-2 it falls.
 """
 
 
