@@ -55,6 +55,7 @@ __all__ = [
 ]
 
 OPTIONS = {'daemon.timeout': 60, 'runner.poll.interval': 1, 'transport.task_retry_initial_interval': 1}
+POLL_SECONDS = 0.2
 PSEUDO_FOLDER = Path('/usr/share/espresso/pseudo')
 PSEUDOS = ('Al.pz-vbc.UPF', 'Mg.pz-n-vbc.UPF')
 PW = Path('/usr/bin/pw.x')
@@ -86,7 +87,7 @@ def _profile_where_nodes_are_made(request):
 
 @pytest.fixture(scope='session')
 def localhost(aiida_profile, tmp_path_factory):
-    return ensure_computer('localhost', tmp_path_factory.mktemp('work'))
+    return ensure_computer('localhost', tmp_path_factory.mktemp('work'), poll_seconds=POLL_SECONDS)
 
 
 @pytest.fixture(scope='session')

@@ -19,16 +19,22 @@ from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.train import PACEMAKER
 
+POLL_SECONDS = 1.0
+
 ONE_THREAD = 'export OMP_NUM_THREADS=1'
 """Several jobs share the machine: each stays on one core."""
 
 
-def ensure_computer(label: str, workdir: Path, scheduler: str = 'core.direct') -> orm.Computer:
-    """Return the computer `label` of this machine, with no waiting between polls and no login shell, made when missing.
+def ensure_computer(
+    label: str, workdir: Path, scheduler: str = 'core.direct', poll_seconds: float = POLL_SECONDS
+) -> orm.Computer:
+    """Return the computer `label` of this machine, made when missing; its commands start no login shell.
 
-    A login shell reads the profile of the user for each command of a job, which took 0.2 s of CPU where it starts pyenv.
+    A login shell reads the profile of the user for each command, which took 0.2 s of CPU where it starts pyenv; with polls that
+    followed each other at once this was half of a machine of two cores.
 
     :param scheduler: AiiDA's entry point of what starts the jobs.
+    :param poll_seconds: s, smallest time between two looks at the jobs that run.
     """
     try:
         computer = orm.load_computer(label)
@@ -36,7 +42,7 @@ def ensure_computer(label: str, workdir: Path, scheduler: str = 'core.direct') -
         computer = orm.Computer(
             label=label, hostname='localhost', transport_type='core.local', scheduler_type=scheduler, workdir=str(workdir)
         ).store()
-    computer.set_minimum_job_poll_interval(0.0)
+    computer.set_minimum_job_poll_interval(poll_seconds)
     computer.set_default_mpiprocs_per_machine(1)
     computer.configure(safe_interval=0.0, use_login_shell=False)
     return computer
