@@ -16,14 +16,15 @@ def count(kind):
     return orm.QueryBuilder().append(kind).count()
 
 
-def test_a_computer_is_made_once_and_never_waits(tmp_path):
+def test_a_computer_is_made_once_and_looked_at_each_second_without_a_login_shell(tmp_path):
     first = ensure_computer('other-host', tmp_path)
     before = count(orm.Computer)
     assert ensure_computer('other-host', tmp_path).pk == first.pk
     assert count(orm.Computer) == before
     assert first.is_configured
-    assert first.get_minimum_job_poll_interval() == 0
+    assert first.get_minimum_job_poll_interval() == 1
     assert first.get_configuration()['safe_interval'] == 0
+    assert first.get_configuration()['use_login_shell'] is False
     assert first.get_default_mpiprocs_per_machine() == 1
 
 
