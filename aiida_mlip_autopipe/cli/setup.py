@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -11,7 +13,8 @@ from pathlib import Path
 import click
 from aiida import orm
 from aiida.common.exceptions import NotExistent
-from aiida.manage.configuration import get_config
+from aiida.manage.configuration import get_config, get_profile
+from aiida.storage.sqlite_dos.backend import FILENAME_DATABASE
 from aiida_pseudo.data.pseudo import UpfData
 from aiida_pseudo.groups.family import PseudoPotentialFamily
 
@@ -20,6 +23,9 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.train import PACEMAKER
 
 POLL_SECONDS = 1.0
+
+SQLITE_SECONDS = 60.0
+"""s, how long to wait for others who use the database."""
 
 ONE_THREAD = 'export OMP_NUM_THREADS=1'
 """Several jobs share the machine: each stays on one core."""
@@ -90,6 +96,27 @@ def ensure_family(label: str, pseudos: Sequence[Path]) -> PseudoPotentialFamily:
             return PseudoPotentialFamily.create_from_folder(Path(folder), label, pseudo_type=UpfData)
 
 
+def let_readers_and_writers_pass() -> None:
+    """Put the database of an embedded profile into SQLite's write-ahead mode, in which it then stays.
+
+    In the mode that AiiDA makes, a reader that pauses for 5 s makes a commit of the daemon fail, and AiiDA's worker then keeps
+    its lock for ever: the run is lost, and the profile closed until the worker is killed.
+
+    :raises InputError: somebody else holds the database.
+    """
+    profile = get_profile()
+    if profile is None or profile.storage_backend != 'core.sqlite_dos':
+        return
+    path = Path(profile.storage_config['filepath']) / FILENAME_DATABASE
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=SQLITE_SECONDS)) as database:
+            database.execute('PRAGMA journal_mode=WAL')
+    except sqlite3.OperationalError as error:
+        raise InputError(
+            f'the database {path} is in use ({error}): stop the daemon (verdi daemon stop), then try again'
+        ) from error
+
+
 def set_up_profile(
     *, pw: Path | None, pseudos: Sequence[Path], family: str, slurm: bool = False, pacemaker: Path | None = None
 ) -> None:
@@ -101,6 +128,7 @@ def set_up_profile(
     :param pacemaker: path of `pacemaker` in an environment that has TensorFlow; left out when None.
     """
     load_profile()
+    let_readers_and_writers_pass()
     for label, scheduler in {'localhost': 'core.direct', **({'slurm': 'core.slurm'} if slurm else {})}.items():
         computer = ensure_computer(label, Path(get_config().dirpath) / 'work', scheduler)
         click.echo(f'computer {computer.label}: ready, jobs run in {computer.get_workdir()}')

@@ -1,11 +1,15 @@
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiida import orm
 
+from aiida_mlip_autopipe.cli import setup
 from aiida_mlip_autopipe.cli.setup import ensure_code, ensure_computer, ensure_family
 from aiida_mlip_autopipe.common.errors import InputError
 from tests.aiida_fixtures import PSEUDO_FOLDER, PSEUDOS
@@ -171,3 +175,48 @@ def test_the_script_leaves_a_sound_environment_as_it_is(script_function):
     done = script_function(f'VENV={sys.prefix}; PACEMAKER_ENV={environment}; install_pacemaker')
     assert done.returncode == 0, done.stderr
     assert f'Pacemaker is installed: {environment}/bin/pacemaker.' in done.stdout
+
+
+@pytest.fixture
+def embedded(tmp_path, monkeypatch):
+    """A database as SQLite makes it, that of the profile."""
+    path = tmp_path / 'database.sqlite'
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute('CREATE TABLE numbers (value)')
+        database.executemany('INSERT INTO numbers VALUES (?)', [(value,) for value in range(1000)])
+    profile = SimpleNamespace(storage_backend='core.sqlite_dos', storage_config={'filepath': str(tmp_path)})
+    monkeypatch.setattr(setup, 'get_profile', lambda: profile)
+    return path
+
+
+def written_beside_a_reader(path):
+    """Return what a writer is told while another has read the first of many rows."""
+    with contextlib.closing(sqlite3.connect(path)) as one, contextlib.closing(sqlite3.connect(path, timeout=0.1)) as other:
+        reader = one.execute('SELECT value FROM numbers')
+        reader.fetchone()
+        try:
+            with other:
+                other.execute('INSERT INTO numbers VALUES (-1)')
+        except sqlite3.OperationalError as error:
+            return str(error)
+    return ''
+
+
+def test_a_reader_that_pauses_stops_no_writer(embedded):
+    assert written_beside_a_reader(embedded) == 'database is locked'
+    for _ in range(2):
+        setup.let_readers_and_writers_pass()
+        assert written_beside_a_reader(embedded) == ''
+
+
+def test_a_database_that_is_held_is_told(embedded, monkeypatch):
+    monkeypatch.setattr(setup, 'SQLITE_SECONDS', 0.1)
+    with contextlib.closing(sqlite3.connect(embedded)) as other:
+        other.execute('BEGIN EXCLUSIVE')
+        with pytest.raises(InputError, match=r'is in use .*: stop the daemon'):
+            setup.let_readers_and_writers_pass()
+
+
+def test_a_profile_on_a_server_is_left_alone(monkeypatch):
+    monkeypatch.setattr(setup, 'get_profile', lambda: SimpleNamespace(storage_backend='core.psql_dos', storage_config={}))
+    setup.let_readers_and_writers_pass()
