@@ -132,10 +132,9 @@ def test_all_self_checks_pass(trained):
     assert [entry['message'] for entry in checks if not entry['passed']] == []
 
 
-def test_errors_on_the_frozen_test_set(trained, record_property, capsys):
+def test_errors_on_the_frozen_test_set(trained, capsys):
     report = trained[0]['report'].get_dict()
     errors = report['test_errors']
-    record_property('test_errors', errors)
     energy, force, stress = (1e3 * errors[name] for name in ('energy_rmse', 'force_rmse', 'stress_rmse'))
     with capsys.disabled():
         sys.stdout.write(

@@ -63,7 +63,7 @@ def test_a_run_at_twice_the_melting_temperature_is_stopped_by_the_grade(runs):
 
 
 @pytest.mark.lammps
-def test_frames_that_are_handed_back_have_the_higher_true_force_error(fitted, runs, record_property, capsys):
+def test_frames_that_are_handed_back_have_the_higher_true_force_error(fitted, runs, capsys):
     frames, returned = [], []
     for (share, kind), run in runs.items():
         steps = {frame.info['step'] for frame in run.candidates}
@@ -82,8 +82,6 @@ def test_frames_that_are_handed_back_have_the_higher_true_force_error(fitted, ru
     worst = np.array([errors[a:b].max() for a, b in itertools.pairwise(offsets)])
     of_frames, of_atoms = spearmanr(gamma, worst).statistic, spearmanr(predicted.gamma, errors).statistic
     median = {name: float(np.median(worst[mask])) for name, mask in (('returned', is_returned), ('not', ~is_returned))}
-    record_property('rank_correlation_frames', of_frames)
-    record_property('rank_correlation_atoms', of_atoms)
     with capsys.disabled():
         sys.stdout.write(
             f'\ngrade against true force error, {len(frames)} frames, {len(errors)} atoms: rank correlation {of_frames:.2f} '
