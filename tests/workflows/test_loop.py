@@ -207,3 +207,10 @@ def test_the_potential_holds_a_crystal_together(run, config):
     told = demo['run_md'](run.outputs.potential, atoms, MLIPConfig.from_mapping(config))
     assert '1000 steps of NVT at 300 K on 108 atoms' in told
     assert 'by SimulateCalculation (process' in told  # without a section properties there is no code of lmp
+
+
+def test_the_demo_says_what_a_grade_means(config):
+    """The limit of this run is 50."""
+    grade, settings = runpy.run_path(str(EXAMPLES / 'demo.py'))['_grade'], MLIPConfig.from_mapping(config)
+    assert grade(50.0, settings) == '50.00 (gamma_halt is 50, so this cell is known)'
+    assert 'THIS CELL IS NOT KNOWN' in grade(50.1, settings)
