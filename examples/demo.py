@@ -88,8 +88,14 @@ def run_md(potential: PotentialData, atoms: Atoms, config: MLIPConfig) -> str:
 
 def _grade(gamma: float, config: MLIPConfig) -> str:
     """Return an extrapolation grade and what it means for the structures that have it."""
-    limit = config.explore.gamma_halt
-    told = 'so this cell is known' if gamma <= limit else 'so THIS CELL IS NOT KNOWN and its energy means nothing'
+    known, limit = config.explore.gamma_select, config.explore.gamma_halt
+    if gamma <= known:
+        return f'{gamma:.2f} (gamma_select is {known:g}, so this cell is known)'
+    told = (
+        'so this cell is new but near to known ones'
+        if gamma <= limit
+        else 'so THIS CELL IS NOT KNOWN and its energy means nothing'
+    )
     return f'{gamma:.2f} (gamma_halt is {limit:g}, {told})'
 
 

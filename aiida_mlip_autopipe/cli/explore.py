@@ -93,7 +93,7 @@ def _load(identifier: str, kind: type[NodeType], field: str) -> NodeType:
     try:
         node = orm.load_node(identifier)
     except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise InputError(f'{field}: got {identifier!r}; no single node has it (verdi data core.array list): {error}') from error
+        raise InputError(f'{field}: got {identifier!r}; no single node has it (verdi node show PK): {error}') from error
     if not isinstance(node, kind):
         raise InputError(f'{field}: got {identifier!r}, a {type(node).__name__}; expected {kind.__name__}')
     return node

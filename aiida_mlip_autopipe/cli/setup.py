@@ -110,11 +110,15 @@ def let_readers_and_writers_pass() -> None:
     path = Path(profile.storage_config['filepath']) / FILENAME_DATABASE
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=SQLITE_SECONDS)) as database:
-            database.execute('PRAGMA journal_mode=WAL')
+            (mode,) = database.execute('PRAGMA journal_mode=WAL').fetchone()
     except sqlite3.OperationalError as error:
         raise InputError(
             f'the database {path} is in use ({error}): stop the daemon (verdi daemon stop), then try again'
         ) from error
+    if mode != 'wal':  # SQLite says so and raises nothing, as on some network file systems
+        click.echo(
+            f'database {path}: its file system allows no write-ahead mode, so a program that pauses while it reads can stop a run'
+        )
 
 
 def set_up_profile(

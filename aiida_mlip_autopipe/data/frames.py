@@ -13,8 +13,9 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import InvalidFramesError
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.formats.files import arrays_file
 
-FRAMES: Final = 'frames.npz'
+FRAMES: Final = arrays_file('frames')
 
 
 class FramesData(orm.Data):

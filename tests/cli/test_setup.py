@@ -217,6 +217,15 @@ def test_a_database_that_is_held_is_told(embedded, monkeypatch):
             setup.let_readers_and_writers_pass()
 
 
-def test_a_profile_on_a_server_is_left_alone(monkeypatch):
-    monkeypatch.setattr(setup, 'get_profile', lambda: SimpleNamespace(storage_backend='core.psql_dos', storage_config={}))
+def test_a_profile_on_a_server_is_left_alone(embedded, monkeypatch):
+    profile = SimpleNamespace(storage_backend='core.psql_dos', storage_config={'filepath': str(embedded.parent)})
+    monkeypatch.setattr(setup, 'get_profile', lambda: profile)
     setup.let_readers_and_writers_pass()
+    assert written_beside_a_reader(embedded) == 'database is locked', 'the file was not touched'
+
+
+def test_a_file_system_without_write_ahead_mode_is_told(embedded, monkeypatch, capsys):
+    connect = lambda path, timeout: sqlite3.connect(':memory:')  # noqa: E731  # a database that SQLite keeps in its own mode
+    monkeypatch.setattr(setup, 'sqlite3', SimpleNamespace(connect=connect, OperationalError=sqlite3.OperationalError))
+    setup.let_readers_and_writers_pass()
+    assert 'allows no write-ahead mode' in capsys.readouterr().out

@@ -210,7 +210,8 @@ def test_the_potential_holds_a_crystal_together(run, config):
 
 
 def test_the_demo_says_what_a_grade_means(config):
-    """The limit of this run is 50."""
+    """The limits of this run are 1 and 50."""
     grade, settings = runpy.run_path(str(EXAMPLES / 'demo.py'))['_grade'], MLIPConfig.from_mapping(config)
-    assert grade(50.0, settings) == '50.00 (gamma_halt is 50, so this cell is known)'
+    assert grade(1.0, settings) == '1.00 (gamma_select is 1, so this cell is known)'
+    assert grade(50.0, settings) == '50.00 (gamma_halt is 50, so this cell is new but near to known ones)'
     assert 'THIS CELL IS NOT KNOWN' in grade(50.1, settings)
