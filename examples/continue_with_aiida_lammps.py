@@ -12,7 +12,7 @@ from aiida.engine import run_get_node
 from aiida.plugins import CalculationFactory
 from ase.build import bulk
 
-from aiida_mlip_autopipe.cli.train import load_potential
+from aiida_mlip_autopipe.cli.nodes import load_potential
 from aiida_mlip_autopipe.formats.lammps import NvtRun, data_text, masses_of, nvt_input
 
 potential = load_potential(sys.argv[1])

@@ -19,8 +19,8 @@ from aiida_mlip_autopipe.calculations.linear_fit import AceCalculation
 from aiida_mlip_autopipe.calculations.spec import job_options
 from aiida_mlip_autopipe.cli.commands import submit_run
 from aiida_mlip_autopipe.cli.export import export_run
+from aiida_mlip_autopipe.cli.nodes import wait_for_end
 from aiida_mlip_autopipe.cli.properties import properties_lines, submit_properties
-from aiida_mlip_autopipe.cli.train import wait_for_end
 from aiida_mlip_autopipe.common.errors import InputError, MlipError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.simulation import Simulation, SimulationKind

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from aiida import orm
-from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.common.exceptions import NotExistent
 from aiida.engine import submit
-from aiida.engine.daemon.client import get_daemon_client
 
 from aiida_mlip_autopipe.calculations.frames_functions import pick_starts
+from aiida_mlip_autopipe.cli.nodes import load_potential, load_typed, require_daemon, wait_for_end
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
@@ -21,18 +20,14 @@ from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.workflows.checks import find_stage_code
 from aiida_mlip_autopipe.workflows.explore import ExploreWorkChain, validate_inputs
 
-POLL_SECONDS = 2.0
-
 ROUND = 0
 """Round that candidates of a single exploration are given: they belong to no loop."""
-
-NodeType = TypeVar('NodeType', bound=orm.Data)
 
 
 def submit_explore(potential_pk: str, config: Path, starts: str | None, wait: bool) -> orm.WorkChainNode:
     """Submit an exploration, wait for its end where asked, and return its node.
 
-    :param potential_pk: PK or uuid of a potential with an active set.
+    :param potential_pk: PK or uuid of a potential with an active set, or of a process that made one.
     :param config: YAML file of a run, of which the sections explore, worker and the seed are used.
     :param starts: PK or uuid of frames, each of which is a start as it is; when None, starts are picked from the training
         frames of the potential, as the loop does.
@@ -41,16 +36,15 @@ def submit_explore(potential_pk: str, config: Path, starts: str | None, wait: bo
     checked = MLIPConfig.from_yaml(config)
     load_profile()
     code = find_stage_code(checked.explore, checked.worker.code)
-    potential = _load(potential_pk, PotentialData, 'POTENTIAL_PK')
+    potential = load_potential(potential_pk)
     if not potential.record.active_set:
         raise InputError(f'POTENTIAL_PK: got {potential_pk!r}, a potential without an active set: it has no extrapolation grade')
-    source = _training_frames(potential) if starts is None else _load(starts, FramesData, '--starts')
+    source = _training_frames(potential) if starts is None else load_typed(starts, FramesData, '--starts')
     _require_elements(source, potential)
     settings, seed = orm.Dict(checked.explore.model_dump(mode='json')), orm.Int(checked.seed)
     if problem := validate_inputs({'potential': potential, 'settings': settings}, None):
         raise InputError(problem)
-    if not get_daemon_client().is_daemon_running:
-        raise InputError('no AiiDA daemon is running, so nothing would happen: start it with `verdi daemon start 2`')
+    require_daemon()
     for warning in checked.explore.warnings:
         click.echo(f'warning: {warning}', err=True)
     node = submit(
@@ -89,16 +83,6 @@ def exploration_lines(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _load(identifier: str, kind: type[NodeType], field: str) -> NodeType:
-    try:
-        node = orm.load_node(identifier)
-    except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise InputError(f'{field}: got {identifier!r}; no single node has it (verdi node show PK): {error}') from error
-    if not isinstance(node, kind):
-        raise InputError(f'{field}: got {identifier!r}, a {type(node).__name__}; expected {kind.__name__}')
-    return node
-
-
 def _training_frames(potential: PotentialData) -> FramesData:
     uuid = potential.record.training_uuid
     try:
@@ -120,8 +104,7 @@ def _require_elements(frames: FramesData, potential: PotentialData) -> None:
 
 
 def _wait_for(node: orm.WorkChainNode) -> None:
-    while not node.is_terminated:
-        time.sleep(POLL_SECONDS)
+    wait_for_end(node)
     if 'report' in node.outputs:
         for line in exploration_lines(node.outputs.report.get_dict()):
             click.echo(line)

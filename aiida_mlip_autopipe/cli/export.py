@@ -8,7 +8,7 @@ import click
 from aiida import orm
 from ase.data import atomic_masses, atomic_numbers
 
-from aiida_mlip_autopipe.cli.commands import load_run
+from aiida_mlip_autopipe.cli.nodes import load_run
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.cli.summary import round_entries
 from aiida_mlip_autopipe.common.errors import InputError

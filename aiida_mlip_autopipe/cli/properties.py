@@ -10,8 +10,8 @@ import click
 from aiida import orm
 from aiida.engine import submit
 
+from aiida_mlip_autopipe.cli.nodes import load_potential, require_daemon, require_success, wait_for_end
 from aiida_mlip_autopipe.cli.options import load_profile
-from aiida_mlip_autopipe.cli.train import load_potential, require_daemon, require_success, wait_for_end
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.workflows.checks import check_profile

@@ -11,7 +11,7 @@ import click
 from aiida import orm
 
 from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
-from aiida_mlip_autopipe.cli.commands import RUNS, load_process
+from aiida_mlip_autopipe.cli.nodes import RUNS, load_process
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.cli.rounds import Round, report_of, rounds_of, state_of
 from aiida_mlip_autopipe.common.errors import InputError

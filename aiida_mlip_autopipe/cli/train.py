@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from aiida import orm
-from aiida.common.exceptions import MultipleObjectsError, NotExistent
 from aiida.engine import submit
-from aiida.engine.daemon.client import get_daemon_client
 
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.frames_functions import split_frames
 from aiida_mlip_autopipe.calculations.spec import job_options
 from aiida_mlip_autopipe.calculations.train_functions import separate_references
-from aiida_mlip_autopipe.cli.commands import POLL_SECONDS, failure_of
+from aiida_mlip_autopipe.cli.nodes import load_potential, load_typed, require_daemon, require_success, wait_for_end
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
 from aiida_mlip_autopipe.science.split import held_out_share
 from aiida_mlip_autopipe.workflows.checks import find_code, find_stage_code
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain, validate_inputs
-
-Node = TypeVar('Node', bound=orm.Data)
 
 
 def submit_train(frames: str, path: Path, *, test: str | None, references: str | None, wait: bool) -> orm.WorkChainNode:
@@ -92,60 +86,6 @@ def submit_evaluate(potential: str, frames: str, *, code: str, wait: bool) -> or
         for line in evaluation_lines(node):
             click.echo(line)
     return node
-
-
-def load_typed(identifier: str, kind: type[Node], name: str) -> Node:
-    """Return the data node of an identifier.
-
-    :param name: of the argument, for the message.
-    :raises InputError: there is no such node, or it is of another type.
-    """
-    try:
-        node = orm.load_node(identifier)
-    except (NotExistent, MultipleObjectsError, ValueError) as error:
-        raise InputError(f'{name}: got {identifier!r}; no single node has it (verdi node show PK): {error}') from error
-    if not isinstance(node, kind):
-        raise InputError(f'{name}: got {identifier!r}, a {type(node).__name__}; expected a {kind.__name__}')
-    return node
-
-
-def load_potential(identifier: str) -> PotentialData:
-    """Return the potential of an identifier, which may also be that of a process with the output `potential`.
-
-    :raises InputError: there is no such node, or it is neither.
-    """
-    node: orm.Node = load_typed(identifier, orm.Node, 'POTENTIAL_PK')
-    if isinstance(node, orm.ProcessNode):
-        if 'potential' not in node.outputs:
-            raise InputError(f'POTENTIAL_PK: got {identifier!r}, a {node.process_label} without a potential among its outputs')
-        node = node.outputs.potential
-    if not isinstance(node, PotentialData):
-        raise InputError(f'POTENTIAL_PK: got {identifier!r}, a {type(node).__name__}; expected a PotentialData')
-    return node
-
-
-def require_daemon() -> None:
-    """Check that submitted processes will run.
-
-    :raises InputError: no daemon is running.
-    """
-    if not get_daemon_client().is_daemon_running:
-        raise InputError('no AiiDA daemon is running, so nothing would happen: start it with `verdi daemon start 2`')
-
-
-def wait_for_end(node: orm.ProcessNode) -> None:
-    """Return when a process has ended in any way."""
-    while not node.is_terminated:
-        time.sleep(POLL_SECONDS)
-
-
-def require_success(node: orm.ProcessNode) -> None:
-    """Check how a process ended.
-
-    :raises InputError: not well; the message names its cause.
-    """
-    if not node.is_finished_ok:
-        raise InputError(f'{node.process_label} {node.pk} did not end well: {failure_of(node)} (verdi process report {node.pk})')
 
 
 def training_lines(node: orm.WorkChainNode) -> list[str]:

@@ -3,9 +3,21 @@ from aiida import orm
 from aiida.common.links import LinkType
 from aiida.engine import ProcessState
 
+from aiida_mlip_autopipe.cli import nodes
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+
+
+@pytest.fixture
+def daemon(monkeypatch):
+    """Let the commands believe in a daemon, or not."""
+
+    class Client:
+        is_daemon_running = True
+
+    monkeypatch.setattr(nodes, 'get_daemon_client', Client)
+    return Client
 
 
 @pytest.fixture

@@ -3,17 +3,14 @@ from aiida import orm
 from aiida.engine import ProcessState
 
 from aiida_mlip_autopipe.cli import commands
-from aiida_mlip_autopipe.cli.commands import failure_of, load_run
+from aiida_mlip_autopipe.cli.nodes import failure_of, load_run
 from aiida_mlip_autopipe.common.errors import InputError
 
 
 @pytest.fixture
-def submitted(monkeypatch, fake_process, worker_code):
+def submitted(monkeypatch, daemon, fake_process, worker_code):
     """Take what would be submitted, with a daemon that says that it runs."""
     calls = []
-
-    class Client:
-        is_daemon_running = True
 
     def submit(chain, **inputs):
         calls.append((chain.__name__, inputs))
@@ -21,7 +18,6 @@ def submitted(monkeypatch, fake_process, worker_code):
         return fake_process(orm.WorkChainNode, label=chain.__name__, outputs={'report': report}, **outcome)
 
     outcome = {}
-    monkeypatch.setattr(commands, 'get_daemon_client', Client)
     monkeypatch.setattr(commands, 'submit', submit)
     return calls, outcome
 

@@ -5,7 +5,6 @@ from aiida.engine import ProcessState
 from matplotlib.image import imread
 
 from aiida_mlip_autopipe.cli import converge as module
-from aiida_mlip_autopipe.cli import train
 from aiida_mlip_autopipe.common.units import GPA
 
 LABEL = {
@@ -81,15 +80,6 @@ def path(config_file):
         return made
 
     return make
-
-
-@pytest.fixture
-def daemon(monkeypatch):
-    class Client:
-        is_daemon_running = True
-
-    monkeypatch.setattr(train, 'get_daemon_client', Client)
-    return Client
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The command explore: what it submits, what it refuses before anything is submitted, and what it prints."""
 
-from types import SimpleNamespace
-
 import pytest
 from aiida import orm
 
@@ -39,7 +37,7 @@ def starts(emt_frames):
 
 
 @pytest.fixture
-def submitted(monkeypatch, worker_code, fake_process):
+def submitted(monkeypatch, daemon, worker_code, fake_process):
     """Inputs of what was submitted; the exploration ends at once as `node` says."""
     seen = {'node': fake_process(orm.WorkChainNode, outputs={'report': orm.Dict(REPORT)})}
 
@@ -50,8 +48,6 @@ def submitted(monkeypatch, worker_code, fake_process):
         return seen['node']
 
     monkeypatch.setattr(explore, 'submit', submit)
-    monkeypatch.setattr(explore, 'get_daemon_client', lambda: SimpleNamespace(is_daemon_running=True))
-    monkeypatch.setattr(explore, 'POLL_SECONDS', 0.0)
     return seen
 
 
@@ -119,9 +115,9 @@ class TestRefused:
             submit_explore('99999999', config_file(), str(starts.pk), False)
 
     def test_a_node_of_another_kind(self, config_file, fake_potential, starts):
-        with pytest.raises(InputError, match=r'POTENTIAL_PK: got .* a FramesData; expected PotentialData'):
+        with pytest.raises(InputError, match=r'POTENTIAL_PK: got .* a FramesData; expected a PotentialData'):
             submit_explore(str(starts.pk), config_file(), str(starts.pk), False)
-        with pytest.raises(InputError, match=r'--starts: got .* a PotentialData; expected FramesData'):
+        with pytest.raises(InputError, match=r'--starts: got .* a PotentialData; expected a FramesData'):
             submit_explore(str(fake_potential.pk), config_file(), str(fake_potential.pk), False)
 
     def test_a_potential_without_active_set(self, potential_folder, config_file, starts):
@@ -159,7 +155,7 @@ class TestRefused:
         with pytest.raises(InputError, match=r"explore.explorer: got 'other.md'"):
             submit_explore(str(fake_potential.pk), config_file(explore={'explorer': 'other.md'}), str(starts.pk), False)
 
-    def test_no_daemon(self, fake_potential, config_file, starts, monkeypatch):
-        monkeypatch.setattr(explore, 'get_daemon_client', lambda: SimpleNamespace(is_daemon_running=False))
+    def test_no_daemon(self, fake_potential, config_file, starts, daemon):
+        daemon.is_daemon_running = False
         with pytest.raises(InputError, match='no AiiDA daemon is running'):
             submit_explore(str(fake_potential.pk), config_file(), str(starts.pk), False)

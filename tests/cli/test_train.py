@@ -31,17 +31,6 @@ def bare(emt_frames):
 
 
 @pytest.fixture
-def daemon(monkeypatch):
-    """Let the commands believe in a daemon, or not."""
-
-    class Client:
-        is_daemon_running = True
-
-    monkeypatch.setattr(module, 'get_daemon_client', Client)
-    return Client
-
-
-@pytest.fixture
 def submitted(monkeypatch, daemon, fake_process):
     """Record what would be submitted; the process that comes back has ended as `answer` says."""
 
