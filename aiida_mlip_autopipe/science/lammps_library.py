@@ -6,6 +6,7 @@ atom without neighbours: throw the instance away after an error, and call what i
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import mmap
 import os
@@ -37,6 +38,9 @@ PACKAGE: Final = 'ML-POD'
 
 Callback = Callable[[int, IntArray, FloatArray, FloatArray], None]
 """From step, numbers of the atoms (from 1, shape (n_atoms,)) and positions (Å) to forces (eV/Å), which it fills in place."""
+
+_ENDED_AT_EXIT: Final[list[Callable[[], None]]] = []
+"""What ends MPI with this process, once LAMMPS was started: without it MPICH leaves 1 MiB of memory in /dev/shm for ever."""
 
 _QUIET: Final = ('-screen', 'none', '-log', 'none', '-nocite')
 _CHANGE = (
@@ -167,9 +171,12 @@ def lammps_class() -> type[Any]:
 
 def _started(arguments: list[str]) -> Any:
     try:
-        return lammps_class()(cmdargs=arguments)
+        instance = lammps_class()(cmdargs=arguments)
     except OSError as error:  # of the loader: the library, or one that it needs, is not there
         raise InstallationError(f'the library of LAMMPS cannot be loaded ({error}); {REMEDY}') from error
+    if not _ENDED_AT_EXIT:
+        _ENDED_AT_EXIT.append(atexit.register(instance.lib.lammps_mpi_finalize))
+    return instance
 
 
 class LammpsSystem:

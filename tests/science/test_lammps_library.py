@@ -1,6 +1,8 @@
 import os
 import subprocess
+import sys
 from importlib import metadata, util
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -271,3 +273,25 @@ def test_a_structure_without_cell_is_refused():
 def test_an_unknown_element_is_refused():
     with pytest.raises(InputError, match=r"\['Ag'\]"):
         kinds_of(bulk('Ag'), ['Cu', 'Au'])
+
+
+@pytest.mark.lammps
+@pytest.mark.skipif(not needs_mpich(), reason='LAMMPS of another MPI')
+@pytest.mark.parametrize('last', ['', 'system.command("no such command")'])
+def test_a_process_leaves_no_shared_memory_behind(last):
+    """MPICH makes a file for each process, of 1 MiB, and removes it when MPI is ended; nobody else does."""
+    code = f"""
+import contextlib
+from aiida_mlip_autopipe.common.errors import EngineError
+from aiida_mlip_autopipe.science.lammps_library import LammpsSystem
+system = LammpsSystem(['Cu'])
+with contextlib.suppress(EngineError):
+    {last or 'pass'}
+print([path.name for path in __import__('pathlib').Path('/dev/shm').glob('mpich_shm_*')])
+"""
+    process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True, env=child_environment())
+    output, _ = process.communicate(timeout=120)
+    own = f'mpich_shm_{process.pid:x}_0'
+    assert process.returncode == 0
+    assert own in output, 'MPICH names its files in another way now'
+    assert not Path('/dev/shm', own).exists()
