@@ -21,6 +21,7 @@ PACEMAKER_ENV=$PROJECT/.pacemaker
 PACEMAKER_PINS=(python-ace==0.4.0rc1 tensorflow-cpu==2.20.0 'numpy>=2.0,<2.4' 'pandas>=2,<3' matplotlib matscipy sympy pyyaml tqdm requests questionary rich)
 PACEMAKER_BARE_PINS=(tf_keras==2.20.1 tensorpotential==0.6.2.1)
 PACEMAKER_DISK_GB=4
+LAZY=--no-compile # Python compiles what it imports; all of PyTorch and TensorFlow takes two minutes
 export AIIDA_PATH=$PROJECT
 
 say() { printf '\n==> %s\n' "$*"; }
@@ -120,8 +121,8 @@ install_package() {
     say "Installing the package and what it needs (CPU build of PyTorch first; a few minutes the first time)."
     local pip=("$VENV/bin/python" -m pip --disable-pip-version-check)
     "${pip[@]}" install -qq --upgrade 'pip>=24' || fail "pip could not be upgraded" "check the connection to the Python package index and run this again"
-    "${pip[@]}" install -qq torch==2.13.0 || fail "PyTorch could not be installed" "check the connection to the Python package index and run this again"
-    "${pip[@]}" install -qq -c "$PROJECT/constraints.txt" -e "$PROJECT[$extras]" ||
+    "${pip[@]}" install -qq $LAZY torch==2.13.0 || fail "PyTorch could not be installed" "check the connection to the Python package index and run this again"
+    "${pip[@]}" install -qq $LAZY -c "$PROJECT/constraints.txt" -e "$PROJECT[$extras]" ||
         fail "the package could not be installed" "read the message of pip above; a full disk and a missing compiler are the usual causes"
     if ! grep -q 'AIIDA_PATH' "$VENV/bin/activate"; then
         printf '\n# the AiiDA profile of this project, see setup_profile.sh\nexport AIIDA_PATH=%q\n' "$PROJECT" >>"$VENV/bin/activate"
@@ -134,7 +135,7 @@ install_ace() {
         return
     fi
     say "Installing python-ace, for the trainer mlip_autopipe.ace. It is under the Academic Software Licence: for academic, non-commercial use only; --pod leaves it out."
-    if ! "$VENV/bin/python" -m pip --disable-pip-version-check install -qq -c "$PROJECT/constraints.txt" -e "$PROJECT[ace]"; then
+    if ! "$VENV/bin/python" -m pip --disable-pip-version-check install -qq $LAZY -c "$PROJECT/constraints.txt" -e "$PROJECT[ace]"; then
         say "python-ace could not be installed, perhaps because there is no wheel for this Python ($("$VENV/bin/python" --version)): examples and configurations need train: {trainer: mlip_autopipe.pod}, and the demo takes it by itself."
         POD=yes
     fi
@@ -147,7 +148,7 @@ pacemaker_works() {
 pacemaker_pip() {
     local log python
     log=$(mktemp)
-    "$PACEMAKER_ENV/bin/python" -m pip --disable-pip-version-check install -qq "$@" >"$log" 2>&1 && return
+    "$PACEMAKER_ENV/bin/python" -m pip --disable-pip-version-check install -qq $LAZY "$@" >"$log" 2>&1 && return
     tail -n 3 "$log" >&2
     python=$("$PACEMAKER_ENV/bin/python" -c 'import platform; print(platform.python_version(), platform.machine())')
     if grep -q 'No matching distribution' "$log"; then

@@ -116,11 +116,15 @@ def test_a_temperature_at_which_nothing_runs_is_told_and_tried_again(loop, child
 
 
 def test_md_that_fails_does_not_end_the_run(loop, children):
+    """It is tried again in each round; the exam after the last fit makes no part that nobody would buy."""
     children.fail['LammpsMdCalculation'] = 0
     found = loop()
     assert found.exit_code is None
     assert len(md_frames(found)) == 0
-    assert [entry['test_md']['temperatures'][0]['n_frames'] for entry in found.outputs['report']['rounds'][1:3]] == [0, 0]
+    rounds = found.outputs['report']['rounds']
+    assert [entry['test_md']['temperatures'][0]['n_frames'] for entry in rounds[1:3]] == [0, 0]
+    assert {inputs['round'].value for inputs in inputs_of(found, 'LammpsMdCalculation')} == {1, 2}
+    assert rounds[3]['test_md'] is None
 
 
 def test_a_round_without_candidates_is_tested_on_it_all_the_same(loop, children):
@@ -155,17 +159,3 @@ def test_a_run_of_one_fit_has_no_such_part_and_lacks_none(loop):
     found = loop(max_rounds=1)
     assert 'LammpsMdCalculation' not in found.names
     assert not any('no frames of MD' in sentence for sentence in found.outputs['report']['verdict']['shortfalls'])
-
-
-def test_none_is_wanted_none_is_run(loop):
-    assert 'LammpsMdCalculation' not in loop(test_md_labels=0).names
-
-
-def test_the_last_exam_makes_no_part_that_nobody_would_buy(loop, children):
-    """After the last fit there is an exam; temperatures that are still missing are not tried again."""
-    children.n_samples = {900.0: 0}
-    found = loop()
-    assert found.exit_code is None
-    rounds = [inputs['round'].value for inputs in inputs_of(found, 'LammpsMdCalculation')]
-    assert max(rounds) == 2
-    assert found.outputs['report']['rounds'][3]['test_md'] is None
