@@ -65,6 +65,14 @@ class RoundSummary:
     passed_checks: bool = True
 
 
+class Gate(StrEnum):
+    """What the physics gate said; it broke where it could not be judged."""
+
+    PASSED = 'passed'
+    FAILED = 'failed'
+    BROKEN = 'broken'
+
+
 @dataclass(frozen=True)
 class Exam:
     """What molecular dynamics with the newest potential said of it, and the physics gate.
@@ -72,7 +80,7 @@ class Exam:
     :param n_starts: start structures, of which `n_at_top` passed all temperatures up to the highest, `top` (K).
     :param n_candidates: structures that it does not know.
     :param share_above_select: share of MD above `gamma_select`; None when nothing was looked at.
-    :param gate: whether its physical properties passed; None where they are not asked for, or not looked at yet.
+    :param gate: what its physical properties say; None where they are not asked for, or not looked at yet.
     :param waits_for_test: whether frames for the test set wait for their labels.
     :param untested: K, temperatures of which the test set has no frames and should.
     """
@@ -82,7 +90,7 @@ class Exam:
     top: float
     n_candidates: int
     share_above_select: float | None
-    gate: bool | None = None
+    gate: Gate | None = None
     waits_for_test: bool = False
     untested: tuple[float, ...] = ()
 
@@ -244,7 +252,8 @@ def _shortfalls(newest: RoundSummary, exam: Exam, held: Targets) -> list[str]:
             acquisition is None or acquisition <= held.acquisition,
             f'the force error on the newest labels before training was {_milli(acquisition or 0.0, held.acquisition)} meV/Å',
         ),
-        (exam.gate is not False, 'its physical properties did not pass'),
+        (exam.gate is not Gate.FAILED, 'its physical properties did not pass'),
+        (exam.gate is not Gate.BROKEN, 'its physical properties could not be judged (verdi process report says why)'),
         (not exam.waits_for_test, 'frames of MD for the test set are not labelled yet'),
         (
             exam.waits_for_test or not exam.untested,
@@ -260,7 +269,7 @@ def _milli(value: float, target: float) -> str:
 
 def _converged(newest: RoundSummary, exam: Exam, held: Targets) -> str:
     share = 0.0 if exam.share_above_select is None else exam.share_above_select
-    gate = '; its physical properties passed' if exam.gate else ''
+    gate = '; its physical properties passed' if exam.gate is Gate.PASSED else ''
     return (
         f'All {exam.n_starts} starts passed {exam.top:g} K with {share:.1%} of MD above gamma_select; on the frozen test set the '
         f'errors are at most {MILLI * newest.test_force_high:.3g} meV/Å and {MILLI * newest.test_energy_high:.3g} meV/atom '

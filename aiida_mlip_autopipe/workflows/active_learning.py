@@ -10,7 +10,8 @@ from aiida.engine import ExitCode, ToContext, if_, while_
 from aiida_mlip_autopipe.calculations.frames_functions import pick_starts
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.science.stopping import Decision, Exam, RoundSummary, StopLimits, StopReason, best_round, decide
+from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.science.stopping import Decision, Exam, Gate, RoundSummary, StopLimits, StopReason, best_round, decide
 from aiida_mlip_autopipe.workflows.checks import find_stage_code
 from aiida_mlip_autopipe.workflows.explore import ExploreWorkChain
 from aiida_mlip_autopipe.workflows.md_test import MdTestWorkChain
@@ -105,13 +106,11 @@ class ActiveLearningWorkChain(MdTestWorkChain):
         )
 
     def inspect_gate(self) -> None:
-        """Take over the verdict; a gate that could not be run has not passed."""
+        """Keep whose gate it was; one that could not be run has not passed."""
         gate = self.ctx.gate
         if not gate.is_finished_ok:
             self.report(f'the physical properties could not be judged: {gate.exit_message or gate.process_state}')
-        self.ctx.gates[self.ctx.judged.uuid] = bool(gate.is_finished_ok and gate.outputs.report['passed'])
-        if 'report' in gate.outputs:
-            self.ctx.properties = gate.outputs.report
+        self.ctx.gates[self.ctx.judged.uuid] = gate.uuid
         if self.ctx.judged.uuid == self.ctx.potential.uuid:
             self._decide()
 
@@ -146,7 +145,8 @@ class ActiveLearningWorkChain(MdTestWorkChain):
     def finish(self) -> ExitCode | None:
         """Say why the loop ended, and attach the results."""
         self.ctx.stop_reason = self.ctx.decision['reason']
-        properties = {'properties': self.ctx.properties.get_dict()} if 'properties' in self.ctx else {}
+        gate = self._gate_of(self.ctx.result)
+        properties = {'properties': gate.outputs.report.get_dict()} if gate is not None and 'report' in gate.outputs else {}
         self.ctx.verdict = {'verdict': {**self.ctx.decision, 'round': self.ctx.best['round'], **properties}}
         self.report(f'{self.ctx.stop_reason}: {self.ctx.decision["sentence"]}')
         self.results()
@@ -162,12 +162,16 @@ class ActiveLearningWorkChain(MdTestWorkChain):
             top=top,
             n_candidates=explore['n_candidates'],
             share_above_select=explore['share_above_select'],
-            gate=self.ctx.gates.get(self.ctx.potential.uuid),
+            gate=_judgement(self._gate_of(self.ctx.potential)),
             waits_for_test=self.ctx.for_test is not None,
             untested=tuple(map(float, self.ctx.md_shares)),
         )
         limits = _limits(ActiveLearningConfig.model_validate(self.ctx.config['loop']))
         self.ctx.decision = _told(decide(self._history(), exam, limits, n_selected=self.ctx.n_selected))
+
+    def _gate_of(self, potential: PotentialData) -> orm.WorkChainNode | None:
+        uuid = self.ctx.gates.get(potential.uuid)
+        return None if uuid is None else orm.load_node(uuid)
 
     def _history(self) -> list[RoundSummary]:
         return [_summary(entry.get_dict()) for entry in self.ctx.entries if entry['test_errors']]
@@ -183,6 +187,14 @@ def _limits(loop: ActiveLearningConfig) -> StopLimits:
         energy=loop.energy_rmse_target,
         acquisition=loop.acquisition_rmse_target,
     )
+
+
+def _judgement(gate: orm.WorkChainNode | None) -> Gate | None:
+    if gate is None:
+        return None
+    if not gate.is_finished_ok:
+        return Gate.BROKEN
+    return Gate.PASSED if gate.outputs.report['passed'] else Gate.FAILED
 
 
 def _told(decision: Decision) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.stopping import (
     Exam,
+    Gate,
     RoundSummary,
     StopLimits,
     StopReason,
@@ -35,7 +36,7 @@ GOOD = RoundSummary(
     label_energy=0.05,
     acquisition_force=0.15,
 )
-PASSED = Exam(n_starts=6, n_at_top=6, top=1500.0, n_candidates=4, share_above_select=0.004, gate=True)
+PASSED = Exam(n_starts=6, n_at_top=6, top=1500.0, n_candidates=4, share_above_select=0.004, gate=Gate.PASSED)
 
 
 def series(*errors: float, **changes: Any) -> list[RoundSummary]:
@@ -78,7 +79,8 @@ def test_converged_comes_before_a_spent_budget_and_before_what_is_left_to_learn(
             {},
             'the force error on the newest labels before training was 210, above its target of 200 meV/Å',
         ),
-        ({}, {'gate': False}, 'its physical properties did not pass'),
+        ({}, {'gate': Gate.FAILED}, 'its physical properties did not pass'),
+        ({}, {'gate': Gate.BROKEN}, 'its physical properties could not be judged (verdi process report says why)'),
         ({'passed_checks': False}, {}, 'it did not pass its self-checks'),
         ({}, {'waits_for_test': True}, 'frames of MD for the test set are not labelled yet'),
         ({}, {'untested': (300.0, 900.0)}, 'the test set has no frames of MD at 300, 900 K'),
@@ -93,8 +95,8 @@ def test_a_near_miss_of_converged_goes_on_and_says_what_is_missing(
     assert found.shortfalls == (said,)
 
 
-@pytest.mark.parametrize('gate', [None, True])
-def test_a_gate_that_nobody_asked_for_is_not_missing(gate: bool | None) -> None:
+@pytest.mark.parametrize('gate', [None, Gate.PASSED])
+def test_a_gate_that_nobody_asked_for_is_not_missing(gate: Gate | None) -> None:
     assert decide([GOOD], replace(PASSED, gate=gate), LIMITS).reason is StopReason.CONVERGED
 
 

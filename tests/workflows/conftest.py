@@ -171,7 +171,8 @@ class Children:
         verdict = self.gates.pop(0)
         if verdict == 'broken':
             return self._make(kind, status=420, message='no labels')
-        return self._make(kind, outputs={'report': orm.Dict({'passed': verdict, 'rows': []})})
+        report = {'passed': verdict, 'rows': [], 'of': inputs['potential'].uuid}
+        return self._make(kind, outputs={'report': orm.Dict(report)})
 
 
 @pytest.fixture(scope='session')

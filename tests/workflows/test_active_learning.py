@@ -197,15 +197,26 @@ def test_the_gate_is_asked_before_a_run_calls_itself_converged(gated, children):
     assert report['verdict']['sentence'].endswith('; its physical properties passed.')
 
 
-def test_a_gate_that_is_not_passed_or_breaks_lets_the_loop_go_on(gated, children):
+@pytest.mark.parametrize(
+    ('gates', 'said'),
+    [
+        (['broken', False], 'its physical properties did not pass'),
+        ([False, 'broken'], 'its physical properties could not be judged (verdi process report says why)'),
+    ],
+)
+def test_a_gate_that_is_not_passed_or_breaks_lets_the_loop_go_on(gated, children, gates, said):
+    """The result is the potential of round 0, with the properties of its own."""
     good(children)
-    children.gates = ['broken', False]
+    children.force_rmses, children.gates = [0.04, 0.045], list(gates)
     found = gated(max_rounds=2)
     exam = ['ExploreWorkChain', 'PropertiesWorkChain']
     assert found.names == [*ROUND_0, *exam, *ROUND_N[1:], *exam]
-    report = found.outputs['report'].get_dict()
-    assert report['stop_reason'] == 'budget_exhausted'
-    assert 'its physical properties did not pass' in report['verdict']['shortfalls']
+    verdict = found.outputs['report']['verdict']
+    assert (verdict['reason'], verdict['round']) == ('budget_exhausted', 0)
+    assert said in verdict['shortfalls']
+    told = [] if gates[0] == 'broken' else [found.outputs['potential'].uuid]
+    assert [verdict['properties']['of'] for _ in told] == told
+    assert ('properties' in verdict) is bool(told)
 
 
 def test_the_result_of_a_run_that_did_not_converge_is_judged_at_its_end(gated, children):

@@ -108,10 +108,16 @@ def _with_degenerate_branches_once(rows: Sequence[Row]) -> list[Row]:
 
 
 def _is_degenerate(one: Row, other: Row) -> bool:
-    if one.property != PHONONS or (one.crystal, one.quantity.split('(')[1]) != (other.crystal, other.quantity.split('(')[1]):
+    if _place(one) is None or _place(one) != _place(other):
         return False
     pairs = ((one.potential, other.potential), (one.reference, other.reference))
     return all(a is not None and b is not None and abs(a - b) < DEGENERATE for a, b in pairs)
+
+
+def _place(row: Row) -> tuple[str, str] | None:
+    """Return crystal and q-point of a phonon; None for other rows, and for the one that says that there is none."""
+    _, _, point = row.quantity.partition('(')
+    return (row.crystal, point) if row.property == PHONONS and point else None
 
 
 def _rows(name: str, asked: Property, crystal: Crystal, methods: tuple[Method, Method]) -> list[Row]:

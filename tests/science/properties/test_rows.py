@@ -133,6 +133,8 @@ def test_degenerate_branches_are_one_row() -> None:
     assert [one.quantity for one in found] == names
     other = [Row('Cu', 'eos', 'V0', '', 1.0, 1.0), Row('Cu', 'elastic', 'C11', '', 1.0, 1.0)]
     assert rows._with_degenerate_branches_once(other) == other
+    last = [row(1, 4.0), Row('Au', 'eos', 'V0', '', 1.0, 1.0), Row('Au', 'phonons', 'phonons', '', passed=False, note='none')]
+    assert rows._with_degenerate_branches_once(last) == last, 'the next crystal, and phonons that could not be had'
 
 
 def test_curves(reference: Method) -> None:
