@@ -10,7 +10,7 @@ from ase.io import write
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
 
 EXAMPLES = Path(__file__).parents[2] / 'examples'
-FIGURES = {'almg': 80, 'cuau': 85, 'nbmotaw': 470, 'mgcao': 252, 'silicon': 56, 'nial': 134}
+FIGURES = {'almg': 80, 'almg_long': 91, 'cuau': 85, 'nbmotaw': 470, 'mgcao': 252, 'silicon': 56, 'nial': 134}
 """Structures that each example gives in a dry run, or a few less where a shuffled alloy repeats another."""
 
 
