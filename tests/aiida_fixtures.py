@@ -60,7 +60,7 @@ OPTIONS = {'daemon.timeout': 60, 'runner.poll.interval': 1, 'transport.task_retr
 POLL_SECONDS = 0.2
 MEMORY = Path('/dev/shm')
 MEMORY_NEEDED = 2**31
-"""Bytes that must be free there; a session of all tests leaves less than a tenth of that behind."""
+"""Bytes that must be free there."""
 PSEUDO_FOLDER = Path('/usr/share/espresso/pseudo')
 PSEUDOS = ('Al.pz-vbc.UPF', 'Mg.pz-n-vbc.UPF')
 PW = Path('/usr/bin/pw.x')

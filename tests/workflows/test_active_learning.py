@@ -57,12 +57,11 @@ def test_the_last_round_gets_what_is_left_of_the_budget(plain):
 def test_only_the_first_candidates_walk_with_the_surrogate(walk, children, config):
     """Those of later rounds come from MD with the potential."""
     walks = {'kind': 'md', 'temperature': 900.0, 'steps': 7, 'timestep': 1.0}
-    limits = {**LOOP, 'max_rounds': 2}
-    found = walk(ActiveLearningWorkChain, children, config=config(loop=limits, select={'model': 'small', 'pre_explore': walks}))
+    found = walk(ActiveLearningWorkChain, children, config=config(loop=LOOP, select={'model': 'small', 'pre_explore': walks}))
     settings = [inputs['settings'].get_dict() for inputs in inputs_of(found, 'SurrogateCalculation')]
-    assert [one['pre_explore']['kind'] for one in settings] == ['md', 'none']
+    assert [one['pre_explore']['kind'] for one in settings] == ['md', 'none', 'none']
     assert settings[0]['pre_explore'] == walks
-    assert [one['model'] for one in settings] == ['small'] * 2
+    assert [one['model'] for one in settings] == ['small'] * 3
 
 
 def test_a_spent_budget_ends_the_loop_after_an_exam(loop):
@@ -141,8 +140,10 @@ def good(children):
     children.is_passed, children.share_above_select, children.force_rmse = True, 0.0, 0.04
 
 
-def test_a_potential_that_passes_everything_has_converged_and_nothing_more_is_bought(loop, children):
+@pytest.mark.parametrize('n_candidates', [0, 6])
+def test_a_potential_that_passes_everything_has_converged_and_nothing_more_is_bought(loop, children, n_candidates):
     good(children)
+    children.n_candidates = n_candidates
     found = loop()
     assert found.names == [*ROUND_0, 'ExploreWorkChain']
     report = found.outputs['report'].get_dict()
@@ -297,10 +298,10 @@ def pace(children, potential_folder, localhost):
 def test_later_rounds_start_from_the_potential_of_the_round_before(walk, pace, config, pacemaker, goes_on):
     train = {'trainer': 'mlip_autopipe.pacemaker', 'code': 'program-of-loop@localhost', 'pacemaker': pacemaker}
     explore = {'explorer': 'mlip_autopipe.lammps_pace', 'code': 'program-of-loop@localhost'}
-    found = walk(ActiveLearningWorkChain, pace, config=config(train=train, explore=explore, loop={**LOOP, 'max_rounds': 2}))
-    first, second = inputs_of(found, 'TrainWorkChain')
+    found = walk(ActiveLearningWorkChain, pace, config=config(train=train, explore=explore, loop=LOOP))
+    first, second, third = inputs_of(found, 'TrainWorkChain')
     tested = [inputs['potential'].uuid for inputs in inputs_of(found, 'EvaluateCalculation')]
-    starts = [second['initial_potential'].uuid] if 'initial_potential' in second else []
+    starts = [inputs['initial_potential'].uuid for inputs in (second, third) if 'initial_potential' in inputs]
     assert 'initial_potential' not in first
     assert starts == (tested if goes_on else []), 'the old potential is tested on the new labels, and gone on with'
 
