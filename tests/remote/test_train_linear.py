@@ -32,6 +32,7 @@ REPORT = FitReport(
     errors=FitErrors(0.001, 0.02, None),
     held_out=None,
     held_out_groups='none',
+    stress_offset=0.002,
     core_tolerance=3.0,
 )
 
@@ -116,6 +117,7 @@ class TestReport:
             'training_errors': {'energy_rmse': 0.001, 'force_rmse': 0.02},
             'held_out_errors': None,
             'held_out_groups': 'none',
+            'stress_offset': 0.002,
             'core_tolerance': 3.0,
             'reference_energies': {},
         }

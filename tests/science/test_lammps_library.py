@@ -275,23 +275,40 @@ def test_an_unknown_element_is_refused():
         kinds_of(bulk('Ag'), ['Cu', 'Au'])
 
 
-@pytest.mark.lammps
-@pytest.mark.skipif(not needs_mpich(), reason='LAMMPS of another MPI')
-@pytest.mark.parametrize('last', ['', 'system.command("no such command")'])
-def test_a_process_leaves_no_shared_memory_behind(last):
-    """MPICH makes a file for each process, of 1 MiB, and removes it when MPI is ended; nobody else does."""
+def run_lammps(first, last):
+    """Return the process number, the exit status and the shared memory of MPICH while LAMMPS was there."""
     code = f"""
-import contextlib
+import contextlib, os
+from pathlib import Path
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.science.lammps_library import LammpsSystem
+{first}
 system = LammpsSystem(['Cu'])
+print([path.name for path in Path('/dev/shm').glob('mpich_shm_*')], flush=True)
 with contextlib.suppress(EngineError):
-    {last or 'pass'}
-print([path.name for path in __import__('pathlib').Path('/dev/shm').glob('mpich_shm_*')])
+    {last}
 """
     process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True, env=child_environment())
     output, _ = process.communicate(timeout=120)
-    own = f'mpich_shm_{process.pid:x}_0'
-    assert process.returncode == 0
-    assert own in output, 'MPICH names its files in another way now'
-    assert not Path('/dev/shm', own).exists()
+    own = Path('/dev/shm', f'mpich_shm_{process.pid:x}_0')
+    assert own.name in output, 'MPICH names its files in another way now'
+    return own, process.returncode
+
+
+@pytest.mark.lammps
+@pytest.mark.skipif(not needs_mpich(), reason='LAMMPS of another MPI')
+class TestSharedMemory:
+    """MPICH makes a file for each process, of 1 MiB, and removes it when MPI is ended; nobody else does."""
+
+    @pytest.mark.parametrize('last', ['pass', 'system.command("no such command")'])
+    def test_a_process_leaves_none_behind(self, last):
+        own, status = run_lammps('', last)
+        assert status == 0
+        assert not own.exists()
+
+    def test_what_a_killed_process_left_is_not_taken_for_ones_own(self):
+        left, status = run_lammps('', 'os.kill(os.getpid(), 9)')
+        assert (status, left.exists()) == (-9, True)
+        own, status = run_lammps(f"os.rename('{left}', f'/dev/shm/mpich_shm_{{os.getpid():x}}_0')", 'pass')
+        assert status == 0
+        assert not own.exists()

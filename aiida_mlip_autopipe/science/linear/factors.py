@@ -45,6 +45,14 @@ class Factor:
         """Return the factor of the rows times `weight`."""
         return Factor(self.triangle * weight, self.n_rows, self.n_silent)
 
+    def split(self, count: int) -> tuple[Factor, Factor]:
+        """Return what is known of the first `count` coefficients for given others, and the rows that are left for the others.
+
+        The second is the factor with the first columns integrated out: no values of them can make its rows fit better.
+        """
+        first = Factor(self.triangle[:count], min(count, self.n_rows))
+        return first, Factor(self.triangle[count:, count:], max(self.n_rows - count, 0), self.n_silent)
+
     @property
     def n_telling(self) -> int:
         """Rows that say something of the coefficients or of the noise."""

@@ -53,6 +53,8 @@ class FitReport:
     :param errors: on the training set.
     :param held_out: on folds that were left out, or None.
     :param held_out_groups: what was held out together: lineage, frame (a single lineage) or none.
+    :param stress_offset: eV/Å³, root mean square of the pressure by which the labels differ from the derivative of the energies,
+        see :mod:`~science.linear.fit`; None without stresses.
     :param core_tolerance: relative error of the core that the fit was told of; None where it needed no word.
     """
 
@@ -66,6 +68,7 @@ class FitReport:
     errors: FitErrors
     held_out: FitErrors | None
     held_out_groups: str
+    stress_offset: float | None
     core_tolerance: float | None
 
 
@@ -187,6 +190,7 @@ def _report(
         errors=fit.errors,
         held_out=held_out,
         held_out_groups=facts[0],
+        stress_offset=best.rows.stress_offset(fit.coefficients),
         core_tolerance=facts[1],
     )
 

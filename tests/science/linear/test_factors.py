@@ -48,6 +48,18 @@ def test_combined_factors_equal_the_factor_of_all_rows():
     assert parts.squared_error(truth) == pytest.approx(factor_of(rows, values).squared_error(truth))
 
 
+def test_the_first_columns_are_split_off():
+    rows, values, _ = problem()
+    first, rest = factor_of(rows, values).split(2)
+    others = np.array([0.5, -1.0, 2.0, 0.1])
+    left = values - rows[:, 2:] @ others
+    best = np.linalg.lstsq(rows[:, :2], left, rcond=None)[0]
+    assert rest.squared_error(others) == pytest.approx(np.sum((rows[:, :2] @ best - left) ** 2))
+    assert (first.n_rows, rest.n_rows) == (2, 198)
+    found = np.linalg.solve(first.triangle[:, :2], first.triangle[:, 2:] @ np.append(-others, 1.0))
+    np.testing.assert_allclose(found, best)
+
+
 def test_weights_scale_rows():
     rows, values, truth = problem()
     assert factor_of(rows, values).scaled(3.0).squared_error(truth) == pytest.approx(9 * np.sum((rows @ truth - values) ** 2))

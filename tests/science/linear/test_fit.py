@@ -23,7 +23,7 @@ from aiida_mlip_autopipe.science.linear.fit import (
     refit,
 )
 from aiida_mlip_autopipe.science.linear.posterior import NOISES
-from aiida_mlip_autopipe.science.linear.settings import LinearSettings, base_energies
+from aiida_mlip_autopipe.science.linear.settings import LinearSettings, base_energies, compositions
 from tests.linear_data import BASE, NOISE, TRUTH, PairSource, labelled_frames
 from tests.pod_data import ELEMENTS
 
@@ -185,6 +185,53 @@ class TestFit:
             fit_rows(empty, SETTINGS)
 
 
+PULAY = np.array([0.003, -0.006])
+"""eV/Å³ of an element at the usual density, ten and twenty times the noise of the stresses."""
+
+
+def pressed(frames):
+    """Return the frames with the stresses of a low cutoff."""
+    volumes = np.abs(np.linalg.det(frames.cells))
+    pressures = compositions(frames, ELEMENTS) @ PULAY * np.median(volumes / frames.counts) / volumes
+    return frames.replace(stress=frames.stress + np.outer(pressures, [1, 1, 1, 0, 0, 0])), pressures
+
+
+class TestStressOffset:
+    def test_a_pressure_of_each_element_leaves_the_potential_as_it_is(self, frames, fit):
+        off, pressures = pressed(frames)
+        rows = rows_of(off)
+        found = fit_rows(rows, SETTINGS)
+        np.testing.assert_allclose(found.coefficients, fit.coefficients, rtol=1e-6)
+        assert found.evidence.noise == pytest.approx(fit.evidence.noise)
+        assert rows.stress_offset(found.coefficients) == pytest.approx(rms(pressures), rel=0.1)
+        assert found.errors.stress == pytest.approx(rms(pressures) / np.sqrt(2), rel=0.1), 'what the labels say is told'
+
+    def test_without_one_hardly_any_is_found(self, rows, fit):
+        assert rows.stress_offset(fit.coefficients) < 2 * NOISE[STRESS]
+
+    def test_stresses_that_no_energy_contradicts_are_believed(self, frames):
+        """One volume of each composition: nothing tells a pressure of the labels from one of the potential."""
+        single = frames.take(np.unique(compositions(frames, ELEMENTS), axis=0, return_index=True)[1])
+        rows = rows_of(single)
+        assert rows.fitted(STRESS).squared_error(TRUTH) == pytest.approx(rows.all(STRESS).squared_error(TRUTH))
+        assert rows.stress_offset(TRUTH) == 0
+
+    def test_one_element_of_several_volumes(self, frames):
+        """The other element's pressure is not asked for."""
+        counts = compositions(frames, ELEMENTS)
+        pure = frames.take(np.flatnonzero(counts[:, 1] == 0))
+        mixed = frames.take(np.flatnonzero(counts.min(axis=1) > 0)[:1])
+        one, two = rows_of(pure), rows_of(Frames.concatenate([pure, mixed]))
+        for rows in (one, two):
+            assert rows.all(STRESS).n_rows - rows.fitted(STRESS).n_rows == 1
+
+    def test_the_core_and_the_folds_do_not_know_it_either(self, frames, rows, fit):
+        off = rows_of(pressed(frames)[0])
+        found = fit_rows(off, SETTINGS)
+        np.testing.assert_allclose(refit(off, found, Factor.empty(8)).coefficients, found.coefficients, rtol=1e-6)
+        assert held_out_errors(off, found).force == pytest.approx(held_out_errors(rows, fit).force)
+
+
 class TestRefit:
     def test_rows_that_are_no_data_pull(self, rows, fit):
         wanted = TRUTH + 1.0
@@ -202,8 +249,8 @@ class TestHeldOut:
     def test_equal_to_fits_without_each_fold(self, rows, fit):
         evidence, squares = fit.evidence, np.zeros(3)
         for out, held in enumerate(rows.folds):
-            rest = [fold for index, fold in enumerate(rows.folds) if index != out]
-            parts = [combine([fold[kind] for fold in rest]).scaled(weight) for kind, weight in evidence.weights.items()]
+            rest = dataclasses.replace(rows, folds=[fold for index, fold in enumerate(rows.folds) if index != out])
+            parts = [rest.fitted(kind).scaled(weight) for kind, weight in evidence.weights.items()]
             coefficients = solve(combine(parts), evidence.ridge, norms=evidence.norms)
             squares += [held[kind].squared_error(coefficients) for kind in (PER_ATOM, FORCE, STRESS)]
         found = held_out_errors(rows, fit)

@@ -80,6 +80,7 @@ class TestSearch:
         assert report.held_out_groups == 'lineage'
         assert report.n_rows == found.rows.n_rows
         assert 0 < report.n_determined <= 8
+        assert report.stress_offset == found.rows.stress_offset(found.fit.coefficients) > 0
         assert report.core_tolerance is None
         assert set(watch.seconds) == {'rows', 'solve'}
 
@@ -92,12 +93,13 @@ class TestSearch:
         report = search(frames, BASE, settings, ['4'], opener([]), Watch()).report
         assert report.ridge == 1e-4
         assert report.weights == {'force': 2.0, 'energy': 12.0}
-        assert report.errors.stress is None
+        assert (report.errors.stress, report.stress_offset) == (None, None)
 
     def test_a_fit_worse_than_none_is_refused(self, frames):
         wrong = frames.replace(energy=frames.energy + 1e3 * np.arange(len(frames)) ** 2 % 77)
+        settings = dataclasses.replace(SETTINGS, force_weight=0.0, stress_weight=0.0, ridge=1e-14)
         with pytest.raises(FitError, match='more than the forces themselves'):
-            search(wrong, BASE, dataclasses.replace(SETTINGS, energy_weight=1e4, ridge=1e-14), ['4'], opener([]), Watch())
+            search(wrong, BASE, settings, ['4'], opener([]), Watch())
 
     def test_same_input_same_fit(self, frames):
         first, second = (search(frames, BASE, SETTINGS, ['2', '4'], opener([]), Watch()) for _ in range(2))
