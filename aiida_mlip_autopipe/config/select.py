@@ -14,6 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 AUTO: Final = 'auto'
 FPS: Final = 'mlip_autopipe.fps'
 D_OPTIMAL: Final = 'mlip_autopipe.d_optimal'
+RANDOM: Final = 'mlip_autopipe.random'
 
 FIRST: Final = ('sqs', 'ordered', 'cell', 'eos', 'elastic', 'phonon')
 """Undistorted crystals, and the sets of which a part is of little use."""

@@ -78,7 +78,8 @@ class Exam:
     """What molecular dynamics with the newest potential said of it, and the physics gate.
 
     :param n_starts: start structures, of which `n_at_top` passed all temperatures up to the highest, `top` (K).
-    :param n_candidates: structures that it does not know.
+    :param n_candidates: structures that it does not know; of a probe structures whatever their grade.
+    :param is_probe: whether the candidates are frames of MD whatever their grade.
     :param share_above_select: share of MD above `gamma_select`; None when nothing was looked at.
     :param gate: what its physical properties say; None where they are not asked for, or not looked at yet.
     :param waits_for_test: whether frames for the test set wait for their labels.
@@ -93,6 +94,7 @@ class Exam:
     gate: Gate | None = None
     waits_for_test: bool = False
     untested: tuple[float, ...] = ()
+    is_probe: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,9 @@ def decide(history: Sequence[RoundSummary], exam: Exam, limits: StopLimits, *, n
     The first rule that holds decides; what the potential achieved comes before what was spent on it:
 
     1. nothing is missing: `converged`;
-    2. exploration found nothing to label, for the test set neither, or nothing of it was selected: `coverage_exhausted`;
+    2. exploration found nothing to label, for the test set neither, or nothing of it was selected: `coverage_exhausted`, unless
+       an error is above its target and no probe was tried: the next exploration is one, labels of MD that the potential takes
+       for known must then show how good it is, and make it better;
     3. `max_labels` or `max_rounds` is reached: `budget_exhausted`;
     4. `patience` rounds in a row did not improve the error on the frozen test set: `stalled`.
 
@@ -263,6 +267,13 @@ def _shortfalls(newest: RoundSummary, exam: Exam, held: Targets) -> list[str]:
     return [sentence for is_met, sentence in conditions if not is_met]
 
 
+def _misses(newest: RoundSummary, held: Targets) -> bool:
+    """Whether an error is above its target, which more labels may mend; one that is not a number is."""
+    acquisition = newest.acquisition_force or 0.0
+    errors = (newest.test_force_high, held.force), (newest.test_energy_high, held.energy), (acquisition, held.acquisition)
+    return not all(error <= target for error, target in errors)
+
+
 def _milli(value: float, target: float) -> str:
     return f'{MILLI * value:.3g}, above its target of {MILLI * target:.3g}'
 
@@ -281,7 +292,8 @@ def _end(
     history: Sequence[RoundSummary], exam: Exam, limits: StopLimits, n_selected: int | None
 ) -> tuple[StopReason | None, str]:
     newest = history[-1]
-    if not exam.waits_for_test and (exam.n_candidates == 0 or n_selected == 0):
+    is_idle = not exam.waits_for_test and (exam.n_candidates == 0 or n_selected == 0)
+    if is_idle and (exam.is_probe or not _misses(newest, targets(limits, newest))):
         found = 'MD found nothing new' if exam.n_candidates == 0 else 'none of the candidates passed the selection'
         return StopReason.COVERAGE_EXHAUSTED, f'{found}: add starts, temperatures or kinds of structures, or more first labels.'
     if newest.labels_total >= limits.max_labels:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from aiida import orm
 from aiida.engine import ExitCode, ToContext, if_, while_
 
 from aiida_mlip_autopipe.calculations.frames_functions import pick_starts
+from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
-from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.config.pipeline import LAMMPS_MD, LAMMPS_PACE, MLIPConfig
+from aiida_mlip_autopipe.config.select import RANDOM
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.science.stopping import Decision, Exam, Gate, RoundSummary, StopLimits, StopReason, best_round, decide
 from aiida_mlip_autopipe.workflows.checks import find_stage_code
@@ -54,20 +57,26 @@ class ActiveLearningWorkChain(MdTestWorkChain):
         self.ctx.explore_code = find_stage_code(config.explore, config.worker.code)
         self.ctx.decision = None
         self.ctx.gates = {}
+        self.ctx.is_probe = False
 
     def should_go_on(self) -> bool:
         """Whether nothing has ended the loop yet."""
         return self.ctx.decision is None or self.ctx.decision['reason'] is None
 
     def run_explore(self) -> Any:
-        """Submit MD with the newest potential from the roots of the training lineages, and beside it MD for the test set."""
+        """Submit MD with the newest potential from the roots of the training lineages, and beside it MD for the test set.
+
+        After a round in which nothing was worth a label it is a probe: frames come back whatever their grade.
+        """
+        self.ctx.is_probe = self.ctx.get('n_selected') == 0
         self.ctx.round += 1
         self.ctx.n_selected = None
         self.ctx.select = None
-        settings = orm.Dict(self.ctx.config['explore'])
+        settings = orm.Dict(self._probe_settings() if self.ctx.is_probe else self.ctx.config['explore'])
+        is_foreign = settings['explorer'] != self.ctx.config['explore']['explorer']
         child = self.submit(
             ExploreWorkChain,
-            code=self.ctx.explore_code,
+            code=self.ctx.worker if is_foreign else self.ctx.explore_code,
             potential=self.ctx.potential,
             starts=pick_starts(self.ctx.train, settings, self._seed(), self.ctx.generated),
             settings=settings,
@@ -128,6 +137,10 @@ class ActiveLearningWorkChain(MdTestWorkChain):
         if self.ctx.decision['reason'] is None:
             self.ctx.n_selected = 0
             self._decide()
+        if self.ctx.decision['reason'] is None:
+            self.report(
+                'nothing is new to the potential, but an error is above its target: next, known frames of MD are labelled'
+            )
 
     def choose_result(self) -> None:
         """Take the best potential that passed its checks: the newest one of a run that converged."""
@@ -152,6 +165,20 @@ class ActiveLearningWorkChain(MdTestWorkChain):
         self.results()
         return self.judge()
 
+    def _probe_settings(self) -> dict[str, Any]:
+        """Return settings with which each trajectory gives its share of the labels of a round."""
+        explore = InferenceConfig.model_validate(self.ctx.config['explore'])
+        n_trajectories = explore.starts * len(explore.temperatures) * len(explore.pressures or [None]) * explore.seeds
+        samples = math.ceil(self.ctx.config['loop']['labels_per_round'] / n_trajectories)
+        explorer = {'explorer': LAMMPS_MD, 'code': None} if explore.explorer == LAMMPS_PACE else {}
+        most = max(samples, explore.max_candidates)
+        return {**self.ctx.config['explore'], **explorer, 'samples': samples, 'max_candidates': most}
+
+    def _select_settings(self) -> dict[str, Any]:
+        """Return the settings of the selection; a probe is not steered by what the potential takes for known."""
+        settings = super()._select_settings()
+        return {**settings, 'selector': RANDOM} if self.ctx.is_probe else settings
+
     def _decide(self) -> None:
         explore = self.ctx.explore.outputs.report.get_dict()
         reached = [rung['reached'] for rung in explore['ladder']]
@@ -165,6 +192,7 @@ class ActiveLearningWorkChain(MdTestWorkChain):
             gate=_judgement(self._gate_of(self.ctx.potential)),
             waits_for_test=self.ctx.for_test is not None,
             untested=tuple(map(float, self.ctx.md_shares)),
+            is_probe=self.ctx.is_probe,
         )
         limits = _limits(ActiveLearningConfig.model_validate(self.ctx.config['loop']))
         self.ctx.decision = _told(decide(self._history(), exam, limits, n_selected=self.ctx.n_selected))

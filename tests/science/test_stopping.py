@@ -115,13 +115,35 @@ def test_a_ladder_that_never_reached_its_top_is_not_converged_though_there_is_no
 
 
 def test_no_candidate_left_and_an_error_above_its_target() -> None:
-    found = decide(series(0.5), replace(PASSED, n_candidates=0), LIMITS)
+    found = decide(series(0.5), replace(PASSED, n_candidates=0, is_probe=True), LIMITS)
     assert found.reason is StopReason.COVERAGE_EXHAUSTED
     assert 'may be 600, above its target of 100 meV/Å' in found.sentence
 
 
+@pytest.mark.parametrize(
+    ('missed', 'probes'),
+    [
+        ({'test_force_high': 0.101}, True),
+        ({'test_energy_high': 0.0051}, True),
+        ({'acquisition_force': 0.21}, True),
+        ({'test_force_high': math.nan}, True),
+        ({'acquisition_force': None, 'passed_checks': False}, False),
+    ],
+)
+def test_an_error_above_its_target_is_probed_before_the_loop_gives_up(missed: dict[str, Any], probes: bool) -> None:
+    """Labels of MD that the potential takes for known: an acquisition that failed could not be met any more without them."""
+    missing, idle = replace(GOOD, **missed), replace(PASSED, n_candidates=0)
+    for found in (decide([missing], idle, LIMITS), decide([missing], PASSED, LIMITS, n_selected=0)):
+        assert found.reason is (None if probes else StopReason.COVERAGE_EXHAUSTED)
+        assert found.shortfalls
+    probe = replace(PASSED, is_probe=True)
+    assert decide([missing], probe, LIMITS).reason is None
+    assert decide([missing], probe, LIMITS, n_selected=0).reason is StopReason.COVERAGE_EXHAUSTED
+    assert decide([missing], idle, replace(LIMITS, max_labels=60)).reason is not None, 'a probe is paid like all labels'
+
+
 def test_nothing_selected_among_the_candidates() -> None:
-    found = decide(series(0.5), PASSED, LIMITS, n_selected=0)
+    found = decide(series(0.5), replace(PASSED, is_probe=True), LIMITS, n_selected=0)
     assert found.reason is StopReason.COVERAGE_EXHAUSTED
     assert found.sentence.startswith('none of the candidates passed the selection')
     assert decide(series(0.5), PASSED, LIMITS, n_selected=3).reason is None
@@ -176,7 +198,9 @@ def test_without_numbers_a_user_gets_a_verdict_too() -> None:
     """Silicon ended `converged` with no target set and a wrong potential: now an error of a fifth of the forces is too much."""
     limits = replace(LIMITS, force=None, energy=None, acquisition=None)
     poor = replace(GOOD, test_force=0.2, test_force_high=0.25)
-    assert decide([poor], replace(PASSED, n_candidates=0, gate=None), limits).reason is StopReason.COVERAGE_EXHAUSTED
+    assert (
+        decide([poor], replace(PASSED, n_candidates=0, gate=None, is_probe=True), limits).reason is StopReason.COVERAGE_EXHAUSTED
+    )
 
 
 def test_the_best_potential_is_the_result_not_the_last() -> None:

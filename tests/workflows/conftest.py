@@ -137,7 +137,7 @@ class Children:
         report = {
             'n_trajectories': 2,
             'n_stopped': 0,
-            'n_candidates': self.n_candidates,
+            'n_candidates': self.n_candidates or inputs['settings']['samples'],
             'gamma_max': 4.0,
             'temperatures': [300.0],
             'trajectories': [],
@@ -146,9 +146,10 @@ class Children:
             'share_above_select': self.share_above_select,
         }
         outputs = {'report': orm.Dict(report)}
-        if self.n_candidates:
+        n_candidates = self.n_candidates or inputs['settings']['samples']
+        if n_candidates:
             start = inputs['starts'].frames
-            frames = self._frames(self.n_candidates, labelled=False, seed=100 + loop_round, round=loop_round, config_type='md')
+            frames = self._frames(n_candidates, labelled=False, seed=100 + loop_round, round=loop_round, config_type='md')
             outputs['candidates'] = FramesData(frames.replace(lineage=str(start.lineage[0])))
         return self._make(kind, outputs=outputs)
 

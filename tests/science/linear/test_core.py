@@ -134,7 +134,7 @@ class TestWalls:
         return [wall_finding(path, row, limit=0.01) for path, row in zip(paths, energies, strict=True)]
 
     def test_a_fit_without_rows_of_the_core_digs_holes(self, cold, tmp_path, monkeypatch):
-        """With the same prior for all functions and without stresses; the narrower one for rough functions, and stresses, bridge these."""
+        """All functions with the same prior, and no stresses: a narrower one for rough functions, or stresses, bridge these."""
         monkeypatch.setattr(descriptors_module, 'ROUGHER', 1.0)
         monkeypatch.setattr(search_module, 'core_paths', lambda *_: [])
         fit = fit_pod(cold, pod_data.REFERENCES, dataclasses.replace(self.settings, stress_weight=0.0), tmp_path)
