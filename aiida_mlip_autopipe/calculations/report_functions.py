@@ -39,6 +39,7 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
         'test_groups': train.get('test_groups'),
         'test_caution': train.get('test_caution', ''),
         'test_md': stages['test_md'],
+        'stress_offset': (train.get('fit') or {}).get('stress_offset'),
         'gamma_max': max((grade for grade in grades if grade is not None), default=None),
     }
     return orm.Dict(entry)

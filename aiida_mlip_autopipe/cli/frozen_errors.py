@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from aiida_mlip_autopipe.common.units import MILLI
+from aiida_mlip_autopipe.common.units import GPA, MILLI
 
 GROUPS: Final = ('part', 'composition', 'config_type')
 """Groupings in the order in which they are told."""
 
 HEAD: Final = ('', 'frames', 'lineages', 'energy\nmeV/atom', '90 %\ninterval', 'force\nmeV/Å', '90 %\ninterval')
+
+TOLD_PRESSURE: Final = 0.05
+"""GPa, pressure of the labels that is worth a remark."""
 
 
 def interval_text(interval: Sequence[float] | None, form: str) -> str:
@@ -47,7 +50,21 @@ def remarks(entry: Mapping[str, Any]) -> list[str]:
         if not part['n_frames']:
             reasons = ', '.join(f'{count} {reason}' for reason, count in part['reasons'].items()) or 'the job failed'
             told.append(f'the test set has no frames of MD at {part["temperature"]:g} K: {reasons}')
-    return told
+    return told + pressure_remarks(entry.get('stress_offset'))
+
+
+def pressure_remarks(offset: float | None) -> list[str]:
+    """Return a sentence on the pressure by which stresses and energies of the labels differ, where it is worth one.
+
+    :param offset: eV/Å³, root mean square; None where the fit has no such.
+    """
+    pressure = (offset or 0.0) / GPA
+    if pressure < TOLD_PRESSURE:
+        return []
+    return [
+        f'the stresses of the labels are off by a pressure of {pressure:.2f} GPa, which is not that of their energies: a higher '
+        'cutoff of the labels makes it smaller; the potential follows the energies'
+    ]
 
 
 def group_lines(entry: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.frames_functions import split_frames
 from aiida_mlip_autopipe.calculations.spec import job_options
 from aiida_mlip_autopipe.calculations.train_functions import separate_references
+from aiida_mlip_autopipe.cli.frozen_errors import pressure_remarks
 from aiida_mlip_autopipe.cli.nodes import load_potential, load_typed, require_daemon, require_success, wait_for_end
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
@@ -95,6 +96,7 @@ def training_lines(node: orm.WorkChainNode) -> list[str]:
     report = node.outputs.report.get_dict()
     lines = [_error_line(name, report[f'{name}_errors']) for name in ('train', 'test') if report[f'{name}_errors']]
     lines += [report['test_caution']] if report.get('test_caution') else []
+    lines += pressure_remarks((report.get('fit') or {}).get('stress_offset'))
     lines += [_check_line(check) for check in report['checks']]
     return [*lines, f'potential: PK {node.outputs.potential.pk}']
 

@@ -1,7 +1,8 @@
 """Errors on the frozen test set in words: intervals, groups and remarks."""
 
-from aiida_mlip_autopipe.cli.frozen_errors import group_lines, group_rows, interval_text, remarks
+from aiida_mlip_autopipe.cli.frozen_errors import group_lines, group_rows, interval_text, pressure_remarks, remarks
 from aiida_mlip_autopipe.cli.summary import round_lines
+from aiida_mlip_autopipe.common.units import GPA
 from tests.cli.test_summary import ROUND
 
 
@@ -54,6 +55,12 @@ def test_what_speaks_against_the_errors_is_told():
     assert remarks(entry) == [entry['test_caution'], 'the test set has no frames of MD at 900 K: 2 bond']
     failed = {'test_md': {'temperatures': [{'temperature': 300.0, 'n_frames': 0, 'reasons': {}}]}}
     assert remarks(failed) == ['the test set has no frames of MD at 300 K: the job failed']
+
+
+def test_a_pressure_of_the_labels_is_told_where_it_matters():
+    assert remarks({'stress_offset': 0.3 * GPA}) == pressure_remarks(0.3 * GPA)
+    assert pressure_remarks(0.3 * GPA)[0].startswith('the stresses of the labels are off by a pressure of 0.30 GPa')
+    assert pressure_remarks(0.04 * GPA) == pressure_remarks(None) == []
 
 
 def test_the_lines_of_a_round_hold_them():
