@@ -29,7 +29,16 @@ from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.science.ace.basis import basis_configuration
 from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
 from aiida_mlip_autopipe.science.ace.rows import AceRows
-from aiida_mlip_autopipe.science.linear.fit import FitErrors, Gathered, errors_of, fit_rows, folds_of, gather
+from aiida_mlip_autopipe.science.linear.fit import (
+    PRESSED,
+    STRESS,
+    FitErrors,
+    Gathered,
+    errors_of,
+    fit_rows,
+    folds_of,
+    gather,
+)
 from aiida_mlip_autopipe.science.linear.search import Watch, search
 from aiida_mlip_autopipe.science.linear.settings import LinearSettings, base_energies
 from aiida_mlip_autopipe.science.pod.descriptors import PodDescriptors
@@ -262,6 +271,8 @@ def choices(data: Path) -> list[Figure]:
             variants = {'as shipped': (train, settings), 'all functions alike': (flat, settings)}
             variants['noise of the energies by evidence'] = (train, replace(settings, energy_weight=None))
             if problem.has_stress:
+                believed = replace(train, folds=[fold | {PRESSED: fold[STRESS]} for fold in train.folds])
+                variants['stresses as they are'] = (believed, settings)
                 variants['stress weight 100'] = (train, replace(settings, stress_weight=100.0))
             for variant, (rows, changed) in variants.items():
                 found.setdefault(variant, []).append(errors_of(test, fit_rows(rows, changed).coefficients))
