@@ -4,7 +4,8 @@ A stress of plane waves at a constant cutoff is not the derivative of the energi
 -(2/3) E_cut (dE/dE_cut) / V (Pulay; Francis & Payne, J. Phys.: Condens. Matter 2, 4395, 1990), and dE/dE_cut is nearly a sum over
 atoms. So stresses are fitted up to a pressure Σ_e n_e p_e / V, whose p_e is found with the coefficients and then forgotten:
 forces and energies are those of one function, and the potential must not pay for a stress that is not theirs. Only energies of
-one composition at several volumes tell such a pressure from one of the potential; where there are none, stresses are believed.
+the same atoms at several volumes tell such a pressure from one of the potential; where there are none, stresses are believed.
+A cell with a vacancy is no crystal at a larger volume, so the number of atoms has to be the same.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ FREE_COLUMN: Final = 1e-3
 """Norm of a column of the one-body energies in the ridge, over its true one: their size says nothing, they are hardly bound."""
 
 VOLUME_SPREAD: Final = 0.02
-"""Square root of Σ (δV/V)² over the frames of a composition from which on a pressure of the labels is told from one of the
+"""Square root of Σ (δV/V)² over the frames of the same atoms from which on a pressure of the labels is told from one of the
 potential: energies that are known to 1 meV in atoms of 16 Å³ then say it to 0.5 GPa. On 20 frames of Cu3Au (EMT) of one volume
 any fit with such a pressure was lost (33 in place of 2 meV/atom at other volumes); with a spread of about 0.02 none was.
 """
@@ -195,7 +196,7 @@ def _pressures(frames: Frames, elements: Sequence[str]) -> FloatArray:
     counts, volumes = compositions(frames, elements), np.abs(np.linalg.det(frames.cells))
     densities = counts * (np.median(volumes / frames.counts) / volumes)[:, None]
     chosen = densities[frames.has_stress]
-    _, same = np.unique(np.round(counts / frames.counts[:, None], 6)[frames.has_stress], axis=0, return_inverse=True)
+    _, same = np.unique(counts[frames.has_stress], axis=0, return_inverse=True)
     means = np.array([np.bincount(same, column) for column in chosen.T]).T / np.bincount(same)[:, None]
     _, spread, directions = np.linalg.svd(chosen - means[same], full_matrices=False)
     return np.asarray(densities @ directions[spread > VOLUME_SPREAD].T)

@@ -24,6 +24,7 @@ from aiida_mlip_autopipe.science.linear.fit import (
 )
 from aiida_mlip_autopipe.science.linear.posterior import NOISES
 from aiida_mlip_autopipe.science.linear.settings import LinearSettings, base_energies, compositions
+from tests import pod_data
 from tests.linear_data import BASE, NOISE, TRUTH, PairSource, labelled_frames
 from tests.pod_data import ELEMENTS
 
@@ -210,9 +211,11 @@ class TestStressOffset:
         assert rows.stress_offset(fit.coefficients) < 2 * NOISE[STRESS]
 
     def test_stresses_that_no_energy_contradicts_are_believed(self, frames):
-        """One volume of each composition: nothing tells a pressure of the labels from one of the potential."""
+        """One volume of each crystal, also with a vacancy: nothing tells a pressure of the labels from one of the potential."""
         single = frames.take(np.unique(compositions(frames, ELEMENTS), axis=0, return_index=True)[1])
-        rows = rows_of(single)
+        vacant = [pod_data.labelled(atoms[1:]) for atoms in single]
+        rows = rows_of(Frames.concatenate([single, Frames.from_atoms(vacant)]))
+        assert rows.fitted(STRESS).n_rows == rows.all(STRESS).n_rows == 60
         assert rows.fitted(STRESS).squared_error(TRUTH) == pytest.approx(rows.all(STRESS).squared_error(TRUTH))
         assert rows.stress_offset(TRUTH) == 0
 
