@@ -30,14 +30,17 @@ SQLITE_SECONDS = 60.0
 ONE_THREAD = 'export OMP_NUM_THREADS=1'
 """Several jobs share the machine: each stays on one core."""
 
+IS_SET_UP = 'mlip_autopipe_is_set_up'
+"""Property of a computer that was set up here once."""
+
 
 def ensure_computer(
     label: str, workdir: Path, scheduler: str = 'core.direct', poll_seconds: float = POLL_SECONDS
 ) -> orm.Computer:
-    """Return the computer `label` of this machine, made when missing; its commands start no login shell.
+    """Return the computer `label` of this machine, made when missing; what a user changes after its first set-up here stays.
 
-    A login shell reads the profile of the user for each command, which took 0.2 s of CPU where it starts pyenv; with polls that
-    followed each other at once this was half of a machine of two cores.
+    Its commands start no login shell. A login shell reads the profile of the user for each command, which took 0.2 s of CPU where
+    it starts pyenv; with polls that followed each other at once this was half of a machine of two cores.
 
     :param scheduler: AiiDA's entry point of what starts the jobs.
     :param poll_seconds: s, smallest time between two looks at the jobs that run.
@@ -48,9 +51,11 @@ def ensure_computer(
         computer = orm.Computer(
             label=label, hostname='localhost', transport_type='core.local', scheduler_type=scheduler, workdir=str(workdir)
         ).store()
-    computer.set_minimum_job_poll_interval(poll_seconds)
-    computer.set_default_mpiprocs_per_machine(1)
-    computer.configure(safe_interval=0.0, use_login_shell=False)
+    if not computer.get_property(IS_SET_UP, False):  # `verdi presto` makes and configures a computer, too
+        computer.set_minimum_job_poll_interval(poll_seconds)
+        computer.set_default_mpiprocs_per_machine(1)
+        computer.configure(safe_interval=0.0, use_login_shell=False)
+        computer.set_property(IS_SET_UP, True)
     return computer
 
 

@@ -29,6 +29,8 @@ def test_a_computer_is_made_once_and_looked_at_each_second_without_a_login_shell
     assert first.get_minimum_job_poll_interval() == 1
     assert first.get_configuration()['safe_interval'] == 0
     assert first.get_configuration()['use_login_shell'] is False
+    first.configure(use_login_shell=True)
+    assert ensure_computer('other-host', tmp_path).get_configuration()['use_login_shell'] is True, 'the choice of a user'
     assert first.get_default_mpiprocs_per_machine() == 1
 
 
