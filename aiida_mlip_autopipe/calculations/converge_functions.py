@@ -21,7 +21,7 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.science.convergence import Difference, Series, Targets, compare_series, judged
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
-from aiida_mlip_autopipe.science.generate.study import study_structures
+from aiida_mlip_autopipe.science.generate.study import STRAIN_SERIES, study_structures
 from aiida_mlip_autopipe.science.label import Label, predicted_cost
 
 PARAMETERS: Final = {'cutoff_wfc': 'Ry', 'kpoints_distance': '1/Å'}
@@ -58,12 +58,13 @@ def frames_of_study(system: Mapping[str, Any], generate: Mapping[str, Any], conv
     :param system: fields of `TargetSystem`; `generate` of `GeneratorConfig`; `converge` of `ConvergeConfig`.
     """
     rng = np.random.default_rng(seed)
-    return Frames.from_atoms(study_structures(structure_builder(system, generate), converge['max_structures'], rng))
+    builder, with_series = structure_builder(system, generate), converge['strain_series']
+    return Frames.from_atoms(study_structures(builder, converge['max_structures'], rng, with_series=with_series))
 
 
 @calcfunction
 def make_study_frames(system: orm.Dict, generate: orm.Dict, converge: orm.Dict, seed: orm.Int) -> FramesData:
-    """Return one base structure for each composition, a strained and a rattled one (Å)."""
+    """Return one base structure for each composition, a strained and a rattled one, and a series of strains (Å)."""
     return FramesData(frames_of_study(system.get_dict(), generate.get_dict(), converge.get_dict(), seed.value))
 
 
@@ -162,9 +163,10 @@ def summarize_study(frames: FramesData, plan: orm.Dict, converge: orm.Dict, outc
         if f'retrieved_{job}' in results:
             seconds[name] += _seconds(results[f'retrieved_{job}'])
     targets = targets_of(ConvergeConfig.model_validate(converge.get_dict()))
+    strains = np.flatnonzero(pool.config_type == STRAIN_SERIES).tolist()
     series = {
         parameter: _series_entry(
-            compare_series([(facts[n][parameter], labels[n]) for n in names], targets), names, facts, parameter
+            compare_series([(facts[n][parameter], labels[n]) for n in names], targets, strains), names, facts, parameter
         )
         for parameter, names in plan['series'].items()
     }
@@ -197,7 +199,7 @@ def judged_again(report: Mapping[str, Any], targets: Targets) -> dict[str, Any]:
     for parameter, entry in report['series'].items():
         if not entry['rows']:
             continue
-        rows = [Difference(**{key: row[key] for key in Difference.__dataclass_fields__}) for row in entry['rows']]
+        rows = [Difference(**{key: row.get(key) for key in Difference.__dataclass_fields__}) for row in entry['rows']]
         found = judged(rows, entry['frames'], targets)
         series[parameter] = {**entry, 'proposal': found.proposal, 'verdict': found.verdict}
     return {**report, 'targets': asdict(targets), 'series': series}

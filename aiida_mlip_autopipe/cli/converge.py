@@ -214,21 +214,24 @@ def _show(node: orm.WorkChainNode, plot: Path | None, targets: AskedTargets | No
 
 def _table(series: Mapping[str, Any], costs: Mapping[float, Mapping[str, Any]]) -> list[str]:
     lines = [
-        '           energy meV/atom        difference meV/atom    force meV/Å        stress GPa        pressure  same     cost',
-        '    value     worst      mean      worst      mean      worst     mean    worst     mean      GPa  mesh  pred.    real',
+        '           energy meV/atom        difference meV/atom    force meV/Å        stress GPa        pressure   rough  same  '
+        '   cost',
+        '    value     worst      mean      worst      mean      worst     mean    worst     mean      GPa     GPa  mesh  '
+        'pred.    real',
     ]
     for row in series['rows']:
         energies = [MILLI * row[name] for name in ('energy_worst', 'energy_mean', 'relative_worst', 'relative_mean')]
         forces = [MILLI * row[name] for name in ('force_worst', 'force_mean')]
         stresses = [row[name] / GPA for name in ('stress_worst', 'stress_mean')]
-        cost = costs[row['value']]
+        cost, roughness = costs[row['value']], row.get('roughness')
+        rough = '-' if roughness is None else f'{roughness / GPA:.3f}'
         real = 'unknown' if cost['actual_cost'] is None else f'{cost["actual_cost"]:.2f}'
         lines.append(
             f'{row["value"]:>9g}'
             + ''.join(f'{value:>10.3f}' for value in energies)
             + ''.join(f'{value:>10.2f}' for value in forces)
             + ''.join(f'{value:>9.3f}' for value in stresses)
-            + f'{row["pressure_mean"] / GPA:>9.3f}{row["n_same_meshes"]:>6}{cost["predicted_cost"]:>7.2f}{real:>8}'
+            + f'{row["pressure_mean"] / GPA:>9.3f}{rough:>8}{row["n_same_meshes"]:>6}{cost["predicted_cost"]:>7.2f}{real:>8}'
         )
     return lines
 

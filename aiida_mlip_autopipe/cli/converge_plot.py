@@ -36,7 +36,12 @@ PANELS: Final = (
         MILLI,
     ),
     Panel((('force_worst', 'worst', 'C0o-'), ('force_mean', 'mean', 'C0o:')), 'force (meV/Å)', 'force', MILLI),
-    Panel((('stress_worst', 'worst', 'C0o-'), ('stress_mean', 'mean', 'C0o:')), 'stress (GPa)', 'stress', 1 / GPA),
+    Panel(
+        (('stress_worst', 'worst', 'C0o-'), ('stress_mean', 'mean', 'C0o:'), ('roughness', 'roughness in strain', 'C1^-')),
+        'stress (GPa)',
+        'stress',
+        1 / GPA,
+    ),
 )
 AXES: Final = {'cutoff_wfc': 'cutoff of the wave functions (Ry)', 'kpoints_distance': 'distance of k-points (1/Å)'}
 
@@ -71,7 +76,7 @@ def plot_study(report: Mapping[str, Any], path: Path) -> None:
 
 def _draw(axes: Axes, panel: Panel, series: Mapping[str, Any], target: float | None) -> None:
     for name, label, style in panel.columns:
-        points = [(row['value'], panel.factor * row[name]) for row in series['rows'][:-1] if row[name] > 0]
+        points = [(row['value'], panel.factor * row[name]) for row in series['rows'][:-1] if (row.get(name) or 0.0) > 0]
         axes.plot([x for x, _ in points], [y for _, y in points], style, label=label)
     axes.set_yscale('log')
     if target is not None:

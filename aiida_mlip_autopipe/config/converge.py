@@ -53,6 +53,11 @@ class ConvergeConfig(Settings):
         le=100,
         description='structures of the study at most, two of which are distorted: one strained, one rattled',
     )
+    strain_series: bool = Field(
+        default=True,
+        description='whether the first structure is calculated at four strains besides, to see whether its stress is smooth; '
+        'target_stress judges it, too',
+    )
 
     @field_validator('cutoffs_wfc', 'kpoints_distances')
     @classmethod

@@ -22,6 +22,7 @@ from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.science.convergence import Targets
+from aiida_mlip_autopipe.science.generate.study import SERIES_STRAINS, STRAIN_SERIES
 from aiida_mlip_autopipe.science.label import Label
 
 VALENCE = {'Al': 3.0}
@@ -91,7 +92,7 @@ def test_structures_of_a_configuration(full_config):
     config = full_config()
     inputs = [orm.Dict(config[name]) for name in ('system', 'generate', 'converge')]
     found, same, other = (make_study_frames(*inputs, orm.Int(seed)).frames for seed in (7, 7, 8))
-    assert found.config_type.tolist() == ['sqs', 'sqs', 'sqs', 'strain', 'rattle']
+    assert found.config_type.tolist() == ['sqs', 'sqs', 'sqs', 'strain', 'rattle', *['strain_series'] * 4]
     assert found.uid.tolist() == same.uid.tolist() != other.uid.tolist()
 
 
@@ -102,20 +103,26 @@ def test_targets_are_converted():
 
 @pytest.fixture
 def study():
-    """Return a factory of reports; the first structure is wrong by 0.1 eV at 15 Ry, `failures` are of structure 0."""
+    """Return a factory of reports; the first structure is wrong by 0.1 eV at 15 Ry, `failures` are of structure 0.
 
-    def make(failures=None, without=(), **converge):
+    There the second and the third structure have wrong stresses where they are among those of a series of strains.
+    """
+
+    def make(failures=None, without=(), pool=FRAMES, **converge):
         nodes = plan_study(
-            FramesData(FRAMES), orm.Dict(label().model_dump()), orm.Dict(SERIES), orm.Dict({'Al': {'z_valence': 3.0}})
+            FramesData(pool), orm.Dict(label().model_dump()), orm.Dict(SERIES), orm.Dict({'Al': {'z_valence': 3.0}})
         )
         facts, results, jobs = nodes['plan']['facts'], {}, {}
         for number, (name, point) in enumerate(facts.items()):
             job = f'job_{number:03d}'
             jobs[job] = name
-            indices = [index for index in range(3) if str(index) not in (failures or {}).get(name, {})]
+            indices = [index for index in range(len(pool)) if str(index) not in (failures or {}).get(name, {})]
             error = 0.1 if point['cutoff_wfc'] == 15 else 0.0
-            labels = [Label(-1.0 + error * (index == 0), np.zeros((1, 3)), np.zeros(6)) for index in indices]
-            atoms = [one.put_on(FRAMES.atoms(i), fingerprint='f') for one, i in zip(labels, indices, strict=True)]
+            noise = {1: 0.1 * error, 2: -0.1 * error} if len(pool) == len(SERIES_STRAINS) else {}
+            stresses = [np.array([noise.get(index, 0.0), *np.zeros(5)]) for index in indices]
+            energies = [-1.0 + error * (index == 0) for index in indices]
+            labels = [Label(energy, np.zeros((1, 3)), stress) for energy, stress in zip(energies, stresses, strict=True)]
+            atoms = [one.put_on(pool.atoms(i), fingerprint='f') for one, i in zip(labels, indices, strict=True)]
             retrieved = orm.FolderData()
             text = json.dumps({'runs': [{'seconds': point['cutoff_wfc'] / 10}] * len(indices)})
             retrieved.base.repository.put_object_from_bytes(text.encode(), files.REPORT)
@@ -123,7 +130,7 @@ def study():
             results.update({f'{port}_{job}': node for port, node in given.items() if port not in without})
         outcome = orm.Dict({'jobs': jobs, 'failures': failures or {}})
         options = orm.Dict({**SERIES, **converge})
-        return summarize_study(FramesData(FRAMES), nodes['plan'], options, outcome, **results).get_dict()
+        return summarize_study(FramesData(pool), nodes['plan'], options, outcome, **results).get_dict()
 
     return make
 
@@ -137,6 +144,15 @@ class TestReport:
         assert (cutoffs['proposal'], cutoffs['unit']) == (20, 'Ry')
         assert (distances['proposal'], distances['unit']) == (0.6, '1/Å')
         assert (report['n_calculations'], report['n_settings']) == (15, 5)
+
+    def test_the_series_of_strains_says_how_rough_the_stresses_are(self, study):
+        assert [row['roughness'] for row in study()['series']['cutoff_wfc']['rows']] == [None] * 3
+        report = study(pool=aluminium(4.0, 4.1, 3.9, 3.8).replace(config_type=STRAIN_SERIES))
+        rows = report['series']['cutoff_wfc']['rows']
+        assert [row['roughness'] for row in rows] == pytest.approx([0.02, 0, 0])
+        assert [row['stress_worst'] for row in rows] == pytest.approx([0.01, 0, 0])
+        proposals = [judged_again(report, Targets(9.0, 9.0, t))['series']['cutoff_wfc']['proposal'] for t in (0.015, 0.021)]
+        assert proposals == [20, 15], 'stresses may agree and be rough'
 
     def test_structures_with_the_meshes_of_the_reference_are_counted(self, study):
         series = study()['series']

@@ -29,6 +29,7 @@ def row(value, error, n_same):
         'value': value,
         **dict.fromkeys(columns, error),
         **dict.fromkeys(stresses, error * GPA),
+        'roughness': 2 * error * GPA,
         'n_same_meshes': n_same,
     }
 
@@ -132,7 +133,7 @@ class TestSubmit:
         assert inputs['settings']['cutoff_wfc'] == 20
         assert inputs['converge']['cutoffs_wfc'] == [15, 30]
         assert (inputs['converge']['target_energy'], inputs['converge']['target_force']) == (3, 30)
-        assert inputs['frames'].frames.config_type.tolist() == ['sqs', 'sqs', 'sqs', 'strain', 'rattle']
+        assert inputs['frames'].frames.config_type.tolist() == ['sqs', 'sqs', 'sqs', 'strain', 'rattle', *['strain_series'] * 4]
         assert inputs['frames'].creator.process_label == 'make_study_frames'
         assert 'its report: mlip-auto converge-report ' in result.output
 
@@ -151,7 +152,7 @@ class TestSubmit:
 
     def test_dry_run(self, run_cli, path, submitted, count_processes):
         before = count_processes()
-        result = run_cli('converge', path(), '--dry-run')
+        result = run_cli('converge', path(converge={**SERIES, 'strain_series': False}), '--dry-run')
         assert result.exit_code == 0, result.output
         lines = result.output.splitlines()
         assert sum(line.startswith('structure ') for line in lines) == 5
@@ -210,7 +211,7 @@ class TestReport:
         lines = result.output.splitlines()
         assert 'cutoff of the wave functions (Ry), at k-point distance 0.4/Å' in lines
         (loosest,) = [line.split() for line in lines if line.startswith('       15 ')]
-        assert loosest == ['15', *['12.500'] * 4, *['12.50'] * 2, *['0.013'] * 2, '0.013', '3', '1.50', 'unknown']
+        assert loosest == ['15', *['12.500'] * 4, *['12.50'] * 2, *['0.013'] * 2, '0.013', '0.025', '3', '1.50', 'unknown']
         assert '  converged from 20 on, against 30' in lines
         assert 'kpoints_distance 0.41/Å gives all structures the meshes of 0.4/Å: calculated once' in lines
         assert 'left out: structure 2 at cutoff_wfc 15 Ry, kpoints_distance 0.4/Å: scf_not_converged' in lines

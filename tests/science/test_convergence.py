@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.convergence import Difference, Targets, compare_series, difference, judged, propose
+from aiida_mlip_autopipe.science.convergence import Difference, Targets, compare_series, difference, judged, propose, roughness
 from aiida_mlip_autopipe.science.label import Label
 
 TARGETS = Targets(energy=1e-3, force=1e-2, stress=1e-3)
@@ -31,6 +31,34 @@ def moved(label: Label, *, energy: float = 0.0, force: Any = (0, 0, 0), stress: 
 def row(value: float, **columns: float) -> Difference:
     names = [field.name for field in dataclasses.fields(Difference)]
     return Difference(**{**dict.fromkeys(names, 0.0), 'value': value, **columns})
+
+
+def strained(stress: Any) -> list[Label]:
+    """Return the labels of a series of strains with this stress along x, as a function of the strain."""
+    return [Label(0.0, np.zeros((1, 3)), np.array([stress(e), 0.0, 0.0, 0.0, 0.0, 0.0])) for e in (-0.04, -0.02, 0.02, 0.04)]
+
+
+class TestRoughness:
+    def test_what_a_crystal_does_is_smooth(self) -> None:
+        assert roughness(strained(lambda e: 0.1 + 0.7 * e + 3.0 * e**2)) == pytest.approx(0.0, abs=1e-15)
+
+    def test_noise_is_not(self) -> None:
+        assert roughness(strained(lambda e: 0.7 * e + 0.01 * (e == 0.04))) == pytest.approx(0.005)
+        assert roughness(strained(lambda e: 0.7 * e + 0.01 * (e == -0.02))) == pytest.approx(0.01)
+
+    def test_a_pressure_does_not_count(self) -> None:
+        assert roughness([Label(0.0, np.zeros((1, 3)), np.array([s, s, s, 0, 0, 0])) for s in (0.1, 0.5, 0.2, 0.7)]) == 0
+
+    def test_a_rough_setting_is_not_proposed_though_it_agrees_with_the_tightest(self) -> None:
+        rough, smooth = strained(lambda e: 0.7 * e + 5e-3 * (e == 0.02)), strained(lambda e: 0.7 * e)
+        settings = [(value, dict(enumerate(labels))) for value, labels in ((1, rough), (2, rough), (3, smooth), (4, smooth))]
+        wide = dataclasses.replace(TARGETS, stress=6e-3)
+        assert compare_series(settings, wide, [0, 1, 2, 3]).proposal == 1
+        found = compare_series(settings, dataclasses.replace(TARGETS, stress=4e-3), [0, 1, 2, 3])
+        assert [one.roughness for one in found.rows] == pytest.approx([5e-3, 5e-3, 0, 0], abs=1e-12)
+        assert found.proposal == 3
+        assert [one.roughness for one in compare_series(settings, wide).rows] == [None] * 4
+        assert [one.roughness for one in compare_series(settings, wide, [0, 1, 2, 9]).rows] == [None] * 4
 
 
 class TestDifference:

@@ -1,9 +1,10 @@
-"""The few structures of a convergence study: one base for each composition, a strained and a rattled one."""
+"""The few structures of a convergence study: one base for each composition, a strained and a rattled one, a series of strains."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Final
 
 import numpy as np
 from ase import Atoms
@@ -13,7 +14,7 @@ from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.origin import with_lineage
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
 from aiida_mlip_autopipe.science.generate.sqs import SQS
-from aiida_mlip_autopipe.science.generate.strain import Strain
+from aiida_mlip_autopipe.science.generate.strain import Strain, strained
 
 N_DISTORTED = 2
 DEFAULT_STRAIN = 0.03
@@ -21,14 +22,20 @@ DEFAULT_STRAIN = 0.03
 DEFAULT_RATTLE = 0.1
 """Å, standard deviation, where the generator rattles nothing."""
 
+STRAIN_SERIES: Final = 'strain_series'
+"""config_type of the series of strains."""
+SERIES_STRAINS: Final = (-0.04, -0.02, 0.02, 0.04)
+"""Along x at constant volume; as far as training cells are strained, for noise shows there first."""
 
-def study_structures(builder: StructureBuilder, count: int, rng: np.random.Generator) -> list[Atoms]:
+
+def study_structures(builder: StructureBuilder, count: int, rng: np.random.Generator, *, with_series: bool = True) -> list[Atoms]:
     """Return bases on the smallest supercell, evenly spread over the compositions, then a strained and a rattled child.
 
-    The children are of the base whose composition is the most mixed: it has the least symmetry, and forces of both elements.
+    These children are of the base whose composition is the most mixed: it has the least symmetry, and forces of both elements.
+    Last come the first base at each of :data:`SERIES_STRAINS`.
 
     :param builder: what the generator would build; its strengths of strain and rattle are used.
-    :param count: structures at most, the two distorted ones included.
+    :param count: structures at most, the two distorted ones included, the series not.
     :raises InputError: `count` leaves no room for a base.
     """
     if count <= N_DISTORTED:
@@ -41,9 +48,14 @@ def study_structures(builder: StructureBuilder, count: int, rng: np.random.Gener
     strategies = [step.strategy for step in builder.steps]
     strain = next((s for s in strategies if isinstance(s, Strain) and s.max_strain), Strain(1, DEFAULT_STRAIN))
     rattle = next((s for s in strategies if isinstance(s, Rattle) and s.stdev), Rattle(1, DEFAULT_RATTLE))
-    strained = strain.one(most_mixed, strain_rng)
-    rattled = rattle.one(_with_inner_freedom(most_mixed), rattle_rng)
-    return [*bases, with_lineage(strained, most_mixed), with_lineage(rattled, most_mixed)]
+    children = [strain.one(most_mixed, strain_rng), rattle.one(_with_inner_freedom(most_mixed), rattle_rng)]
+    series = [_tetragonal(bases[0], size) for size in SERIES_STRAINS] if with_series else []
+    return [*bases, *(with_lineage(child, most_mixed) for child in children), *(with_lineage(a, bases[0]) for a in series)]
+
+
+def _tetragonal(atoms: Atoms, size: float) -> Atoms:
+    across = 1 / math.sqrt(1 + size) - 1
+    return strained(atoms, np.array([size, across, across, 0.0, 0.0, 0.0]), 'tetragonal', STRAIN_SERIES)
 
 
 def _plain(builder: StructureBuilder) -> StructureBuilder:

@@ -14,7 +14,7 @@ from aiida_mlip_autopipe.science.generate.rattle import Rattle
 from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strain import Strain
 from aiida_mlip_autopipe.science.generate.strategy import Step, System
-from aiida_mlip_autopipe.science.generate.study import study_structures
+from aiida_mlip_autopipe.science.generate.study import SERIES_STRAINS, STRAIN_SERIES, study_structures
 from aiida_mlip_autopipe.science.generate.vacancy import Vacancies
 
 SYSTEM = System(
@@ -31,7 +31,7 @@ BUILDER = StructureBuilder(
 
 
 def study(builder: StructureBuilder = BUILDER, *, count: int = 8, seed: int = 0) -> list[Atoms]:
-    return study_structures(builder, count, np.random.default_rng(seed))
+    return study_structures(builder, count, np.random.default_rng(seed), with_series=False)
 
 
 def formulas(structures: list[Atoms]) -> list[str]:
@@ -53,6 +53,17 @@ def test_the_distorted_ones_descend_from_the_most_mixed_base() -> None:
     displacements = rattled.positions - base.positions
     assert 0 < np.abs(displacements).max() < 6 * 0.07
     np.testing.assert_allclose(rattled.cell.array, base.cell.array)
+
+
+def test_the_series_strains_the_first_base_at_constant_volume() -> None:
+    found = study_structures(BUILDER, 8, np.random.default_rng(0))
+    base, series = found[0], found[6:]
+    assert [atoms.info['uid'] for atoms in found[:6]] == [atoms.info['uid'] for atoms in study()]
+    assert [atoms.info['config_type'] for atoms in series] == [STRAIN_SERIES] * 4
+    for atoms, size in zip(series, SERIES_STRAINS, strict=True):
+        assert atoms.info['parent'] == base.info['uid']
+        assert atoms.get_volume() == pytest.approx(base.get_volume())
+        assert np.linalg.solve(base.cell.array, atoms.cell.array)[0, 0] == pytest.approx(1 + size)
 
 
 def test_the_seed_decides_the_distortions() -> None:
