@@ -192,7 +192,7 @@ def decide(history: Sequence[RoundSummary], exam: Exam, limits: StopLimits, *, n
     missing = tuple(_shortfalls(newest, exam, held))
     if not missing:
         return Decision(StopReason.CONVERGED, (), _converged(newest, exam, held), held)
-    reason, sentence = _end(history, exam, limits, n_selected)
+    reason, sentence = _end(history, exam, limits, held, n_selected)
     return Decision(reason, missing, f'{sentence} Not converged: {"; ".join(missing)}.' if sentence else '', held)
 
 
@@ -231,7 +231,7 @@ def rounds_without_improvement(history: Sequence[RoundSummary]) -> int:
 
 def _shortfalls(newest: RoundSummary, exam: Exam, held: Targets) -> list[str]:
     """Return a sentence for each condition that is not met; a number that is missing or not finite meets none."""
-    share, acquisition = exam.share_above_select, newest.acquisition_force
+    share = exam.share_above_select
     conditions = [
         (newest.passed_checks, 'it did not pass its self-checks'),
         (
@@ -244,6 +244,22 @@ def _shortfalls(newest: RoundSummary, exam: Exam, held: Targets) -> list[str]:
             if share is None
             else f'{share:.1%} of MD is above gamma_select, at most {held.share_above:.1%} is allowed',
         ),
+        *_errors(newest, held),
+        (exam.gate is not Gate.FAILED, 'its physical properties did not pass'),
+        (exam.gate is not Gate.BROKEN, 'its physical properties could not be judged (verdi process report says why)'),
+        (not exam.waits_for_test, 'frames of MD for the test set are not labelled yet'),
+        (
+            exam.waits_for_test or not exam.untested,
+            f'the test set has no frames of MD at {", ".join(f"{temperature:g}" for temperature in exam.untested)} K',
+        ),
+    ]
+    return [sentence for is_met, sentence in conditions if not is_met]
+
+
+def _errors(newest: RoundSummary, held: Targets) -> list[tuple[bool, str]]:
+    """Return for each error, which more labels may mend, whether it meets its target, and what is said where it does not."""
+    acquisition = newest.acquisition_force
+    return [
         (
             newest.test_force_high <= held.force,
             f'the force error on the frozen test set may be {_milli(newest.test_force_high, held.force)} meV/Å',
@@ -256,22 +272,7 @@ def _shortfalls(newest: RoundSummary, exam: Exam, held: Targets) -> list[str]:
             acquisition is None or acquisition <= held.acquisition,
             f'the force error on the newest labels before training was {_milli(acquisition or 0.0, held.acquisition)} meV/Å',
         ),
-        (exam.gate is not Gate.FAILED, 'its physical properties did not pass'),
-        (exam.gate is not Gate.BROKEN, 'its physical properties could not be judged (verdi process report says why)'),
-        (not exam.waits_for_test, 'frames of MD for the test set are not labelled yet'),
-        (
-            exam.waits_for_test or not exam.untested,
-            f'the test set has no frames of MD at {", ".join(f"{temperature:g}" for temperature in exam.untested)} K',
-        ),
     ]
-    return [sentence for is_met, sentence in conditions if not is_met]
-
-
-def _misses(newest: RoundSummary, held: Targets) -> bool:
-    """Whether an error is above its target, which more labels may mend; one that is not a number is."""
-    acquisition = newest.acquisition_force or 0.0
-    errors = (newest.test_force_high, held.force), (newest.test_energy_high, held.energy), (acquisition, held.acquisition)
-    return not all(error <= target for error, target in errors)
 
 
 def _milli(value: float, target: float) -> str:
@@ -289,11 +290,11 @@ def _converged(newest: RoundSummary, exam: Exam, held: Targets) -> str:
 
 
 def _end(
-    history: Sequence[RoundSummary], exam: Exam, limits: StopLimits, n_selected: int | None
+    history: Sequence[RoundSummary], exam: Exam, limits: StopLimits, held: Targets, n_selected: int | None
 ) -> tuple[StopReason | None, str]:
     newest = history[-1]
     is_idle = not exam.waits_for_test and (exam.n_candidates == 0 or n_selected == 0)
-    if is_idle and (exam.is_probe or not _misses(newest, targets(limits, newest))):
+    if is_idle and (exam.is_probe or all(is_met for is_met, _ in _errors(newest, held))):
         found = 'MD found nothing new' if exam.n_candidates == 0 else 'none of the candidates passed the selection'
         return StopReason.COVERAGE_EXHAUSTED, f'{found}: add starts, temperatures or kinds of structures, or more first labels.'
     if newest.labels_total >= limits.max_labels:
