@@ -11,6 +11,7 @@ import itertools
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -31,14 +32,16 @@ from aiida_mlip_autopipe.common.frames import BoolArray, FloatArray, Frames, Int
 from aiida_mlip_autopipe.formats import pacemaker as ace_lines
 from aiida_mlip_autopipe.formats import pod as pod_lines
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
-from aiida_mlip_autopipe.remote import engine
-from aiida_mlip_autopipe.science.ace.fit import AceSettings
+from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
 from aiida_mlip_autopipe.science.calibration import Calibration, calibration
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.linear.factors import group_folds
 from aiida_mlip_autopipe.science.linear.posterior import Posterior
 from aiida_mlip_autopipe.science.linear.search import FitReport
-from aiida_mlip_autopipe.science.pod.fit import PodSettings
+from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
+from aiida_mlip_autopipe.science.spread import posterior_spread
 
 ROOT: Final = Path(__file__).parents[1]
 CUTOFF: Final = 4.5
@@ -214,14 +217,16 @@ def fitted(
     """Return the potential that a trainer makes by default, its files in `folder`, and what the fit says of itself."""
     elements = tuple(references)
     if trainer == 'ACE':
-        ace = engine.fit_ace(train, references, AceSettings(elements=elements, cutoff=CUTOFF, seed=seed), folder)
+        asked = AceSettings(elements=elements, cutoff=CUTOFF, seed=seed)
+        ace = isolated(partial(fit_ace, train, references, asked, folder), folder)
         lines, grade_lines = ace_lines.pair_lines(elements), ace_lines.grade_lines(elements)
         active_set = Path(pace.ACTIVE_SET)
         potential = LammpsPotential(
             elements, tuple(lines), CUTOFF, tuple(grade_lines), active_set, engine=PACE, energy_shift=ace.energy_shift
         )
         return potential, ace.report
-    fit = engine.fit_pod(train, references, PodSettings(elements=elements, cutoff=CUTOFF, seed=seed), folder)
+    pod_settings = PodSettings(elements=elements, cutoff=CUTOFF, seed=seed)
+    fit = isolated(partial(fit_pod, train, references, pod_settings, folder), folder)
     lines, grade_lines = pod_lines.pair_lines(elements, fit.core), pod_lines.grade_lines(elements)
     return LammpsPotential(elements, tuple(lines), fit.cutoff, tuple(grade_lines), Path(pod.ACTIVE_SET)), fit.report
 
@@ -231,7 +236,8 @@ def tried(trainer: str, train: Frames, test: Frames, references: dict[str, float
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         potential, report = fitted(trainer, train, references, seed, folder)
-        found, spread = engine.evaluate(test, potential, folder), engine.spread(test, potential, folder)
+        found = isolated(partial(evaluate_frames, test, potential), folder)
+        spread = isolated(partial(posterior_spread, test, potential, folder), folder)
         noise = Posterior.load(folder).noise
     if found.gamma is None:
         raise RuntimeError('the potential has no grade')

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.train import PACEMAKER, POD
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.potential_files import lammps_potential
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.workflows.checks import find_lammps_code
 from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain
 from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain
@@ -115,7 +117,8 @@ def energy_volume(potential: PotentialData, config: MLIPConfig, folder: Path) ->
     element = config.system.elements[0]
     a = config.system.lattice_parameters[element]
     cells = [bulk(element, config.system.prototype, a=a * volume ** (1 / 3), cubic=True) for volume in VOLUMES]
-    found = engine.evaluate(Frames.from_atoms(cells), lammps_potential(potential.record), folder).energy / len(cells[0])
+    found = isolated(partial(evaluate_frames, Frames.from_atoms(cells), lammps_potential(potential.record)), folder).energy
+    found = found / len(cells[0])
     minima = [i for i in range(1, len(found) - 1) if found[i] < found[i - 1] and found[i] < found[i + 1]]
     if len(minima) != 1:
         raise SystemExit(f'the energy-volume curve of {element} has {len(minima)} minima: {found.round(4).tolist()} eV/atom')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions, spread_indices
 from aiida_mlip_autopipe.config.checks import ChecksConfig
 from aiida_mlip_autopipe.formats.files import arrays_file
-from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.science.checks import agreement, nve, stress, wall
 from aiida_mlip_autopipe.science.checks.finding import Finding
+from aiida_mlip_autopipe.science.evaluate import Evaluation, evaluate_frames
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 
 LOADS = 'loads'
@@ -55,6 +57,14 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {'checks': [finding.to_dict() for finding in findings], 'seconds': time.perf_counter() - since}
 
 
+def _evaluated(subject: _Subject, frames: Frames) -> Evaluation:
+    return isolated(partial(evaluate_frames, frames, subject.potential), subject.folder)
+
+
+def _nve(subject: _Subject, structures: list[Atoms], conditions: nve.NveSettings) -> FloatArray:
+    return isolated(partial(nve.run_each_nve, structures, subject.potential, conditions), subject.folder)
+
+
 def _agreement(subject: _Subject) -> list[Finding]:
     """Return whether LAMMPS loads the potential, and whether it agrees with the trainer on the frames that the trainer kept."""
     config, own = subject.config, TrainerPredictions.load(subject.folder)
@@ -63,7 +73,7 @@ def _agreement(subject: _Subject) -> list[Finding]:
     else:
         frames = agreement.compared_frames(subject.frames, own)
     try:
-        found = engine.evaluate(frames, subject.potential, subject.folder)
+        found = _evaluated(subject, frames)
     except InstallationError:
         raise
     except EngineError as error:
@@ -80,7 +90,7 @@ def _stress(subject: _Subject) -> list[Finding]:
     frames = subject.frames.take(spread_indices(len(subject.frames), subject.config.stress_frames))
     strained = stress.strained_cells(frames, subject.config.stress_strain)
     try:
-        found = engine.evaluate(Frames.from_atoms([*frames, *strained]), subject.potential, subject.folder)
+        found = _evaluated(subject, Frames.from_atoms([*frames, *strained]))
     except EngineError as error:
         return [Finding.failed(stress.CHECK, f'LAMMPS fails on slightly strained training frames: {error}')]
     derivative = stress.numerical_stress(frames, found.energy[len(frames) :], subject.config.stress_strain)
@@ -98,7 +108,7 @@ def _walls(subject: _Subject) -> list[Finding]:
 def _wall(subject: _Subject, path: wall.WallPath) -> Finding:
     name = '_'.join(path.pair)
     try:
-        found = engine.evaluate(Frames.from_atoms(path.structures), subject.potential, subject.folder)
+        found = _evaluated(subject, Frames.from_atoms(path.structures))
     except (EngineError, InputError) as error:
         return Finding.failed(
             f'{wall.PREFIX}{"-".join(path.pair)}', f'LAMMPS fails on a close pair {"-".join(path.pair)}: {error}'
@@ -118,7 +128,7 @@ def _conservation(subject: _Subject, seed: int) -> list[Finding]:
     )
     structures = nve.base_structures(subject.frames, config.nve_structures)
     try:
-        energies = engine.nve(structures, subject.potential, conditions, subject.folder)
+        energies = _nve(subject, structures, conditions)
     except (EngineError, InputError):
         return [_first_failure(subject, structures, conditions)]
     subject.curves['nve_time'], subject.curves['nve_energy'] = conditions.times, energies
@@ -132,7 +142,7 @@ def _conservation(subject: _Subject, seed: int) -> list[Finding]:
 def _first_failure(subject: _Subject, structures: list[Atoms], conditions: nve.NveSettings) -> Finding:
     for index, atoms in enumerate(structures):
         try:
-            engine.nve([atoms], subject.potential, conditions, subject.folder)
+            _nve(subject, [atoms], conditions)
         except (EngineError, InputError) as error:
             message = f'{conditions.steps} steps at constant energy fail on base structure {index}, {atoms.symbols}: {error}'
             return Finding.failed(nve.DRIFT, message)

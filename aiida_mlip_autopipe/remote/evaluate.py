@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ import numpy as np
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.formats.files import arrays_file
-from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.inputs import read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.science.calibration import energy_calibration, force_calibration
-from aiida_mlip_autopipe.science.evaluate import Evaluation
+from aiida_mlip_autopipe.science.evaluate import Evaluation, evaluate_frames
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.ledger import negative_ledger
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior, Spread
 from aiida_mlip_autopipe.science.md.findings import CONFIG_TYPE as MD
 from aiida_mlip_autopipe.science.metrics import caution, group_errors, label_errors
+from aiida_mlip_autopipe.science.spread import posterior_spread
 from aiida_mlip_autopipe.science.testset import compositions
 
 SPREAD = 'spread'
@@ -36,8 +38,9 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the predictions and return the errors with their intervals, in total and by group, and what the potential states."""
     wants_spread, seed = _wants_spread(settings), _seed(settings)
     frames, files, potential = read_frames(folder, 'frames'), potential_folder(folder), read_potential(folder)
-    found = engine.evaluate(frames, potential, files)
-    spread = engine.spread(frames, potential, files) if wants_spread and (files / POSTERIOR).exists() else None
+    found = isolated(partial(evaluate_frames, frames, potential), files)
+    has_spread = wants_spread and (files / POSTERIOR).exists()
+    spread = isolated(partial(posterior_spread, frames, potential, files), files) if has_spread else None
     columns: dict[str, FloatArray] = {name: column for name, column in vars(found).items() if column is not None}
     if spread is not None:
         columns |= {'energy_spread': spread.energy, 'force_spread': spread.forces}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.formats.restarts import RESTARTS, restart_file
-from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.md.findings import Findings
 from aiida_mlip_autopipe.science.md.journal import newest_restart, read_journal
 from aiida_mlip_autopipe.science.md.records import MAX_SEED, MdResult, MdSettings
@@ -52,7 +54,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _trajectory(start: Atoms, potential: LammpsPotential, conditions: MdSettings, folder: Path) -> tuple[MdResult | None, str]:
     """Return the outcome of one run, or what its journal holds of a run whose process crashed, and a message."""
     try:
-        result = engine.md(start, potential, conditions, potential_folder(folder))
+        result = isolated(partial(run_md, start, potential, conditions), potential_folder(folder))
     except InstallationError:
         raise
     except (EngineError, InputError) as error:

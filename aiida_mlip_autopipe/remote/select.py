@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.select import SurrogateConfig
 from aiida_mlip_autopipe.formats.files import MODEL, POTENTIAL, arrays_file
-from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.inputs import checked, load_function, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.remote.pre_explore import with_walks
 from aiida_mlip_autopipe.remote.surrogate_model import Surrogate, find_surrogate
+from aiida_mlip_autopipe.science.descriptors import atom_rows
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.select.funnel import (
     AtomSelector,
     FunnelLimits,
@@ -91,7 +93,7 @@ def _selector(name: str, folder: Path) -> Selector | AtomSelector:
         raise InputError(f'select.selector: got {name!r}, which looks at the descriptors of a potential, and there is none yet')
     potential, files = read_potential(folder), potential_folder(folder)
     training = read_frames(folder, 'train') if (folder / arrays_file('train')).exists() else None
-    return AtomSelector(pick, lambda frames: engine.atom_rows(frames, potential, files), training)
+    return AtomSelector(pick, lambda frames: isolated(partial(atom_rows, frames, potential, files), files), training)
 
 
 def _with_model(values: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.simulation import Simulation
 from aiida_mlip_autopipe.formats.files import arrays_file
-from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.inputs import read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
+from aiida_mlip_autopipe.science.isolated import isolated
+from aiida_mlip_autopipe.science.simulate import simulate_each
 
 METADATA = ('config_type', 'origin')
 """What a structure keeps of its start."""
@@ -26,7 +28,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """
     simulation = Simulation.from_mapping(settings['settings'])
     frames = read_frames(folder, 'frames')
-    done = engine.simulate(frames, read_potential(folder), simulation, potential_folder(folder))
+    done = isolated(partial(simulate_each, frames, read_potential(folder), simulation), potential_folder(folder))
     ends = [_ended(start, one.atoms) for start, one in zip(frames, done, strict=True)]
     Frames.from_atoms(ends).save(folder / arrays_file('ends'))
     return {'averages': [one.averages.to_dict() for one in done]}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aiida_mlip_autopipe.common.engines import PACE
 from aiida_mlip_autopipe.common.pace import POTENTIAL_FILES
 from aiida_mlip_autopipe.formats.pacemaker import check_same_fit, record_of
-from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, write_record
 from aiida_mlip_autopipe.remote.train_linear import read_inputs, report_of
-from aiida_mlip_autopipe.science.ace.fit import AceSettings
+from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
 from aiida_mlip_autopipe.science.ace.library import pyace_module
+from aiida_mlip_autopipe.science.isolated import isolated
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     inputs = read_inputs(settings, folder)
     asked = AceSettings(**inputs.shared, functions=inputs.config.ace.functions)
     files = potential_folder(folder)
-    fit = engine.fit_ace(inputs.frames, inputs.references, asked, files)
+    fit = isolated(partial(fit_ace, inputs.frames, inputs.references, asked, files), files)
     contents = {name: (files / name).read_bytes() for name in POTENTIAL_FILES}
     check_same_fit(contents, inputs.elements)
     record = record_of(inputs.elements, inputs.config.cutoff, inputs.references, inputs.fingerprint, contents)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aiida_mlip_autopipe.common.engines import POD
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.formats.pod import ACTIVE_SET, grade_lines, pair_lines
-from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, write_record
 from aiida_mlip_autopipe.remote.train_linear import read_inputs, report_of
-from aiida_mlip_autopipe.science.pod.fit import PodSettings
+from aiida_mlip_autopipe.science.isolated import isolated
+from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the potential and return what the fit says of itself."""
     inputs = read_inputs(settings, folder)
     asked = PodSettings(**inputs.shared, basis=inputs.config.basis)
-    fit = engine.fit_pod(inputs.frames, inputs.references, asked, potential_folder(folder))
+    files = potential_folder(folder)
+    fit = isolated(partial(fit_pod, inputs.frames, inputs.references, asked, files), files)
     record = PotentialRecord(
         engine=POD,
         elements=inputs.elements,

@@ -22,7 +22,7 @@ from aiida_mlip_autopipe.science.select.d_optimal import AtomRows
 
 
 def atom_rows(frames: Frames, potential: LammpsPotential, folder: Path) -> AtomRows:
-    """Return what the energy of each atom is linear in, in this process; `remote.engine.atom_rows` isolates it.
+    """Return what the energy of each atom is linear in, in this process; call it by `isolated`.
 
     :param folder: of the potential.
     :raises InputError: a frame that the potential cannot run.

@@ -28,7 +28,7 @@ class Evaluation:
 
 
 def evaluate_frames(frames: Frames, potential: LammpsPotential) -> Evaluation:
-    """Return the predictions of a potential, in this process; `remote.engine.evaluate` does it in a child process.
+    """Return the predictions of a potential, in this process; call it by `isolated`.
 
     :raises InputError: a frame on which LAMMPS would crash, or with an element that the potential does not know.
     :raises InstallationError: LAMMPS has not what the potential needs.

@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import EngineError
+from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.simulation import SAMPLE_STEPS, Averages, Simulation
 from aiida_mlip_autopipe.science.force_sources import force_source, require_runnable
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
@@ -24,7 +25,7 @@ class Simulated:
 def simulate(atoms: Atoms, potential: LammpsPotential, simulation: Simulation) -> Simulated:
     """Return the outcome for one structure, in one LAMMPS instance on one MPI rank.
 
-    An atom that leaves all others ends the process: call it through `remote.engine.simulate`.
+    An atom that leaves all others ends the process: call it by `isolated`.
 
     :raises InputError: a structure on which the engine would crash.
     :raises EngineError: LAMMPS refuses the potential, loses atoms, or a number is not finite.
@@ -42,6 +43,11 @@ def simulate(atoms: Atoms, potential: LammpsPotential, simulation: Simulation) -
         volume, temperature, energy = np.mean(samples, axis=0).tolist()
         averages = Averages(volume, temperature, energy + potential.shift_of(atoms), len(samples))
         return Simulated(system.snapshot(atoms), averages)
+
+
+def simulate_each(frames: Frames, potential: LammpsPotential, simulation: Simulation) -> list[Simulated]:
+    """Return the outcome of :func:`simulate` for each structure, one after the other."""
+    return [simulate(atoms, potential, simulation) for atoms in frames]
 
 
 def _sampled(system: LammpsSystem, simulation: Simulation) -> list[tuple[float, float, float]]:

@@ -19,7 +19,7 @@ from aiida_mlip_autopipe.science.pod.descriptors import PodDescriptors
 
 
 def posterior_spread(frames: Frames, potential: LammpsPotential, folder: Path) -> Spread:
-    """Return the standard deviations of predictions, in this process; `remote.engine.spread` isolates it.
+    """Return the standard deviations of predictions, in this process; call it by `isolated`.
 
     :param folder: of the potential, with `posterior.npz`.
     :raises InputError: a frame that the potential cannot run, or a posterior of another potential.

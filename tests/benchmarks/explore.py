@@ -26,7 +26,7 @@ from scipy.linalg import qr
 
 from aiida_mlip_autopipe.common.units import PICOSECOND
 from aiida_mlip_autopipe.formats.lammps import NvtRun, data_text, masses_of, nvt_input
-from aiida_mlip_autopipe.remote import engine
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem, child_environment, lmp_binary
 from aiida_mlip_autopipe.science.md.dynamics import THERMOSTAT_STEPS, run_md
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, StopReason
@@ -178,7 +178,7 @@ def throughput(case: Case, size: Size) -> list[Figure]:
     command = [str(lmp_binary()), '-in', 'in.nvt', '-nocite', '-log', 'none']
 
     def ours(n_steps: int) -> None:
-        finished(engine.md(case.atoms, case.potential, case.settings(n_steps, 50), case.folder))
+        finished(isolated(partial(run_md, case.atoms, case.potential, case.settings(n_steps, 50)), case.folder))
 
     def shell() -> None:
         subprocess.run(command, cwd=case.folder, env=child_environment(), stdout=subprocess.DEVNULL, check=True)

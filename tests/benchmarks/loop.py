@@ -12,6 +12,7 @@ import json
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from ase.io import read
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.remote.potential_files import lammps_potential
 from aiida_mlip_autopipe.remote.train_linear import reference_energies
-from aiida_mlip_autopipe.science.ace.fit import AceSettings
+from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.metrics import LabelErrors, label_errors
-from aiida_mlip_autopipe.science.pod.fit import PodSettings
+from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 from tests.benchmarks.figures import Figure, say
@@ -85,7 +87,7 @@ def _judged(child: orm.WorkChainNode, frames: Frames) -> Round:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         potential.write(folder)
-        found = engine.evaluate(frames, lammps_potential(potential.record), folder)
+        found = isolated(partial(evaluate_frames, frames, lammps_potential(potential.record)), folder)
     errors = label_errors(frames, found.energy, found.forces, found.stress)
     size = str(fit.get('basis') or max(fit['functions'].values()))
     n_train, smallest = len(child.inputs.train_frames), _smallest(child, size)
@@ -100,10 +102,10 @@ def _smallest(child: orm.WorkChainNode, size: str) -> float:
     frames = child.inputs.train_frames.frames
     with tempfile.TemporaryDirectory() as name:
         if size.isdigit():
-            fit: Any = engine.fit_ace(frames, references, AceSettings(**shared, functions=int(size)), Path(name))
+            call: Any = partial(fit_ace, frames, references, AceSettings(**shared, functions=int(size)), Path(name))
         else:
-            fit = engine.fit_pod(frames, references, PodSettings(**shared, basis=size), Path(name))
-    return float(fit.report.errors.force)
+            call = partial(fit_pod, frames, references, PodSettings(**shared, basis=size), Path(name))
+        return float(isolated(call, Path(name)).report.errors.force)
 
 
 def line(name: str, number: int, found: Round) -> str:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from ase.io import read
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
-from aiida_mlip_autopipe.remote import engine
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.metrics import GroupErrors, group_errors
-from aiida_mlip_autopipe.science.pod.fit import PodSettings
+from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.testset import choose
 from tests.benchmarks.figures import Figure, say
 from tests.benchmarks.train import GROUPS, cu_au
@@ -37,8 +39,8 @@ def predicted(data: Path) -> tuple[Frames, FloatArray, FloatArray]:
     settings = PodSettings(elements=problem.elements, cutoff=problem.pod_cutoff)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        fit = engine.fit_pod(problem.train, problem.references, settings, folder)
-        found = engine.evaluate(test, potential_of(fit, folder), folder)
+        fit = isolated(partial(fit_pod, problem.train, problem.references, settings, folder), folder)
+        found = isolated(partial(evaluate_frames, test, potential_of(fit, folder)), folder)
     return test, found.energy, found.forces
 
 

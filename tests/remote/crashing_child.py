@@ -1,11 +1,13 @@
-"""The program in whose process LAMMPS lives, with a real segmentation fault at the fifth look at the grade."""
+"""A run of MD with a real segmentation fault at the fifth look at the grade."""
+
+from __future__ import annotations
 
 import os
 import signal
-import sys
+from typing import Any
 
-from aiida_mlip_autopipe.remote import lammps_child
 from aiida_mlip_autopipe.science.ace.evaluator import AceEvaluator
+from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
 
 CHECKS = 4
@@ -24,7 +26,7 @@ def crashing(grade):
     return counted
 
 
-if __name__ == '__main__':
+def crashing_md(*arguments: Any) -> Any:
     ActiveSet.grade = crashing(ActiveSet.grade)
     AceEvaluator.grade = crashing(AceEvaluator.grade)
-    sys.exit(lammps_child.main())
+    return run_md(*arguments)

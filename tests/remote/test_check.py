@@ -16,7 +16,7 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.pod import COEFFICIENTS, coefficient_text, read_coefficients
 from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
-from aiida_mlip_autopipe.remote import check, engine
+from aiida_mlip_autopipe.remote import check
 from tests.remote.conftest import Outcome, run_in
 
 Stage = Callable[..., Outcome]
@@ -141,25 +141,25 @@ def test_a_run_that_fails_names_its_structure(
 ) -> None:
     calls: list[int] = []
 
-    def nve(structures: list[Any], *_: Any) -> np.ndarray:
+    def nve(subject: Any, structures: list[Any], *_: Any) -> np.ndarray:
         calls.append(len(structures))
         if calls in ([2], [2, 1, 1]):  # together, and the second one alone
             raise EngineError('Lost atoms: original 8 current 7')
         return np.zeros((1, 6))
 
-    monkeypatch.setattr(engine, 'nve', nve)
+    monkeypatch.setattr(check, '_nve', nve)
     found = failed(stage('check', STAGE, potential=potential, frames=training))
     assert found['nve_drift'].startswith('50 steps at constant energy fail on base structure 1, ')
     assert found['nve_drift'].endswith('Lost atoms: original 8 current 7')
 
 
 def test_runs_that_fail_only_together(stage: Stage, potential: Path, training: Frames, monkeypatch: pytest.MonkeyPatch) -> None:
-    def nve(structures: list[Any], *_: Any) -> np.ndarray:
+    def nve(subject: Any, structures: list[Any], *_: Any) -> np.ndarray:
         if len(structures) > 1:
             raise EngineError('killed')
         return np.zeros((1, 6))
 
-    monkeypatch.setattr(engine, 'nve', nve)
+    monkeypatch.setattr(check, '_nve', nve)
     assert (
         'failed together and not one by one' in failed(stage('check', STAGE, potential=potential, frames=training))['nve_drift']
     )
@@ -169,7 +169,7 @@ def test_runs_that_fail_only_together(stage: Stage, potential: Path, training: F
 def test_a_crash_of_lammps_is_a_failed_check(
     stage: Stage, potential: Path, training: Frames, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    real, calls = engine.evaluate, []
+    real, calls = check._evaluated, []
 
     def evaluate(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -177,7 +177,7 @@ def test_a_crash_of_lammps_is_a_failed_check(
             raise EngineError('crashed with signal SIGSEGV')
         return real(*arguments)
 
-    monkeypatch.setattr(engine, 'evaluate', evaluate)
+    monkeypatch.setattr(check, '_evaluated', evaluate)
     found = failed(stage('check', STAGE, potential=potential, frames=training))
     assert list(found) == [name]
     assert 'SIGSEGV' in found[name]

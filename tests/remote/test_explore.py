@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import Frames, uid_of
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.restarts import RESTARTS, restart_file
-from aiida_mlip_autopipe.remote import engine
+from aiida_mlip_autopipe.remote import explore
 from aiida_mlip_autopipe.remote.potential_files import read_potential
 from aiida_mlip_autopipe.remote.worker import run_stage
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.md.findings import CONFIG_TYPE
 from tests.remote.conftest import Outcome, run_in
-from tests.remote.crashing_child import CHECKS
+from tests.remote.crashing_child import CHECKS, crashing_md
 
 Stage = Callable[..., Outcome]
 STEPS = 60
@@ -128,7 +131,7 @@ class TestTrajectories:
     def test_failure_of_one_start_does_not_stop_the_others(
         self, stage: Stage, potential: Path, generated: Outcome, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        real, calls = engine.md, []
+        real, calls = isolated, []
 
         def failing_first(*arguments: Any, **options: Any) -> Any:
             calls.append(arguments)
@@ -136,7 +139,7 @@ class TestTrajectories:
                 raise EngineError('LAMMPS ended by SIGSEGV')
             return real(*arguments, **options)
 
-        monkeypatch.setattr(engine, 'md', failing_first)
+        monkeypatch.setattr(explore, 'isolated', failing_first)
         outcome = stage('explore', request(steps=INTERVAL), potential=potential, starts=starts(generated))
         first, second = outcome.report['trajectories']
         assert (first['reason'], first['message'], first['steps_done']) == ('error', 'LAMMPS ended by SIGSEGV', 0)
@@ -185,7 +188,7 @@ class TestFindings:
         (origin,) = [json.loads(text) for text in frames.origin.tolist()]
         assert len(large) == origin['carved_from'] > 150 >= len(frames.numbers) == len(gamma)
         assert gamma[origin['centre']] == gamma.max() == pytest.approx(origin['gamma_max'], rel=1e-12)
-        predicted = engine.evaluate(frames, read_potential(outcome.folder), outcome.folder / files.POTENTIAL)
+        predicted = isolated(partial(evaluate_frames, frames, read_potential(outcome.folder)), outcome.folder / files.POTENTIAL)
         assert predicted.gamma is not None
         assert predicted.gamma[origin['centre']] == pytest.approx(origin['gamma_max'], rel=1e-6)
 
@@ -201,7 +204,7 @@ class TestFindings:
     def test_same_structure_counts_once(
         self, stage: Stage, potential: Path, generated: Outcome, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        real = engine.md
+        real = isolated
         same = None
 
         def repeated(*arguments: Any, **options: Any) -> Any:
@@ -209,7 +212,7 @@ class TestFindings:
             same = same or real(*arguments, **options)
             return same
 
-        monkeypatch.setattr(engine, 'md', repeated)
+        monkeypatch.setattr(explore, 'isolated', repeated)
         outcome = stage('explore', request(steps=INTERVAL), potential=potential, starts=squeezed(generated))
         first, second = outcome.report['trajectories']
         assert (outcome.report['n_duplicates'], second['n_candidates']) == (first['n_candidates'], 0)
@@ -222,7 +225,7 @@ class TestPartialOutput:
         self, stage: Stage, potential: Path, generated: Outcome, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv('PYTHONPATH', str(ROOT))
-        monkeypatch.setattr(engine, 'CHILD', 'tests.remote.crashing_child')
+        monkeypatch.setattr(explore, 'run_md', crashing_md)
         outcome = stage('explore', request(), potential=potential, starts=starts(generated))
         for index, run in enumerate(outcome.report['trajectories']):
             assert (run['reason'], run['n_checks'], run['steps_done']) == ('error', CHECKS, (CHECKS - 1) * INTERVAL)
@@ -234,13 +237,13 @@ class TestPartialOutput:
     def test_the_end_of_the_job_keeps_what_was_seen(
         self, stage: Stage, potential: Path, generated: Outcome, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        real = engine.md
+        real = isolated
 
-        def ended(atoms: Any, used: Any, settings: Any, folder: Path) -> Any:
-            real(atoms, used, settings, folder)
+        def ended(call: Any, folder: Path) -> Any:
+            real(call, folder)
             raise SystemExit(143)
 
-        monkeypatch.setattr(engine, 'md', ended)
+        monkeypatch.setattr(explore, 'isolated', ended)
         folder = potential.parent.parent / 'ended'
         with pytest.raises(SystemExit):
             run_in(folder, 'explore', request(steps=INTERVAL), potential=potential, starts=squeezed(generated))

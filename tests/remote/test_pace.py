@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,18 @@ from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 from aiida_mlip_autopipe.formats.restarts import RESTARTS
-from aiida_mlip_autopipe.remote import engine
-from aiida_mlip_autopipe.science.checks.nve import NveSettings
+from aiida_mlip_autopipe.remote import explore
+from aiida_mlip_autopipe.science.checks.nve import NveSettings, run_each_nve
+from aiida_mlip_autopipe.science.evaluate import evaluate_frames
+from aiida_mlip_autopipe.science.isolated import isolated
+from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
 from tests import ace_data
 from tests.lammps_pace_data import eam_file, pace_folder
 from tests.pacemaker_code import has_pace_library
 from tests.pacemaker_data import FIXTURES
 from tests.remote.conftest import Outcome
-from tests.remote.crashing_child import CHECKS
+from tests.remote.crashing_child import CHECKS, crashing_md
 
 Stage = Callable[..., Outcome]
 Both = Callable[[Callable[[], Any]], tuple[Any, Any]]
@@ -146,7 +150,7 @@ def test_a_crash_of_the_process_keeps_what_was_seen(
 ) -> None:
     monkeypatch.setenv('PYTHONPATH', str(ROOT))
     monkeypatch.delenv(PLUGINS, raising=False)
-    monkeypatch.setattr(engine, 'CHILD', 'tests.remote.crashing_child')
+    monkeypatch.setattr(explore, 'run_md', crashing_md)
     outcome = stage('explore', EXPLORE, potential=trained, starts=frames.take([0]))
     (run,) = outcome.report['trajectories']
     assert (run['reason'], run['n_checks'], run['steps_done']) == ('error', CHECKS, 10 * (CHECKS - 1))
@@ -181,7 +185,8 @@ class TestNative:
     def test_single_points(self, both: Both, tmp_path: Path, *, has_grade: bool) -> None:
         sizes = [(1, 1, 1), (1, 2, 1), (2, 2, 2), (3, 2, 1), (4, 4, 4)]
         frames = Frames.from_atoms([ace_data.alloy(size, seed=index) for index, size in enumerate(sizes)])
-        native, own = both(lambda: engine.evaluate(frames, ace_data.POTENTIAL if has_grade else ace_data.PLAIN, tmp_path))
+        potential = ace_data.POTENTIAL if has_grade else ace_data.PLAIN
+        native, own = both(lambda: isolated(partial(evaluate_frames, frames, potential), tmp_path))
         np.testing.assert_allclose(own.energy, native.energy, atol=SAME_ENERGY)
         np.testing.assert_allclose(own.forces, native.forces, atol=SAME_FORCE)
         np.testing.assert_allclose(own.stress, native.stress, atol=SAME_STRESS)
@@ -193,20 +198,20 @@ class TestNative:
     @pytest.mark.parametrize('pressure', [None, 5 * GPA])
     def test_md(self, both: Both, tmp_path: Path, pressure: float | None) -> None:
         settings = MdSettings(300.0, 200, 11, pressure=pressure, timestep=2.0, gamma_select=1e6, gamma_halt=1e6)
-        native, own = both(lambda: engine.md(ace_data.crystal(), ace_data.POTENTIAL, settings, tmp_path).trace)
+        native, own = both(lambda: isolated(partial(run_md, ace_data.crystal(), ace_data.POTENTIAL, settings), tmp_path).trace)
         np.testing.assert_allclose(own.potential_energy, native.potential_energy, atol=SAME_MD)
         np.testing.assert_allclose(own.gamma_max, native.gamma_max, rtol=1e-5)
         np.testing.assert_allclose(own.pressure, native.pressure, rtol=1e-4, atol=1e-8)
 
     def test_a_halt(self, both: Both, tmp_path: Path) -> None:
         settings = MdSettings(2500.0, 2000, 11, timestep=2.0, gamma_select=4.0, gamma_halt=8.0)
-        native, own = both(lambda: engine.md(ace_data.crystal(), ace_data.POTENTIAL, settings, tmp_path))
+        native, own = both(lambda: isolated(partial(run_md, ace_data.crystal(), ace_data.POTENTIAL, settings), tmp_path))
         assert native.stop is StopReason.GRADE
         assert (own.stop, own.steps_done, len(own.candidates)) == (native.stop, native.steps_done, len(native.candidates))
 
     def test_a_relaxation(self, both: Both, tmp_path: Path) -> None:
         settings = MdSettings(300.0, 50, 11, gamma_select=1e6, gamma_halt=1e6, quench='minimize')
-        native, own = both(lambda: engine.md(ace_data.crystal(), ace_data.POTENTIAL, settings, tmp_path).trace)
+        native, own = both(lambda: isolated(partial(run_md, ace_data.crystal(), ace_data.POTENTIAL, settings), tmp_path).trace)
         assert native.step[-1] % settings.check_interval, 'the last grade is one that nobody had announced'
         np.testing.assert_array_equal(own.step, native.step)
         np.testing.assert_allclose(own.potential_energy, native.potential_energy, atol=SAME_MD)
@@ -214,5 +219,5 @@ class TestNative:
 
     def test_constant_energy(self, both: Both, tmp_path: Path) -> None:
         settings = NveSettings(temperature=300.0, steps=200, timestep=1.0, seed=3)
-        native, own = both(lambda: engine.nve([ace_data.crystal()], ace_data.PLAIN, settings, tmp_path))
+        native, own = both(lambda: isolated(partial(run_each_nve, [ace_data.crystal()], ace_data.PLAIN, settings), tmp_path))
         np.testing.assert_allclose(own, native, atol=SAME_MD)

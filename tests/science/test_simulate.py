@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.simulation import Simulation, SimulationKind
-from aiida_mlip_autopipe.remote import engine
 from aiida_mlip_autopipe.science.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.simulate import simulate
+from aiida_mlip_autopipe.science.isolated import isolated
+from aiida_mlip_autopipe.science.simulate import simulate, simulate_each
 from tests.ace_data import PLAIN
 
 pytestmark = pytest.mark.lammps
@@ -53,7 +54,7 @@ def test_constant_pressure_changes_the_cell() -> None:
 
 
 def test_the_child_process_says_the_same(shaken, tmp_path: Path) -> None:
-    (done,) = engine.simulate(Frames.from_atoms([shaken]), PLAIN, NVT, tmp_path)
+    (done,) = isolated(partial(simulate_each, Frames.from_atoms([shaken]), PLAIN, NVT), tmp_path)
     here = simulate(shaken, PLAIN, NVT)
     assert done.averages == here.averages
     np.testing.assert_allclose(done.atoms.positions, here.atoms.positions, atol=1e-9)

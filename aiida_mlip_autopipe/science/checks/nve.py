@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,7 +97,7 @@ def base_structures(frames: Frames, count: int) -> list[Atoms]:
 def run_nve(atoms: Atoms, potential: LammpsPotential, settings: NveSettings) -> FloatArray:
     """Return the total energy at each sampled time, eV, shape (n_samples,).
 
-    An atom that leaves all others ends the process: call it through `remote.engine.nve`.
+    An atom that leaves all others ends the process: call it by `isolated`.
 
     :raises InputError: a structure on which the engine would crash.
     :raises EngineError: LAMMPS refuses the potential, or the run loses atoms.
@@ -120,6 +121,11 @@ def run_nve(atoms: Atoms, potential: LammpsPotential, settings: NveSettings) -> 
             if not np.isfinite(energies[-1]):
                 raise EngineError(f'the total energy is {energies[-1]} after {len(energies) * SAMPLE_STEPS} steps')
     return np.array(energies) + potential.shift_of(atoms)
+
+
+def run_each_nve(structures: Sequence[Atoms], potential: LammpsPotential, settings: NveSettings) -> FloatArray:
+    """Return the total energies of :func:`run_nve` for each structure, eV, shape (n_structures, n_samples)."""
+    return np.array([run_nve(atoms, potential, settings) for atoms in structures])
 
 
 @dataclass(frozen=True)

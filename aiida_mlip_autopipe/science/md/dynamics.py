@@ -59,7 +59,7 @@ def run_md(atoms: Atoms, potential: LammpsPotential, settings: MdSettings) -> Md
     """Return the outcome of one run with a thermostat, in one LAMMPS instance on one MPI rank.
 
     When LAMMPS fails on the way, what was seen until then is handed back. An atom that leaves all others ends the process: call
-    it through `remote.engine.md`, with a journal, from which :func:`~science.md.journal.read_journal` gives what was seen.
+    it by `isolated`, with a journal, from which :func:`~science.md.journal.read_journal` gives what was seen.
 
     :param atoms: periodic start structure of at least two atoms.
     :param potential: with grade lines and active set.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from math import comb
 from pathlib import Path
 from typing import Final, Self
@@ -15,6 +16,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.common.pod import GRADE_COMPUTE, PARAMETERS, ZblCore, parameter_text
 from aiida_mlip_autopipe.science.checks.wall import WallPath
+from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.lammps_library import LammpsSystem
 from aiida_mlip_autopipe.science.linear.core import Zbl
 from aiida_mlip_autopipe.science.linear.rows import DesignRows
@@ -162,7 +164,7 @@ class PodDescriptors:
 def pod_features(frames: Frames, *, elements: Sequence[str], cutoff: float) -> FloatArray:
     """Return mean and standard deviation per element of the POD descriptors of basis S, in this process.
 
-    An element that a frame lacks has zeros. `remote.engine.features` does the same in a child process.
+    An element that a frame lacks has zeros.
 
     :param elements: chemical symbols; all elements of the frames must be among them.
     :param cutoff: Å.
@@ -174,6 +176,16 @@ def pod_features(frames: Frames, *, elements: Sequence[str], cutoff: float) -> F
         with PodDescriptors(elements, path) as source:
             rows = [_summary(*source.per_atom(atoms), n_elements=len(elements)) for atoms in frames]
     return np.array(rows) if rows else np.zeros((0, 0))
+
+
+def features(frames: Frames, *, elements: Sequence[str], cutoff: float) -> FloatArray:
+    """Return what :func:`pod_features` returns, from a child process: the descriptor `mlip_autopipe.pod` of the selection.
+
+    :raises InputError: a frame that is not periodic or has another element.
+    :raises EngineError: LAMMPS is missing or crashed.
+    """
+    with tempfile.TemporaryDirectory(prefix='features_') as folder:
+        return isolated(partial(pod_features, frames, elements=elements, cutoff=cutoff), Path(folder))
 
 
 def _summary(descriptors: FloatArray, types: IntArray, *, n_elements: int) -> FloatArray:
