@@ -143,7 +143,7 @@ install_ace() {
 }
 
 pacemaker_works() {
-    "$VENV/bin/python" -c 'from aiida_mlip_autopipe.formats.pacemaker_job import IMPORTS; print(IMPORTS)' | PYTHONPATH='' "$PACEMAKER_ENV/bin/python" - 2>&1
+    "$VENV/bin/python" -c 'from aiida_mlip_autopipe.engines.ace.pacemaker_job import IMPORTS; print(IMPORTS)' | PYTHONPATH='' "$PACEMAKER_ENV/bin/python" - 2>&1
 }
 
 pacemaker_pip() {

@@ -26,22 +26,23 @@ from matplotlib.axes import Axes
 from PIL import Image
 from scipy.stats import rankdata, spearmanr
 
-from aiida_mlip_autopipe.common import pace, pod
-from aiida_mlip_autopipe.common.engines import PACE
 from aiida_mlip_autopipe.common.frames import BoolArray, FloatArray, Frames, IntArray
-from aiida_mlip_autopipe.formats import pacemaker as ace_lines
-from aiida_mlip_autopipe.formats import pod as pod_lines
+from aiida_mlip_autopipe.engines.ace import files as pace
+from aiida_mlip_autopipe.engines.ace import potential as ace_lines
+from aiida_mlip_autopipe.engines.ace.files import ENGINE as PACE
+from aiida_mlip_autopipe.engines.ace.fit import AceSettings, fit_ace
+from aiida_mlip_autopipe.engines.lammps.descriptors import posterior_spread
+from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
+from aiida_mlip_autopipe.engines.pod import files as pod
+from aiida_mlip_autopipe.engines.pod import files as pod_lines
+from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
-from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
 from aiida_mlip_autopipe.science.calibration import Calibration, calibration
-from aiida_mlip_autopipe.science.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.isolated import isolated
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.linear.factors import group_folds
 from aiida_mlip_autopipe.science.linear.posterior import Posterior
 from aiida_mlip_autopipe.science.linear.search import FitReport
-from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
-from aiida_mlip_autopipe.science.spread import posterior_spread
 
 ROOT: Final = Path(__file__).parents[1]
 CUTOFF: Final = 4.5

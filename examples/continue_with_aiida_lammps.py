@@ -13,7 +13,7 @@ from aiida.plugins import CalculationFactory
 from ase.build import bulk
 
 from aiida_mlip_autopipe.cli.nodes import load_potential
-from aiida_mlip_autopipe.formats.lammps import NvtRun, data_text, masses_of, nvt_input
+from aiida_mlip_autopipe.engines.lammps.data import NvtRun, data_text, masses_of, nvt_input
 
 potential = load_potential(sys.argv[1])
 temperature = float(sys.argv[2]) if len(sys.argv) > 2 else 300.0

@@ -24,14 +24,14 @@ from aiida_mlip_autopipe.cli.nodes import wait_for_end
 from aiida_mlip_autopipe.cli.properties import properties_lines, submit_properties
 from aiida_mlip_autopipe.common.errors import InputError, MlipError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.train import PACEMAKER, POD
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
+from aiida_mlip_autopipe.engines.lammps.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.remote.potential_files import lammps_potential
-from aiida_mlip_autopipe.science.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.workflows.checks import find_lammps_code
 from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain
 from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain

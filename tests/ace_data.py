@@ -7,8 +7,8 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
-from aiida_mlip_autopipe.common.engines import PACE
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
+from aiida_mlip_autopipe.engines.ace.files import ENGINE as PACE
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
 
 FOLDER = Path(__file__).parent / 'fixtures' / 'ace'
 YAML, YACE, ASI = (FOLDER / f'linear40.{suffix}' for suffix in ('yaml', 'yace', 'asi'))

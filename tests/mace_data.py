@@ -10,7 +10,7 @@ from ase.build import bulk
 from ase.io import read
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.science.surrogate.model import has_mace
+from aiida_mlip_autopipe.engines.mace.model import has_mace
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / 'examples' / 'almg' / 'surrogate.model'

@@ -11,8 +11,8 @@ from aiida import orm
 
 from aiida_mlip_autopipe.cli.setup import ONE_THREAD
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.ace.potential import record_of
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
-from aiida_mlip_autopipe.formats.pacemaker import record_of
 from tests import pacemaker_data
 
 REAL = 'MLIP_PACEMAKER'
@@ -34,7 +34,7 @@ REAL_LMP_PREPEND = 'MLIP_PACE_LMP_PREPEND'
 GRADE_STYLE = 'pace/extrapolation'
 
 _HAS_STYLE = f"""
-from aiida_mlip_autopipe.science.lammps_library import lammps_class
+from aiida_mlip_autopipe.engines.lammps.library import lammps_class
 lammps = lammps_class()(cmdargs=['-screen', 'none', '-log', 'none'])
 print(lammps.has_style('pair', {GRADE_STYLE!r}))
 """

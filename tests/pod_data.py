@@ -8,10 +8,9 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.pod import ACTIVE_SET
-from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
-from aiida_mlip_autopipe.science.pod.fit import PodFit
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
+from aiida_mlip_autopipe.engines.pod.files import ACTIVE_SET, grade_lines, pair_lines
+from aiida_mlip_autopipe.engines.pod.fit import PodFit
 
 ELEMENTS = ('Cu', 'Au')
 CUTOFF = 4.5

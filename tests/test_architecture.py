@@ -14,19 +14,22 @@ from typing import Any
 import pytest
 from plumpy.ports import PortNamespace
 
+from aiida_mlip_autopipe.engines.lammps.engine import Engine
+
 PACKAGE = 'aiida_mlip_autopipe'
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / PACKAGE
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))['project']
 
-PURE = {'common', 'config', 'science', 'formats', 'remote'}
-_LEAVES = {'config', 'science', 'formats'}
+PURE = {'common', 'science', 'formats', 'engines', 'config', 'remote'}
+_LEAVES = {'science', 'formats', 'engines', 'config'}
 _NODES = {'common', *_LEAVES, 'data'}
 ALLOWED = {
     'common': set[str](),
-    'config': {'common'},
     'science': {'common'},
     'formats': {'common'},
+    'engines': {'common', 'science', 'formats'},
+    'config': {'common', 'science', 'engines'},
     'remote': {'common', *_LEAVES},
     'data': {'common', *_LEAVES},
     'calculations': _NODES,
@@ -104,6 +107,11 @@ class TestImports:
         wrong = [name for name in imported(path) if layer_of(name) not in allowed]
         assert not wrong, f'{layer or "the package"} may import {sorted(allowed - {""})}, but imports {wrong}'
 
+    @pytest.mark.parametrize('path', sorted(SOURCE.glob('engines/*/*.py')), ids=lambda path: str(path.relative_to(SOURCE)))
+    def test_an_engine_imports_no_other_but_lammps(self, path: Path) -> None:
+        wings = {name.split('.')[2] for name in imported(path) if name.startswith(f'{PACKAGE}.engines.')}
+        assert wings <= {path.parent.name, 'lammps'}
+
     @pytest.mark.parametrize('path', [p for p in FILES if layer_of(module_name(p)) in PURE], ids=module_name)
     def test_pure_layers_import_no_aiida(self, path: Path) -> None:
         wrong = [name for name in imported(path) if name.split('.')[0].startswith('aiida') and name.split('.')[0] != PACKAGE]
@@ -175,7 +183,8 @@ class TestShape:
 class TestEntryPoints:
     @pytest.mark.parametrize(('group', 'name', 'target'), list(entry_points()))
     def test_resolves(self, group: str, name: str, target: str) -> None:
-        assert callable(loaded(target)), f'{group}: {name} = {target}'
+        found = loaded(target)
+        assert callable(found) or isinstance(found, Engine), f'{group}: {name} = {target}'
 
     @pytest.mark.parametrize(('group', 'name', 'target'), [e for e in entry_points() if e[0] != 'console_scripts'])
     def test_prefix(self, group: str, name: str, target: str) -> None:

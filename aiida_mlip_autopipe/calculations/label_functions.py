@@ -18,7 +18,7 @@ from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import RHO_TO_WFC, DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats.espresso import level_of_theory, read_result
+from aiida_mlip_autopipe.engines.espresso.output import level_of_theory, read_result
 from aiida_mlip_autopipe.science.batches import equal_batches
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.quarantine import Failure, label_report, without_outliers

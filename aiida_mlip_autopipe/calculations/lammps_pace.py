@@ -23,10 +23,8 @@ from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.formats.files import POTENTIAL
-from aiida_mlip_autopipe.formats.lammps import data_text
-from aiida_mlip_autopipe.formats.pace_md import (
-    GRADE_STYLE,
+from aiida_mlip_autopipe.engines.ace.files import GRADE_STYLE
+from aiida_mlip_autopipe.engines.ace.md_input import (
     Ensemble,
     PaceMd,
     Quench,
@@ -36,6 +34,8 @@ from aiida_mlip_autopipe.formats.pace_md import (
     in_folder,
     velocity_seeds,
 )
+from aiida_mlip_autopipe.engines.lammps.data import data_text
+from aiida_mlip_autopipe.formats.files import POTENTIAL
 from aiida_mlip_autopipe.formats.restarts import RESTARTS
 
 

@@ -17,16 +17,16 @@ from pydantic import ValidationError
 from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
-from aiida_mlip_autopipe.common.pace import POTENTIAL_FILES, POTENTIAL_YAML
 from aiida_mlip_autopipe.config.base import explain
 from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.formats import pacemaker as files
-from aiida_mlip_autopipe.formats import pacemaker_active_set, pacemaker_data, pacemaker_input, pacemaker_job, pacemaker_start
-from aiida_mlip_autopipe.formats.pacemaker_log import Failure
-from aiida_mlip_autopipe.formats.pacemaker_predictions import PREDICTIONS
-from aiida_mlip_autopipe.science.ace.core import cores, shortest_distances
+from aiida_mlip_autopipe.engines.ace import pacemaker_active_set, pacemaker_data, pacemaker_input, pacemaker_job, pacemaker_start
+from aiida_mlip_autopipe.engines.ace import potential as files
+from aiida_mlip_autopipe.engines.ace.core import cores, shortest_distances
+from aiida_mlip_autopipe.engines.ace.files import POTENTIAL_FILES, POTENTIAL_YAML
+from aiida_mlip_autopipe.engines.ace.pacemaker_log import Failure
+from aiida_mlip_autopipe.engines.ace.pacemaker_predictions import PREDICTIONS
 
 PARSER: Final = 'mlip_autopipe.pacemaker'
 

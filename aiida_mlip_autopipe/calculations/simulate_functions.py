@@ -10,11 +10,11 @@ from aiida.engine import ExitCode, calcfunction
 
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.simulation import Simulation
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.formats.lammps import data_text, masses_of
-from aiida_mlip_autopipe.formats.lammps_simulation import (
+from aiida_mlip_autopipe.engines.lammps.data import data_text, masses_of
+from aiida_mlip_autopipe.engines.lammps.simulation import Simulation
+from aiida_mlip_autopipe.engines.lammps.simulation_files import (
     SCRIPT,
     data_file,
     dump_file,

@@ -8,9 +8,9 @@ from aiida import orm
 
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.simulation import Simulation
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.lammps.simulation import Simulation
 
 
 def validate_simulation(value: orm.Dict | None, _: Any) -> str | None:

@@ -12,12 +12,11 @@ from aiida.common.exceptions import EntryPointError, ValidationError
 from aiida.plugins import DataFactory
 from ase.calculators.calculator import Calculator
 
-from aiida_mlip_autopipe.common.engines import PACE
 from aiida_mlip_autopipe.common.errors import FormatError, InputError, InstallationError
 from aiida_mlip_autopipe.common.potential import PotentialRecord
+from aiida_mlip_autopipe.engines.lammps.engine import engine_of
+from aiida_mlip_autopipe.engines.lammps.shifted import ShiftedLammps
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
-from aiida_mlip_autopipe.science.ace.calculator import ShiftedAce
-from aiida_mlip_autopipe.science.shifted_lammps import ShiftedLammps
 
 
 class PotentialData(orm.Data):
@@ -128,10 +127,11 @@ class PotentialData(orm.Data):
         :raises InputError: no command, and no ACE potential.
         """
         self.write(folder)
-        if command is None and self.record.engine != PACE:
-            raise InputError(f'command: missing; a potential of the engine {self.record.engine} runs in LAMMPS alone')
         if command is None:
-            return ShiftedAce(folder, self.record.energy_shift)
+            calculator = engine_of(self.record.engine).calculator
+            if calculator is None:
+                raise InputError(f'command: missing; a potential of the engine {self.record.engine} runs in LAMMPS alone')
+            return calculator(folder, self.record.energy_shift)
         commands = [line.split(maxsplit=1) for line in self.lammps_lines(folder=folder)]
         return ShiftedLammps(
             energy_shift=self.record.energy_shift,

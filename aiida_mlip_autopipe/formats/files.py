@@ -21,6 +21,10 @@ MODEL = 'surrogate.model'
 POTENTIAL_RECORD = 'potential.json'
 """In that folder: elements, cutoff, LAMMPS lines and everything else that is needed to use the files."""
 
+CAN = '--can'
+CANNOT = 3
+"""Option and exit status by which `mlip-worker` says whether it can run the potentials of an engine."""
+
 ARRAYS_SUFFIX = '.npz'
 
 

@@ -17,9 +17,9 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats.lammps_log import RunEnd, missing_style
-from aiida_mlip_autopipe.formats.pace_errors import PACKAGE, REMEDY, explain_refusal
-from aiida_mlip_autopipe.formats.pace_md import RunFiles, velocity_seeds
+from aiida_mlip_autopipe.engines.ace.errors import PACKAGE, REMEDY, explain_refusal
+from aiida_mlip_autopipe.engines.ace.md_input import RunFiles, velocity_seeds
+from aiida_mlip_autopipe.engines.lammps.log import RunEnd, missing_style
 from aiida_mlip_autopipe.parsers.pace_run import PaceRun, read_run
 from aiida_mlip_autopipe.science.md.findings import Findings
 from aiida_mlip_autopipe.science.md.records import MdSettings

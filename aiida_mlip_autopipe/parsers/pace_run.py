@@ -11,9 +11,9 @@ import numpy as np
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.units import BAR
-from aiida_mlip_autopipe.formats.lammps_dump import read_dump, structure_of
-from aiida_mlip_autopipe.formats.lammps_log import LammpsLog, RunEnd, read_log
-from aiida_mlip_autopipe.formats.pace_md import BOND_HALT, GRADE_COLUMN, GRADE_HALT, GRADE_MAX_COLUMN, TEMPERATURE_HALT
+from aiida_mlip_autopipe.engines.ace.md_input import BOND_HALT, GRADE_COLUMN, GRADE_HALT, GRADE_MAX_COLUMN, TEMPERATURE_HALT
+from aiida_mlip_autopipe.engines.lammps.dump import read_dump, structure_of
+from aiida_mlip_autopipe.engines.lammps.log import LammpsLog, RunEnd, read_log
 from aiida_mlip_autopipe.science.md.pool import CandidatePool
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason, largest_temperature
 

@@ -14,14 +14,14 @@ from ase.data import atomic_numbers
 
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
-from aiida_mlip_autopipe.common.pace import ACTIVE_SET, POTENTIAL_FILES, POTENTIAL_YACE, POTENTIAL_YAML
 from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions, spread_indices
 from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.formats import pacemaker as files
-from aiida_mlip_autopipe.formats import pacemaker_data, pacemaker_job, pacemaker_log, pacemaker_predictions
+from aiida_mlip_autopipe.engines.ace import pacemaker_data, pacemaker_job, pacemaker_log, pacemaker_predictions
+from aiida_mlip_autopipe.engines.ace import potential as files
+from aiida_mlip_autopipe.engines.ace.files import ACTIVE_SET, ENGINE, POTENTIAL_FILES, POTENTIAL_YACE, POTENTIAL_YAML
+from aiida_mlip_autopipe.engines.ace.pacemaker_log import Failure, RunSummary
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
-from aiida_mlip_autopipe.formats.pacemaker_log import Failure, RunSummary
 
 TAIL = 400
 """Characters of a program's output that an error message quotes."""
@@ -114,7 +114,7 @@ class PacemakerParser(Parser):
         test = {name.removeprefix('test_'): values for name, values in curves.items() if name.startswith('test_')}
         is_whole = run.n_structures == n_frames
         return {
-            'engine': files.ENGINE,
+            'engine': ENGINE,
             'n_frames': n_frames,
             'n_fitted': run.n_structures,
             # The errors of a part of the frames cannot be compared with what LAMMPS makes of all of them.

@@ -18,8 +18,8 @@ from aiida_quantumespresso.parsers.parse_xml.exceptions import XMLParseError, XM
 from xmlschema import XMLSchema
 
 from aiida_mlip_autopipe.common.errors import FormatError
-from aiida_mlip_autopipe.formats import pw_batch
-from aiida_mlip_autopipe.formats.espresso import QeResult, read_result
+from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
+from aiida_mlip_autopipe.engines.espresso.output import QeResult, read_result
 
 SCF: Final = {'CONTROL': {'calculation': 'scf'}}
 """All that the parser of the log needs to know of the input."""

@@ -15,14 +15,15 @@ from aiida_mlip_autopipe.common.errors import EngineError, InputError, Installat
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions, spread_indices
 from aiida_mlip_autopipe.config.checks import ChecksConfig
+from aiida_mlip_autopipe.engines.lammps import nve
+from aiida_mlip_autopipe.engines.lammps.evaluate import Evaluation, evaluate_frames
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
-from aiida_mlip_autopipe.science.checks import agreement, nve, stress, wall
+from aiida_mlip_autopipe.science.checks import agreement, stress, wall
 from aiida_mlip_autopipe.science.checks.finding import Finding
-from aiida_mlip_autopipe.science.evaluate import Evaluation, evaluate_frames
-from aiida_mlip_autopipe.science.isolated import isolated
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 
 LOADS = 'loads'
 

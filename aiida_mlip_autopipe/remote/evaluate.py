@@ -11,17 +11,17 @@ import numpy as np
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
+from aiida_mlip_autopipe.engines.lammps.descriptors import posterior_spread
+from aiida_mlip_autopipe.engines.lammps.evaluate import Evaluation, evaluate_frames
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.science.calibration import energy_calibration, force_calibration
-from aiida_mlip_autopipe.science.evaluate import Evaluation, evaluate_frames
-from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.ledger import negative_ledger
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior, Spread
 from aiida_mlip_autopipe.science.md.findings import CONFIG_TYPE as MD
 from aiida_mlip_autopipe.science.metrics import caution, group_errors, label_errors
-from aiida_mlip_autopipe.science.spread import posterior_spread
 from aiida_mlip_autopipe.science.testset import compositions
 
 SPREAD = 'spread'

@@ -14,13 +14,13 @@ from aiida_mlip_autopipe.common.errors import EngineError, InputError, Installat
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.explore import InferenceConfig
+from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.formats.restarts import RESTARTS, restart_file
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
-from aiida_mlip_autopipe.science.isolated import isolated
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
-from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.md.findings import Findings
 from aiida_mlip_autopipe.science.md.journal import newest_restart, read_journal
 from aiida_mlip_autopipe.science.md.records import MAX_SEED, MdResult, MdSettings

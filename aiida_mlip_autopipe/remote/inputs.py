@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from aiida_mlip_autopipe.common.entry_points import load_function
+from aiida_mlip_autopipe.common.entry_points import load_plugin
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.base import explain
 from aiida_mlip_autopipe.formats.files import arrays_file
 
-__all__ = ['checked', 'load_function', 'read_frames']
+__all__ = ['checked', 'load_plugin', 'read_frames']
 
 Model = TypeVar('Model', bound=BaseModel)
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from aiida_mlip_autopipe.formats import pw_batch
+from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
 from aiida_mlip_autopipe.formats.frame_archive import FrameArchive, read_frame_archive
 
 SAFETY: Final = 1.5

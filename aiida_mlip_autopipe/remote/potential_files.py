@@ -6,8 +6,8 @@ from pathlib import Path
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.potential import PotentialRecord
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
 from aiida_mlip_autopipe.formats.files import POTENTIAL, POTENTIAL_RECORD
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 
 
 def potential_folder(folder: Path) -> Path:

@@ -14,13 +14,16 @@ import numpy as np
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.engines.lammps.descriptors import atom_rows
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
+from aiida_mlip_autopipe.engines.mace.mace import evaluate
+from aiida_mlip_autopipe.engines.mace.model import MaceModel
+from aiida_mlip_autopipe.engines.mace.reduce import largest_force, per_structure
 from aiida_mlip_autopipe.formats.files import MODEL, POTENTIAL, arrays_file
-from aiida_mlip_autopipe.remote.inputs import checked, load_function, read_frames
+from aiida_mlip_autopipe.remote.inputs import checked, load_plugin, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.remote.pre_explore import with_walks
 from aiida_mlip_autopipe.remote.surrogate_model import Surrogate, find_surrogate
-from aiida_mlip_autopipe.science.descriptors import atom_rows
-from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.select.funnel import (
     AtomSelector,
     FunnelLimits,
@@ -34,9 +37,6 @@ from aiida_mlip_autopipe.science.select.funnel import (
 from aiida_mlip_autopipe.science.select.quotas import Quotas, whole_numbers
 from aiida_mlip_autopipe.science.select.sanity import SanityLimits
 from aiida_mlip_autopipe.science.select.window import Window
-from aiida_mlip_autopipe.science.surrogate.mace import evaluate
-from aiida_mlip_autopipe.science.surrogate.model import MaceModel
-from aiida_mlip_autopipe.science.surrogate.reduce import largest_force, per_structure
 
 DESCRIPTORS = 'mlip_autopipe.descriptors'
 SELECTORS = 'mlip_autopipe.selectors'
@@ -87,8 +87,8 @@ def _selector(name: str, folder: Path) -> Selector | AtomSelector:
     :raises InputError: there is no such selector, or it needs a potential and there is none.
     """
     if name not in {point.name for point in metadata.entry_points(group=ATOM_SELECTORS)}:
-        return load_function(SELECTORS, name)
-    pick = load_function(ATOM_SELECTORS, name)
+        return load_plugin(SELECTORS, name)
+    pick = load_plugin(ATOM_SELECTORS, name)
     if not (folder / POTENTIAL).exists():
         raise InputError(f'select.selector: got {name!r}, which looks at the descriptors of a potential, and there is none yet')
     potential, files = read_potential(folder), potential_folder(folder)
@@ -112,7 +112,7 @@ def _screen(config: SurrogateConfig, model: MaceModel | None, elements: Sequence
         features = per_structure(found.descriptors, frames, elements, config.reduction)
         return Screened(features, found.energies, largest_force(found.forces, frames))
 
-    describe = load_function(DESCRIPTORS, config.descriptor)
+    describe = load_plugin(DESCRIPTORS, config.descriptor)
     return by_model
 
 

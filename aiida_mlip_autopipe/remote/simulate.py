@@ -9,12 +9,12 @@ from typing import Any
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.simulation import Simulation
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
+from aiida_mlip_autopipe.engines.lammps.simulate import simulate_each
+from aiida_mlip_autopipe.engines.lammps.simulation import Simulation
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
-from aiida_mlip_autopipe.science.isolated import isolated
-from aiida_mlip_autopipe.science.simulate import simulate_each
 
 METADATA = ('config_type', 'origin')
 """What a structure keeps of its start."""

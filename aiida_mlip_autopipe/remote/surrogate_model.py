@@ -10,8 +10,8 @@ from urllib.error import URLError
 
 from aiida_mlip_autopipe.common.errors import DownloadError, ModelError
 from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.engines.mace.model import MaceModel, quiet, require_mace
 from aiida_mlip_autopipe.formats.files import MODEL
-from aiida_mlip_autopipe.science.surrogate.model import MaceModel, quiet, require_mace
 
 NO_MODEL = 'no model was given: the built-in descriptor was used, and no energy or force was predicted'
 

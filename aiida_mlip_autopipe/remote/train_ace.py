@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aiida_mlip_autopipe.common.engines import PACE
-from aiida_mlip_autopipe.common.pace import POTENTIAL_FILES
-from aiida_mlip_autopipe.formats.pacemaker import check_same_fit, record_of
+from aiida_mlip_autopipe.engines.ace.files import ENGINE as PACE
+from aiida_mlip_autopipe.engines.ace.files import POTENTIAL_FILES
+from aiida_mlip_autopipe.engines.ace.fit import AceSettings, fit_ace
+from aiida_mlip_autopipe.engines.ace.library import pyace_module
+from aiida_mlip_autopipe.engines.ace.potential import check_same_fit, record_of
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, write_record
 from aiida_mlip_autopipe.remote.train_linear import read_inputs, report_of
-from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
-from aiida_mlip_autopipe.science.ace.library import pyace_module
-from aiida_mlip_autopipe.science.isolated import isolated
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:

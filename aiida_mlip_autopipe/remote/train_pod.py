@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aiida_mlip_autopipe.common.engines import POD
 from aiida_mlip_autopipe.common.potential import PotentialRecord
-from aiida_mlip_autopipe.formats.pod import ACTIVE_SET, grade_lines, pair_lines
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
+from aiida_mlip_autopipe.engines.pod.files import ACTIVE_SET, grade_lines, pair_lines
+from aiida_mlip_autopipe.engines.pod.files import ENGINE as POD
+from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, write_record
 from aiida_mlip_autopipe.remote.train_linear import read_inputs, report_of
-from aiida_mlip_autopipe.science.isolated import isolated
-from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:

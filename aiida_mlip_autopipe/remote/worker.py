@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aiida_mlip_autopipe.common.engines import CAN, CANNOT
 from aiida_mlip_autopipe.common.errors import InputError, MlipError
 from aiida_mlip_autopipe.formats import files
+from aiida_mlip_autopipe.formats.files import CAN, CANNOT
 
 STAGES = {
     'generate': 'aiida_mlip_autopipe.remote.generate',
@@ -74,10 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _can(engine: str) -> int:
-    from aiida_mlip_autopipe.science.force_sources import require_engine  # noqa: PLC0415  # loads what a stage may not need
+    from aiida_mlip_autopipe.engines.lammps.engine import engine_of  # noqa: PLC0415  # loads what a stage may not need
 
     try:
-        require_engine(engine)
+        engine_of(engine).require()
     except MlipError as error:
         sys.stderr.write(f'{error}\n')
         return CANNOT

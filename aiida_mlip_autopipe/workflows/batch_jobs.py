@@ -7,7 +7,7 @@ from typing import Final
 
 from aiida import orm
 
-from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
+from aiida_mlip_autopipe.engines.espresso.batch import OUT_OF_TIME
 
 MAX_STARTS: Final = 3
 """How often a frame is put into a job before it counts as failed, when jobs end before its turn or in the middle of it."""

@@ -20,7 +20,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.fingerprint import difference, recipe_of
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.science.remedies import is_final
+from aiida_mlip_autopipe.engines.espresso.remedies import is_final
 from aiida_mlip_autopipe.workflows.batch_jobs import MAX_STARTS, outcome_of
 from aiida_mlip_autopipe.workflows.pseudos import complete_theory, cutoff_warnings
 from aiida_mlip_autopipe.workflows.recover import OUTPUTS, RecoverWorkChain, remedy_of

@@ -11,9 +11,11 @@ from typing import Final
 
 from aiida import orm
 
-from aiida_mlip_autopipe.common.engines import CAN, CANNOT, PACE, PACE_GRADE_STYLE
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.pair_styles import missing_style, pair_styles
+from aiida_mlip_autopipe.engines.ace.files import ENGINE as PACE
+from aiida_mlip_autopipe.engines.ace.files import GRADE_STYLE
+from aiida_mlip_autopipe.engines.lammps.pair_styles import missing_style, pair_styles
+from aiida_mlip_autopipe.formats.files import CAN, CANNOT
 
 TIME_LIMIT: Final = 120.0
 """s; a worker answers within 3 s, of which LAMMPS and pyace take most."""
@@ -53,10 +55,8 @@ def _ask_lmp(script: str | None, name: str) -> tuple[str, ...]:
     found = _run(script, 'info styles pair\n')
     if found is None or _LISTED not in found.stdout:
         return (_unknown(name, '`info styles pair` in its LAMMPS'),)
-    if PACE_GRADE_STYLE not in found.stdout.split():
-        raise InputError(
-            f'{name}; {missing_style(PACE_GRADE_STYLE)}; or leave out explore.explorer, then mlip-worker runs the MD'
-        )
+    if GRADE_STYLE not in found.stdout.split():
+        raise InputError(f'{name}; {missing_style(GRADE_STYLE)}; or leave out explore.explorer, then mlip-worker runs the MD')
     return ()
 
 

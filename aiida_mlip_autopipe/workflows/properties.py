@@ -24,10 +24,10 @@ from aiida_mlip_autopipe.calculations.properties_functions import (
 )
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.lammps.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.workflows.checks import find_code, find_lammps_code, find_process
 from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain
 

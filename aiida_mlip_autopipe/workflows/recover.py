@@ -11,7 +11,7 @@ from aiida_quantumespresso.calculations.pw import PwCalculation
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
-from aiida_mlip_autopipe.science.remedies import is_open, next_remedy
+from aiida_mlip_autopipe.engines.espresso.remedies import is_open, next_remedy
 
 MAX_RESTARTS = 4
 """Runs of one remedy: `PwBaseWorkChain` restarts what ran out of walltime and changes an eigensolver that fails."""

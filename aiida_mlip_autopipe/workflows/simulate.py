@@ -12,8 +12,8 @@ from aiida_mlip_autopipe.calculations.simulate_worker import SimulateCalculation
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.formats.lammps_log import read_log
-from aiida_mlip_autopipe.formats.lammps_simulation import lacks_style
+from aiida_mlip_autopipe.engines.lammps.log import read_log
+from aiida_mlip_autopipe.engines.lammps.simulation_files import lacks_style
 from aiida_mlip_autopipe.workflows.checks import LAMMPS_RAW, add_options_port, find_process
 from aiida_mlip_autopipe.workflows.programs import lacks_pair_styles
 

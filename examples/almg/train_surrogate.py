@@ -18,8 +18,8 @@ from ase import Atoms
 from ase.io import read, write
 from label_surrogate import KSPACING, LABELS
 
-from aiida_mlip_autopipe.science.surrogate.mace import evaluate
-from aiida_mlip_autopipe.science.surrogate.model import MaceModel
+from aiida_mlip_autopipe.engines.mace.mace import evaluate
+from aiida_mlip_autopipe.engines.mace.model import MaceModel
 
 HERE = Path(__file__).parent
 MODEL = HERE / 'surrogate.model'

@@ -19,31 +19,31 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.emt import EMT
 
-from aiida_mlip_autopipe.common.engines import PACE
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import Frames, uid_of
-from aiida_mlip_autopipe.common.pace import ACTIVE_SET
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.train import ACE
-from aiida_mlip_autopipe.formats.pacemaker import grade_lines as ace_grade_lines
-from aiida_mlip_autopipe.formats.pacemaker import pair_lines as ace_pair_lines
-from aiida_mlip_autopipe.formats.pod import ACTIVE_SET as POD_ACTIVE_SET
-from aiida_mlip_autopipe.formats.pod import grade_lines, pair_lines
-from aiida_mlip_autopipe.science.ace import fit as fit_module
-from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
-from aiida_mlip_autopipe.science.ace.rows import AceRows
-from aiida_mlip_autopipe.science.evaluate import Evaluation, evaluate_frames
+from aiida_mlip_autopipe.engines.ace import fit as fit_module
+from aiida_mlip_autopipe.engines.ace.files import ACTIVE_SET
+from aiida_mlip_autopipe.engines.ace.files import ENGINE as PACE
+from aiida_mlip_autopipe.engines.ace.fit import AceSettings, fit_ace
+from aiida_mlip_autopipe.engines.ace.potential import grade_lines as ace_grade_lines
+from aiida_mlip_autopipe.engines.ace.potential import pair_lines as ace_pair_lines
+from aiida_mlip_autopipe.engines.ace.rows import AceRows
+from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
+from aiida_mlip_autopipe.engines.lammps.evaluate import Evaluation, evaluate_frames
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
+from aiida_mlip_autopipe.engines.pod.files import ACTIVE_SET as POD_ACTIVE_SET
+from aiida_mlip_autopipe.engines.pod.files import grade_lines, pair_lines
+from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.generate.collect import collect
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
 from aiida_mlip_autopipe.science.label import Label
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 from aiida_mlip_autopipe.science.linear.rows import DesignRows
-from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.md.findings import Findings
 from aiida_mlip_autopipe.science.md.journal import read_journal
 from aiida_mlip_autopipe.science.md.records import MAX_SEED, MdResult, MdSettings
-from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 
 Result = TypeVar('Result')
 

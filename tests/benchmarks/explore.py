@@ -25,12 +25,12 @@ from ase import Atoms
 from scipy.linalg import qr
 
 from aiida_mlip_autopipe.common.units import PICOSECOND
-from aiida_mlip_autopipe.formats.lammps import NvtRun, data_text, masses_of, nvt_input
-from aiida_mlip_autopipe.science.isolated import isolated
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem, child_environment, lmp_binary
-from aiida_mlip_autopipe.science.md.dynamics import THERMOSTAT_STEPS, run_md
+from aiida_mlip_autopipe.engines.lammps.data import NvtRun, data_text, masses_of, nvt_input
+from aiida_mlip_autopipe.engines.lammps.dynamics import THERMOSTAT_STEPS, run_md
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem, child_environment, lmp_binary
+from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, StopReason
-from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.uncertainty.maxvol import maxvol
 from tests import pod_data
 from tests.benchmarks.figures import Figure, say

@@ -32,9 +32,9 @@ from ase.io import read
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.science.descriptors import atom_rows
+from aiida_mlip_autopipe.engines.lammps.descriptors import atom_rows
+from aiida_mlip_autopipe.engines.pod.descriptors import pod_features
 from aiida_mlip_autopipe.science.metrics import label_errors
-from aiida_mlip_autopipe.science.pod.descriptors import pod_features
 from aiida_mlip_autopipe.science.select.baselines import random_points
 from aiida_mlip_autopipe.science.select.d_optimal import d_optimal_frames
 from aiida_mlip_autopipe.science.select.fps import farthest_points

@@ -23,13 +23,13 @@ from ase.io import read
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.engines.ace.fit import AceSettings, fit_ace
+from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
+from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.remote.potential_files import lammps_potential
 from aiida_mlip_autopipe.remote.train_linear import reference_energies
-from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
-from aiida_mlip_autopipe.science.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.metrics import LabelErrors, label_errors
-from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 from tests.benchmarks.figures import Figure, say

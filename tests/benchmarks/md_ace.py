@@ -26,11 +26,11 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 from pyace import ACEBBasisSet, PyACECalculator
 
-from aiida_mlip_autopipe.common.engines import PACE
-from aiida_mlip_autopipe.science.ace.external import CallbackForces
-from aiida_mlip_autopipe.science.force_sources import force_source
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
-from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
+from aiida_mlip_autopipe.engines.ace.external import CallbackForces
+from aiida_mlip_autopipe.engines.ace.files import ENGINE as PACE
+from aiida_mlip_autopipe.engines.lammps.forces import force_source
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem
+from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from tests import pod_data
 from tests.benchmarks.explore import Figure, say
 

@@ -12,11 +12,11 @@ import numpy as np
 from ase.calculators.calculator import Calculator
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.pace import POTENTIAL_YAML
 from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
-from aiida_mlip_autopipe.formats import pacemaker as files
-from aiida_mlip_autopipe.formats import pacemaker_data, pacemaker_input, pacemaker_start
-from aiida_mlip_autopipe.science.ace.library import pyace_module
+from aiida_mlip_autopipe.engines.ace import pacemaker_data, pacemaker_input, pacemaker_start
+from aiida_mlip_autopipe.engines.ace import potential as files
+from aiida_mlip_autopipe.engines.ace.files import POTENTIAL_YAML
+from aiida_mlip_autopipe.engines.ace.library import pyace_module
 from aiida_mlip_autopipe.science.linear.fit import FitErrors
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,12 +23,12 @@ from skmatter.sample_selection import FPS
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from aiida_mlip_autopipe.engines.mace.mace import evaluate
+from aiida_mlip_autopipe.engines.mace.model import MaceModel, quiet
+from aiida_mlip_autopipe.engines.mace.reduce import per_structure
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
 from aiida_mlip_autopipe.science.select.fps import farthest_from
 from aiida_mlip_autopipe.science.select.funnel import standardise
-from aiida_mlip_autopipe.science.surrogate.mace import evaluate
-from aiida_mlip_autopipe.science.surrogate.model import MaceModel, quiet
-from aiida_mlip_autopipe.science.surrogate.reduce import per_structure
 from tests.benchmarks.explore import Figure, interleaved, ratios, say, tell
 
 MODEL = Path(__file__).parents[2] / 'examples' / 'almg' / 'surrogate.model'

@@ -24,11 +24,13 @@ from ase.calculators.emt import EMT
 from ase.io import read
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.pod import PARAMETERS, parameter_text
 from aiida_mlip_autopipe.common.units import GPA
-from aiida_mlip_autopipe.science.ace.basis import basis_configuration
-from aiida_mlip_autopipe.science.ace.fit import AceSettings, fit_ace
-from aiida_mlip_autopipe.science.ace.rows import AceRows
+from aiida_mlip_autopipe.engines.ace.basis import basis_configuration
+from aiida_mlip_autopipe.engines.ace.fit import AceSettings, fit_ace
+from aiida_mlip_autopipe.engines.ace.rows import AceRows
+from aiida_mlip_autopipe.engines.pod.descriptors import PodDescriptors
+from aiida_mlip_autopipe.engines.pod.files import PARAMETERS, parameter_text
+from aiida_mlip_autopipe.engines.pod.fit import PodSettings
 from aiida_mlip_autopipe.science.linear.fit import (
     PRESSED,
     STRESS,
@@ -41,8 +43,6 @@ from aiida_mlip_autopipe.science.linear.fit import (
 )
 from aiida_mlip_autopipe.science.linear.search import Watch, search
 from aiida_mlip_autopipe.science.linear.settings import LinearSettings, base_energies
-from aiida_mlip_autopipe.science.pod.descriptors import PodDescriptors
-from aiida_mlip_autopipe.science.pod.fit import PodSettings
 from tests.benchmarks.figures import Figure, say
 from tests.benchmarks.pacemaker_fit import pacemaker_errors, pacemaker_program
 

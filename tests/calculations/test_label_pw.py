@@ -13,7 +13,7 @@ from aiida_mlip_autopipe.calculations.spec import job_options
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats.espresso import read_result
+from aiida_mlip_autopipe.engines.espresso.output import read_result
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
 from tests.pw_data import strained_aluminium
 

@@ -5,10 +5,10 @@ import pytest
 from aiida import orm
 from aiida.plugins import CalculationFactory
 
-from aiida_mlip_autopipe.common.pace import POTENTIAL_FILES
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.ace.files import POTENTIAL_FILES
 from tests.lammps_pace_data import aluminium, pace_folder
 from tests.pacemaker_data import FIXTURES
 

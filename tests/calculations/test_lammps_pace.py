@@ -11,9 +11,9 @@ from ase.build import bulk
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.formats.lammps import data_text
-from aiida_mlip_autopipe.formats.pace_md import RunFiles, velocity_seeds
-from aiida_mlip_autopipe.science.lammps_library import libmpi_path, lmp_binary
+from aiida_mlip_autopipe.engines.ace.md_input import RunFiles, velocity_seeds
+from aiida_mlip_autopipe.engines.lammps.data import data_text
+from aiida_mlip_autopipe.engines.lammps.library import libmpi_path, lmp_binary
 from tests.aiida_fixtures import run_job
 from tests.lammps_pace_data import FIXTURES, LATTICE, aluminium, pace_folder, recorded
 from tests.pacemaker_code import real_lmp

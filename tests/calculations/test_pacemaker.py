@@ -19,9 +19,9 @@ from aiida_mlip_autopipe.calculations.pacemaker import validate_inputs, validate
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.ace.core import CORE_OUTER, cores, shortest_distances
+from aiida_mlip_autopipe.engines.ace.potential import record_of
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
-from aiida_mlip_autopipe.formats.pacemaker import record_of
-from aiida_mlip_autopipe.science.ace.core import CORE_OUTER, cores, shortest_distances
 from tests import pacemaker_data
 from tests.pacemaker_code import installed, linear_potential
 

@@ -12,8 +12,8 @@ from aiida.plugins import CalculationFactory
 from aiida_mlip_autopipe.calculations.pacemaker import STATUS_OF
 from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats.pacemaker_log import Failure, judge, read_log
-from aiida_mlip_autopipe.science.ace.core import CORE_OUTER, shortest_distances
+from aiida_mlip_autopipe.engines.ace.core import CORE_OUTER, shortest_distances
+from aiida_mlip_autopipe.engines.ace.pacemaker_log import Failure, judge, read_log
 from tests import pacemaker_data, pacemaker_failures
 from tests.formats.test_pacemaker_log import EXPECTED
 from tests.pacemaker_code import installed, linear_potential, real, real_pacemaker

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.common.pod import BASES
 from aiida_mlip_autopipe.config.train import TrainingConfig
-from aiida_mlip_autopipe.science.ace.fit import AceSettings
+from aiida_mlip_autopipe.engines.ace.fit import AceSettings
+from aiida_mlip_autopipe.engines.pod.files import BASES
+from aiida_mlip_autopipe.engines.pod.fit import PodSettings
 from aiida_mlip_autopipe.science.linear.settings import LinearSettings
-from aiida_mlip_autopipe.science.pod.fit import PodSettings
 from tests.config.settings import config_with, mistakes_in
 
 

@@ -7,8 +7,8 @@ from aiida import orm
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.ace.md_input import RunFiles
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
-from aiida_mlip_autopipe.formats.pace_md import RunFiles
 from tests.lammps_pace_data import aluminium, pace_folder, recorded
 
 SETTINGS = {'steps': 4000, 'timestep': 1.0, 'gamma_select': 5.0, 'gamma_halt': 25.0}

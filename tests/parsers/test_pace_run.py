@@ -3,8 +3,8 @@ import pytest
 
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.units import BAR
-from aiida_mlip_autopipe.formats.lammps_log import RunEnd
-from aiida_mlip_autopipe.formats.pace_md import Ensemble, PaceMd, Watch
+from aiida_mlip_autopipe.engines.ace.md_input import Ensemble, PaceMd, Watch
+from aiida_mlip_autopipe.engines.lammps.log import RunEnd
 from aiida_mlip_autopipe.parsers.pace_run import read_run
 from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
 from tests.lammps_pace_data import GRADE_LINES, aluminium, recorded, run_real

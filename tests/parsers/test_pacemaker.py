@@ -9,7 +9,7 @@ from aiida.plugins import CalculationFactory
 from aiida_mlip_autopipe.calculations.pacemaker import NOT_OF_THE_INPUTS, STATUS_OF
 from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats.pacemaker_log import Failure
+from aiida_mlip_autopipe.engines.ace.pacemaker_log import Failure
 from tests import pacemaker_data
 from tests.formats.test_pacemaker_log import EXPECTED
 

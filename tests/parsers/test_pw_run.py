@@ -12,7 +12,7 @@ from ase.io import read
 from xmlschema import XMLSchema
 
 from aiida_mlip_autopipe.common.errors import FormatError
-from aiida_mlip_autopipe.formats import pw_batch
+from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
 from aiida_mlip_autopipe.parsers import pw_run
 from aiida_mlip_autopipe.parsers.pw_run import read_run
 

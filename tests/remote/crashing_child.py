@@ -6,8 +6,8 @@ import os
 import signal
 from typing import Any
 
-from aiida_mlip_autopipe.science.ace.evaluator import AceEvaluator
-from aiida_mlip_autopipe.science.md.dynamics import run_md
+from aiida_mlip_autopipe.engines.ace.evaluator import AceEvaluator
+from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
 
 CHECKS = 4

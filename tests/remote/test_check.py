@@ -13,8 +13,8 @@ import pytest
 
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.pod import COEFFICIENTS, coefficient_text, read_coefficients
 from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS
+from aiida_mlip_autopipe.engines.pod.files import COEFFICIENTS, coefficient_text, read_coefficients
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 from aiida_mlip_autopipe.remote import check
 from tests.remote.conftest import Outcome, run_in

@@ -14,13 +14,13 @@ import pytest
 
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import Frames, uid_of
+from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.restarts import RESTARTS, restart_file
 from aiida_mlip_autopipe.remote import explore
 from aiida_mlip_autopipe.remote.potential_files import read_potential
 from aiida_mlip_autopipe.remote.worker import run_stage
-from aiida_mlip_autopipe.science.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.isolated import isolated
 from aiida_mlip_autopipe.science.md.findings import CONFIG_TYPE
 from tests.remote.conftest import Outcome, run_in
 from tests.remote.crashing_child import CHECKS, crashing_md

@@ -14,7 +14,7 @@ from aiida_mlip_autopipe.common.errors import EngineError, InputError, InvalidFr
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.select import SurrogateConfig
-from aiida_mlip_autopipe.remote.inputs import checked, load_function, read_frames
+from aiida_mlip_autopipe.remote.inputs import checked, load_plugin, read_frames
 from aiida_mlip_autopipe.science.select.fps import farthest_points
 
 GROUP = 'mlip_autopipe.selectors'
@@ -58,11 +58,11 @@ class TestFrames:
 
 class TestFunctions:
     def test_registered(self) -> None:
-        assert load_function(GROUP, 'mlip_autopipe.fps') is farthest_points
+        assert load_plugin(GROUP, 'mlip_autopipe.fps') is farthest_points
 
     def test_unknown_names_those_that_are_registered(self) -> None:
         with pytest.raises(InputError) as caught:
-            load_function(GROUP, 'nobody.nothing')
+            load_plugin(GROUP, 'nobody.nothing')
         start = "'nobody.nothing' is no entry point of mlip_autopipe.selectors; registered here: "
         assert str(caught.value).startswith(start)
         assert 'mlip_autopipe.fps' in str(caught.value)
@@ -72,5 +72,5 @@ class TestFunctions:
         point = metadata.EntryPoint('third.party', target, GROUP)
         monkeypatch.setattr(metadata, 'entry_points', lambda **_: metadata.EntryPoints([point]))
         with pytest.raises(EngineError, match=r'^third\.party of mlip_autopipe\.selectors cannot be imported on this machine: '):
-            load_function(GROUP, 'third.party')
+            load_plugin(GROUP, 'third.party')
         assert 'no_such_module' not in sys.modules

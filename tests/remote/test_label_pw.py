@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.formats import files, pw_batch
+from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
+from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.frame_archive import FrameArchive, read_frame_archive
 from aiida_mlip_autopipe.remote import label_pw
 from aiida_mlip_autopipe.remote.label_pw import Allocation, run

@@ -14,16 +14,16 @@ from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from aiida_mlip_autopipe.common.frames import Frames, uid_of
-from aiida_mlip_autopipe.common.pace import POTENTIAL_FILES
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.common.units import GPA
+from aiida_mlip_autopipe.engines.ace.files import POTENTIAL_FILES
+from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
+from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
+from aiida_mlip_autopipe.engines.lammps.isolated import isolated
+from aiida_mlip_autopipe.engines.lammps.nve import NveSettings, run_each_nve
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 from aiida_mlip_autopipe.formats.restarts import RESTARTS
 from aiida_mlip_autopipe.remote import explore
-from aiida_mlip_autopipe.science.checks.nve import NveSettings, run_each_nve
-from aiida_mlip_autopipe.science.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.isolated import isolated
-from aiida_mlip_autopipe.science.md.dynamics import run_md
 from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
 from tests import ace_data
 from tests.lammps_pace_data import eam_file, pace_folder

@@ -10,8 +10,8 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.potential import PotentialRecord
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential, write_record
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential
 
 
 def record(active_set: str = 'active_set.npz') -> PotentialRecord:

@@ -11,9 +11,9 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.engines.mace.mace import evaluate
+from aiida_mlip_autopipe.engines.mace.model import MaceModel
 from aiida_mlip_autopipe.remote.pre_explore import with_walks
-from aiida_mlip_autopipe.science.surrogate.mace import evaluate
-from aiida_mlip_autopipe.science.surrogate.model import MaceModel
 from tests.mace_data import MODEL, almg_pool, needs_mace
 
 pytestmark = needs_mace

@@ -17,13 +17,13 @@ import pytest
 from ase.build import bulk
 
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.engines.mace.mace import evaluate
+from aiida_mlip_autopipe.engines.mace.model import MaceModel
+from aiida_mlip_autopipe.engines.mace.reduce import largest_force
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote.surrogate_model import NO_MODEL
 from aiida_mlip_autopipe.remote.worker import run_stage
 from aiida_mlip_autopipe.science.select.funnel import ALREADY_LABELLED, DUPLICATE, NOT_SELECTED
-from aiida_mlip_autopipe.science.surrogate.mace import evaluate
-from aiida_mlip_autopipe.science.surrogate.model import MaceModel
-from aiida_mlip_autopipe.science.surrogate.reduce import largest_force
 from tests.mace_data import MODEL, almg_pool, needs_mace, poisoned
 from tests.remote.conftest import Outcome
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.pace import ACTIVE_SET, POTENTIAL_FILES
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS, TrainerPredictions
+from aiida_mlip_autopipe.engines.ace.files import ACTIVE_SET, POTENTIAL_FILES
+from aiida_mlip_autopipe.engines.ace.library import pyace_module
+from aiida_mlip_autopipe.engines.ace.potential import functions_of
 from aiida_mlip_autopipe.formats import files
-from aiida_mlip_autopipe.formats.pacemaker import functions_of
 from aiida_mlip_autopipe.remote.potential_files import read_potential
-from aiida_mlip_autopipe.science.ace.library import pyace_module
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior
 from aiida_mlip_autopipe.science.potential_checks import GAMMA_TOLERANCE, training_findings
 from tests.remote.conftest import Outcome, run_in

@@ -12,12 +12,12 @@ import pytest
 
 from aiida_mlip_autopipe.common.errors import FitError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.engines.ace.fit import AceSettings
+from aiida_mlip_autopipe.engines.pod.fit import PodSettings
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.train_linear import read_inputs, report_of
-from aiida_mlip_autopipe.science.ace.fit import AceSettings
 from aiida_mlip_autopipe.science.linear.fit import FitErrors
 from aiida_mlip_autopipe.science.linear.search import FitReport
-from aiida_mlip_autopipe.science.pod.fit import PodSettings
 from tests import pod_data
 from tests.remote.conftest import TRAIN
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.pod import ACTIVE_SET, COEFFICIENTS, PARAMETERS, read_coefficients
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS, TrainerPredictions
+from aiida_mlip_autopipe.engines.pod.files import ACTIVE_SET, COEFFICIENTS, PARAMETERS, read_coefficients
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote.potential_files import read_potential
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.common.engines import CAN, CANNOT
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.formats import files
+from aiida_mlip_autopipe.formats.files import CAN, CANNOT
 from aiida_mlip_autopipe.remote import worker
 from aiida_mlip_autopipe.remote.worker import STAGES, USAGE, main, run_stage
 from tests.remote.conftest import GENERATE, SYSTEM

@@ -92,8 +92,8 @@ def test_neither_shifts_nor_lattice_vectors_matter():
 @pytest.mark.lammps
 def test_the_grade_of_the_atom_is_kept(tmp_path):
     from aiida_mlip_autopipe.common.frames import Frames  # noqa: PLC0415  # only this test runs LAMMPS
-    from aiida_mlip_autopipe.science.evaluate import evaluate_frames  # noqa: PLC0415
-    from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod  # noqa: PLC0415
+    from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames  # noqa: PLC0415
+    from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod  # noqa: PLC0415
 
     frames = pod_data.training_frames(24)
     fit = fit_pod(frames, pod_data.REFERENCES, PodSettings(elements=pod_data.ELEMENTS, cutoff=CUTOFF), tmp_path)

@@ -3,7 +3,7 @@
 from aiida import orm
 from aiida.engine import ProcessState
 
-from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
+from aiida_mlip_autopipe.engines.espresso.batch import OUT_OF_TIME
 from aiida_mlip_autopipe.workflows.batch_jobs import BatchOutcome, outcome_of
 
 

@@ -9,7 +9,7 @@ from ase.build import bulk
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
+from aiida_mlip_autopipe.engines.espresso.batch import OUT_OF_TIME
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.workflows.converge import MAX_STARTS, ConvergeWorkChain
 

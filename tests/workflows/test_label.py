@@ -15,9 +15,9 @@ from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats import pw_batch
+from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
+from aiida_mlip_autopipe.engines.espresso.batch import OUT_OF_TIME
 from aiida_mlip_autopipe.formats.frame_archive import read_frame_archive
-from aiida_mlip_autopipe.formats.pw_batch import OUT_OF_TIME
 from aiida_mlip_autopipe.parsers import label_pw
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.quarantine import Failure, label_report

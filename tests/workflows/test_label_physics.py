@@ -14,10 +14,11 @@ from aiida_mlip_autopipe.cli.setup import ensure_family
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.formats import espresso, pw_batch
+from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
+from aiida_mlip_autopipe.engines.espresso import output as espresso
+from aiida_mlip_autopipe.engines.espresso.remedies import ladder, next_remedy
 from aiida_mlip_autopipe.formats.frame_archive import read_frame_archive
 from aiida_mlip_autopipe.science.generate.isolated import isolated_atoms
-from aiida_mlip_autopipe.science.remedies import ladder, next_remedy
 from aiida_mlip_autopipe.workflows import recover
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
 from aiida_mlip_autopipe.workflows.pseudos import facts_of

@@ -6,7 +6,7 @@ import pytest
 from aiida import orm
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.lammps_library import child_environment, lmp_binary
+from aiida_mlip_autopipe.engines.lammps.library import child_environment, lmp_binary
 from aiida_mlip_autopipe.workflows import programs
 from aiida_mlip_autopipe.workflows.programs import ask_lmp, ask_worker, lacks_pair_styles
 

@@ -8,9 +8,9 @@ from aiida import orm
 from aiida.engine import run_get_node
 from ase.build import bulk
 
-from aiida_mlip_autopipe.common.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.lammps.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.workflows import simulate as module
 from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain
 from tests.formats.test_lammps_simulation import NPT

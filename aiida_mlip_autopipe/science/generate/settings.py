@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiida_mlip_autopipe.common.entry_points import load_function
+from aiida_mlip_autopipe.common.entry_points import load_plugin
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
@@ -88,7 +88,7 @@ def target_of(system: Mapping[str, Any]) -> System:
 def _step(name: str, entry_point: str, settings: dict[str, Any]) -> Step:
     of = settings.pop('of', None)
     parents, otherwise = PARENTS.get(name, ((BULK,), ()))
-    factory = load_function(GROUP, entry_point)
+    factory = load_plugin(GROUP, entry_point)
     try:
         strategy = factory(**{key: _frozen(value) for key, value in settings.items()})
     except TypeError as error:  # a keyword that it does not have

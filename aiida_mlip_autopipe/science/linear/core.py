@@ -15,8 +15,8 @@ import numpy as np
 from ase import units
 from ase.data import atomic_numbers
 
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import BoolArray, FloatArray, Frames
-from aiida_mlip_autopipe.common.pod import ZblCore
 from aiida_mlip_autopipe.science.checks.wall import WallPath, wall_paths
 from aiida_mlip_autopipe.science.linear.factors import Factor, triangular
 from aiida_mlip_autopipe.science.linear.rows import RowSource
@@ -45,6 +45,23 @@ TOLERANCES: Final = (10.0, 3.0, 1.0, 0.3, 0.1)
 Where an energy falls without, the weakest with which all rise is taken: 3 is enough in most cases and costs hardly any accuracy
 (forces of held-out Cu-Au frames 19.7 in place of 18.3 meV/Å), 1 has always been enough and may cost more (34 meV/Å).
 """
+
+
+@dataclass(frozen=True)
+class ZblCore:
+    """Distances between which the ZBL repulsion of nuclei is switched off; POD itself has no short-range core.
+
+    :param inner: Å, where the switch begins.
+    :param outer: Å, beyond which there is no ZBL; below the shortest distance of the training set.
+    """
+
+    inner: float
+    outer: float
+
+    def __post_init__(self) -> None:
+        """Refuse distances that contradict each other."""
+        if not 0 < self.inner < self.outer:
+            raise InputError(f'ZBL core: inner {self.inner} Å and outer {self.outer} Å must fulfil 0 < inner < outer')
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,15 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.pod import COEFFICIENTS, PARAMETERS, ZblCore, coefficient_text, parameter_text
-from aiida_mlip_autopipe.formats.pod import pair_lines
+from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem
+from aiida_mlip_autopipe.engines.pod import descriptors as descriptors_module
+from aiida_mlip_autopipe.engines.pod.descriptors import PodDescriptors
+from aiida_mlip_autopipe.engines.pod.files import COEFFICIENTS, PARAMETERS, coefficient_text, pair_lines, parameter_text
+from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.checks.wall import wall_finding, wall_paths
-from aiida_mlip_autopipe.science.evaluate import evaluate_frames
-from aiida_mlip_autopipe.science.lammps_library import LammpsPotential, LammpsSystem
 from aiida_mlip_autopipe.science.linear import search as search_module
-from aiida_mlip_autopipe.science.linear.core import FIRST_SHARE, TOLERANCES, CorePath, Zbl, core_factor, core_paths
-from aiida_mlip_autopipe.science.pod import descriptors as descriptors_module
-from aiida_mlip_autopipe.science.pod.descriptors import PodDescriptors
-from aiida_mlip_autopipe.science.pod.fit import PodSettings, fit_pod
+from aiida_mlip_autopipe.science.linear.core import FIRST_SHARE, TOLERANCES, CorePath, Zbl, ZblCore, core_factor, core_paths
 from tests import pod_data
 
 CORE = ZblCore(1.3, 1.9)

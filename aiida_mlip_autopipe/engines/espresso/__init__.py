@@ -1,0 +1,1 @@
+"""Quantum ESPRESSO: input, output, jobs of many runs, and remedies."""

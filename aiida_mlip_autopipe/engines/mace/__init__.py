@@ -1,0 +1,1 @@
+"""MACE: the surrogate of the selection."""

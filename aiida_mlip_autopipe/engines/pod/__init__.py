@@ -1,0 +1,1 @@
+"""POD: descriptors of LAMMPS, the linear fit on them, and the grade from them."""

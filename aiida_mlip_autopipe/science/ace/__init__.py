@@ -1,1 +1,0 @@
-"""Linear ACE on the C++ rows of `pyace`: its fit, its active set and its evaluation."""

@@ -1,1 +1,0 @@
-"""A machine-learning surrogate for the reference: what it says of structures before any of them is labelled."""
