@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
-from aiida_mlip_autopipe.config.base import explain
+from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData

@@ -10,7 +10,7 @@ from aiida.engine.processes.calcjobs.calcjob import CalcJobProcessSpec
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 from pydantic import BaseModel, ValidationError
 
-from aiida_mlip_autopipe.config.base import explain
+from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.config.label import JobOptions
 
 FIRST_RUN_FAILURE = 400

@@ -25,8 +25,8 @@ from aiida_mlip_autopipe.cli.converge_plot import check_format, plot_study
 from aiida_mlip_autopipe.cli.nodes import load_typed, require_daemon, require_success, wait_for_end
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.common.units import GPA, MILLI
-from aiida_mlip_autopipe.config.base import explain
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
 Vector = tuple[float, float, float]
+
+PrototypeName = Literal[
+    'fcc', 'bcc', 'sc', 'hcp', 'diamond', 'B1', 'B2', 'B3', 'B4', 'C1', 'D0_3', 'D0_19', 'D0_22', 'E2_1', 'L1_0', 'L1_2'
+]  # fmt: skip
 
 _FCC: Final = ((0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0))
 _BCC: Final = ((-0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.5, 0.5, -0.5))
@@ -101,3 +105,5 @@ ON_LATTICE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {'fcc': ('L1_0', 'L1_2', 'D0_22'), 'bcc': ('B2', 'D0_3'), 'hcp': ('D0_19',), 'sc': ('B1',), 'diamond': ('B3',)}
 )
 """Ordered prototypes whose sites are those of a lattice."""
+
+TWO_SUBLATTICES: Final = tuple(name for name, crystal in PROTOTYPES.items() if crystal.n_sublattices == 2)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from aiida_mlip_autopipe.config.base import Settings
+from aiida_mlip_autopipe.common.settings import Settings
 
 
 class AceConfig(Settings):

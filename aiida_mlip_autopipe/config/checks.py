@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from aiida_mlip_autopipe.config.base import Settings
+from aiida_mlip_autopipe.common.settings import Settings
 
 
 class ChecksConfig(Settings):

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, PositiveFloat, field_validator
 
-from aiida_mlip_autopipe.config.base import Settings
+from aiida_mlip_autopipe.common.settings import Settings
 
 MAX_CUTOFF: Final = 500.0
 """Ry."""

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping
-from types import MappingProxyType
 from typing import Final
 
 from ase.formula import Formula
@@ -15,48 +14,32 @@ from aiida_mlip_autopipe.common.composition import whole_counts
 from aiida_mlip_autopipe.common.prototypes import PROTOTYPES
 from aiida_mlip_autopipe.config.generate import GeneratorConfig
 from aiida_mlip_autopipe.config.system import TargetSystem
+from aiida_mlip_autopipe.science.generate.strategy import Kind
 
-CONFIG_TYPES: Final[Mapping[str, str]] = MappingProxyType(
-    {'cells': 'cell', 'deform': 'strain'}
-    | {
-        name: name
-        for name in (
-            *('sqs', 'strain', 'rattle', 'vacancy', 'ordered', 'eos', 'elastic', 'phonon', 'divacancy', 'interstitial'),
-            *('antisite', 'swap', 'frenkel', 'surface', 'stacking_fault', 'dimer', 'isolated_atom', 'amorphous'),
-        )
-    }
-)
-"""By section of `generate`; structures from elsewhere and strategies of other packages have their own."""
-
-FROM_ELSEWHERE: Final = ('files', 'structures', 'extra')
 LATER: Final = ('md', 'md_failure', 'surrogate_md', 'surrogate_relax')
 """config_types that no section of `generate` gives: of the explorer and of the walks of stage select."""
 
-KEEPING: Final = frozenset({'sqs', 'strain', 'rattle', 'deform', 'eos', 'elastic', 'phonon', 'swap'})
-"""Sections whose structures have the composition of an alloy."""
-
 
 def config_types_of(generate: GeneratorConfig) -> set[str] | None:
-    """Return the config_types that candidates may have; None where structures from elsewhere may have any."""
-    if any(getattr(generate, name) for name in FROM_ELSEWHERE):
-        return None
-    return {config_type for section, config_type in CONFIG_TYPES.items() if _makes(generate, section)} | set(LATER)
+    """Return the config_types that candidates may have; None where a strategy may give any."""
+    found = set(LATER)
+    for strategy in generate.plan.values():
+        if strategy.CONFIG_TYPES is None:
+            return None
+        found |= strategy.CONFIG_TYPES
+    return found
 
 
 def compositions_of(system: TargetSystem, generate: GeneratorConfig) -> set[str] | None:
-    """Return the reduced formulas that candidates may have; None where a section changes them in ways not followed here."""
-    sections = {name for name in (*CONFIG_TYPES, *FROM_ELSEWHERE) if _makes(generate, name)}
-    vacancy = generate.vacancy if 'vacancy' in sections else None
-    if sections - KEEPING - {'vacancy'} or (vacancy is not None and vacancy.concentration is not None):
-        return None
+    """Return the reduced formulas that candidates may have; None where a strategy cannot tell what it makes of one."""
     found = set()
     for alloy, supercell in itertools.product(system.alloys, system.supercells):
         counts = _atoms_of(system, alloy, math.prod(supercell))
-        found.add(reduced(counts))
-        if vacancy is not None:
-            missing = itertools.combinations_with_replacement(sorted(counts), vacancy.n_vacancies)
-            left = [Counter(counts) - Counter(gone) for gone in missing]
-            found |= {reduced(rest) for rest in left if rest.total() == sum(counts.values()) - vacancy.n_vacancies}
+        for strategy in generate.plan.values():
+            made = strategy.compositions(counts)
+            if made is None:
+                return None
+            found |= {reduced(one) for one in made}
     return found
 
 
@@ -85,29 +68,32 @@ def least_first(system: TargetSystem, generate: GeneratorConfig, first: Collecti
 
     :param first: config_types that count.
     """
-    alloys = len(system.alloys) * len(system.supercells)
-    cells = len(generate.cells.cells) if generate.cells else 0
-    n_bulk = alloys + cells
-    found = {'sqs': alloys, 'cell': cells}
-    if generate.eos and generate.eos.of is None:
-        found['eos'] = n_bulk * (generate.eos.count - 1)
-    if generate.elastic and generate.elastic.of is None:
-        found['elastic'] = n_bulk * len(generate.elastic.sizes)
-    if generate.phonon and generate.phonon.of is None:
-        found['phonon'] = n_bulk
+    n_slots, n_bulk = len(system.alloys) * len(system.supercells), n_bases(system, generate)
+    found: Counter[str] = Counter()
+    for strategy in generate.plan.values():
+        n_parents = {Kind.LATTICE: n_slots, Kind.FREE: 1}.get(strategy.KIND, n_bulk)
+        if strategy.CONFIG_TYPES is not None and len(strategy.CONFIG_TYPES) == 1:
+            found[min(strategy.CONFIG_TYPES)] += strategy.at_least(n_parents)
     return {name: count for name, count in found.items() if name in first and count}
 
 
-def _makes(generate: GeneratorConfig, section: str) -> bool:
-    settings = getattr(generate, section)
-    if section == 'strain':
-        return bool(settings.count or settings.hydrostatic)
-    return bool(settings) and getattr(settings, 'count', 1) != 0
+def n_bases(system: TargetSystem, generate: GeneratorConfig) -> int:
+    """Return how many bulk bases with a known config_type there are at the least."""
+    return sum(
+        strategy.at_least(len(system.alloys) * len(system.supercells) if strategy.KIND is Kind.LATTICE else 1)
+        for strategy in generate.plan.values()
+        if strategy.KIND in (Kind.LATTICE, Kind.FREE) and strategy.IS_BULK and strategy.CONFIG_TYPES is not None
+    )
 
 
-def _atoms_of(system: TargetSystem, alloy: list[dict[str, float]], n_cells: int) -> dict[str, int]:
+def has_other_bases(generate: GeneratorConfig) -> bool:
+    """Whether a section beside those on the lattice gives bulk bases, which may have any element of the system."""
+    return any(s.KIND is Kind.FREE and s.IS_BULK and s.at_least(1) for s in generate.plan.values())
+
+
+def _atoms_of(system: TargetSystem, alloy: list[dict[str, float]], n_cells: int) -> Counter[str]:
     labels = PROTOTYPES[system.prototype].sublattices
     counts: Counter[str] = Counter()
     for index, part in enumerate(alloy):
         counts.update(whole_counts(part, labels.count(index) * n_cells))
-    return dict(counts)
+    return counts

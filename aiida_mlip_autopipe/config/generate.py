@@ -1,46 +1,15 @@
-"""`GeneratorConfig`: how candidate structures are made from the target system."""
+"""`GeneratorConfig`: how candidate structures are made from the target system, assembled from the registered strategies."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, create_model, model_validator
 
-from aiida_mlip_autopipe.config.base import Settings
-from aiida_mlip_autopipe.config.strategies import (
-    OF,
-    AmorphousConfig,
-    AntisiteConfig,
-    CellsConfig,
-    DeformConfig,
-    DimerConfig,
-    DivacancyConfig,
-    ElasticConfig,
-    EOSConfig,
-    FilesConfig,
-    FrenkelConfig,
-    InterstitialConfig,
-    IsolatedAtomConfig,
-    NodesConfig,
-    Of,
-    OrderedConfig,
-    PhononConfig,
-    RattleConfig,
-    SQSConfig,
-    StackingFaultConfig,
-    StrainConfig,
-    SurfaceConfig,
-    SwapConfig,
-    VacancyConfig,
-)
-
-
-class ExtraConfig(Settings):
-    """A strategy of another package."""
-
-    strategy: str = Field(description='entry point (group mlip_autopipe.strategies)')
-    settings: dict[str, Any] = Field(default={}, description='what the strategy takes')
-    of: Of = Field(default=None, description=OF)
+from aiida_mlip_autopipe.common.settings import Settings
+from aiida_mlip_autopipe.science.generate.settings import strategies
+from aiida_mlip_autopipe.science.generate.strategy import BULK, Strategy
 
 
 class CheckConfig(Settings):
@@ -69,48 +38,45 @@ class BudgetConfig(Settings):
     )
 
 
-class GeneratorConfig(Settings):
+def _sections() -> dict[str, Any]:
+    """Return a field for each registered strategy."""
+    return {name: (kind, kind()) if kind.IS_DEFAULT else (kind | None, None) for name, kind in strategies().items()}
+
+
+if TYPE_CHECKING:
+    _Assembled = Settings
+else:
+    _Assembled = create_model('_Assembled', __base__=Settings, **_sections())
+
+
+class GeneratorConfig(_Assembled):
     """Structures made for each composition: bases, then their distortions, then defects."""
 
-    sqs: SQSConfig = SQSConfig()
-    strain: StrainConfig = StrainConfig()
-    rattle: RattleConfig = RattleConfig()
-    vacancy: VacancyConfig = VacancyConfig()
-    ordered: OrderedConfig | None = None
-    files: FilesConfig | None = None
-    cells: CellsConfig | None = None
-    structures: NodesConfig | None = None
-    deform: DeformConfig | None = None
-    eos: EOSConfig | None = None
-    elastic: ElasticConfig | None = None
-    phonon: PhononConfig | None = None
-    divacancy: DivacancyConfig | None = None
-    interstitial: InterstitialConfig | None = None
-    antisite: AntisiteConfig | None = None
-    swap: SwapConfig | None = None
-    frenkel: FrenkelConfig | None = None
-    surface: SurfaceConfig | None = None
-    stacking_fault: StackingFaultConfig | None = None
-    dimer: DimerConfig | None = None
-    isolated_atom: IsolatedAtomConfig | None = None
-    amorphous: AmorphousConfig | None = None
-    extra: list[ExtraConfig] = Field(default=[], description='strategies of other packages, in this order after all others')
     checks: CheckConfig = CheckConfig()
     budget: BudgetConfig | None = None
 
     @property
-    def n_other_bases(self) -> int:
-        """Number of bulk bases that the sections beside sqs give at the least."""
-        given = (self.files and self.files.paths, self.cells and self.cells.cells, self.structures and self.structures.nodes)
-        return sum(len(names or ()) for names in given)
+    def plan(self) -> Mapping[str, Strategy]:
+        """The strategies that make something, by the name of their section, in the order of the plan."""
+        given = {name: getattr(self, name) for name in strategies()}
+        return {name: strategy for name, strategy in given.items() if strategy is not None and strategy.is_used}
+
+    @model_validator(mode='before')
+    @classmethod
+    def check_old_names(cls, values: Any) -> Any:
+        """Refuse the list in which strategies of other packages stood."""
+        if isinstance(values, dict) and 'extra' in values:
+            raise ValueError(
+                'extra: this key is gone; a strategy of another package is a section with the name of its entry point'
+            )
+        return values
 
     @model_validator(mode='after')
     def check_parents(self) -> Self:
         """Refuse parents and weights that name no section that is used."""
-        used = {name for name in type(self).model_fields if getattr(self, name)} - {'extra', 'checks', 'budget'}
-        used |= {'bulk', *(extra.strategy for extra in self.extra)}
-        named = {f'{name}.of': getattr(getattr(self, name), 'of', None) for name in type(self).model_fields}
-        named |= {f'extra.{index}.of': extra.of for index, extra in enumerate(self.extra)}
+        given = {name: section for name in strategies() if (section := getattr(self, name)) is not None}
+        used = {BULK, *given}
+        named = {f'{name}.of': getattr(section, 'of', None) for name, section in given.items()}
         named['budget.weights'] = list(self.budget.weights) if self.budget else None
         for place, names in named.items():
             if unknown := [name for name in names or () if name not in used]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag, field_validator, model_validator
 
-from aiida_mlip_autopipe.config.base import EXTERNAL_TAG, Element, Settings
+from aiida_mlip_autopipe.common.settings import EXTERNAL_TAG, Element, Settings
 
 RHO_TO_WFC = 4.0
 """Cutoff of the charge density over that of the wave functions, for norm-conserving pseudopotentials."""

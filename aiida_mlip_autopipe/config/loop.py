@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from aiida_mlip_autopipe.config.base import Settings
+from aiida_mlip_autopipe.common.settings import Settings
 
 
 class ActiveLearningConfig(Settings):

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from aiida_mlip_autopipe.config.base import Settings
+from aiida_mlip_autopipe.common.settings import Settings
 
 Combination = Literal['ALL', 'UNARY', 'BINARY', 'TERNARY', 'QUATERNARY', 'QUINARY']
 """Which combinations of elements a block of basis functions or bonds is for; the more special one wins."""

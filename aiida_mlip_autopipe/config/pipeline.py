@@ -11,9 +11,9 @@ from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.prototypes import SITES_PER_CELL
-from aiida_mlip_autopipe.config.base import Settings, explain
+from aiida_mlip_autopipe.common.settings import Settings, explain
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
-from aiida_mlip_autopipe.config.expected import check_formula, compositions_of, config_types_of, least_first
+from aiida_mlip_autopipe.config.expected import check_formula, compositions_of, config_types_of, has_other_bases, least_first
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.generate import GeneratorConfig
 from aiida_mlip_autopipe.config.label import AnyLabelConfig, AseLabelConfig, JobOptions
@@ -138,20 +138,17 @@ class MLIPConfig(Settings):
     @model_validator(mode='after')
     def check_elements(self) -> Self:
         """Refuse elements that no structure can have; those of bases from elsewhere are seen when they are read."""
-        if self.system.unused and not self.generate.n_other_bases:
+        if self.system.unused and not has_other_bases(self.generate):
             raise ValueError(f'system.elements lists {self.system.unused}, which no composition contains')
         return self
 
     @model_validator(mode='after')
-    def check_vacancies(self) -> Self:
-        """Refuse to take all atoms out of the smallest cell."""
+    def check_smallest_cell(self) -> Self:
+        """Refuse what cannot be done in the smallest cell."""
         n_sites = min(SITES_PER_CELL[self.system.prototype] * i * j * k for i, j, k in self.system.supercells)
-        vacancy = self.generate.vacancy
-        if vacancy.count and vacancy.concentration is None and vacancy.n_vacancies >= n_sites:
-            raise ValueError(
-                f'generate.vacancy.n_vacancies: got {vacancy.n_vacancies}; must be less than {n_sites}, '
-                'the atoms of the smallest cell'
-            )
+        for name, strategy in self.generate.plan.items():
+            if problem := strategy.problem_in(n_sites):
+                raise ValueError(f'generate.{name}.{problem}')
         return self
 
     @model_validator(mode='after')

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from aiida_mlip_autopipe.common.crystal_names import crystal_names, system_crystals
-from aiida_mlip_autopipe.config.base import Settings
+from aiida_mlip_autopipe.common.settings import Settings
 
 Repeats = tuple[PositiveInt, PositiveInt, PositiveInt]
 Miller = tuple[int, int, int]

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from aiida_mlip_autopipe.config.base import models_in, tag_of
+from aiida_mlip_autopipe.common.settings import models_in, tag_of
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 
 HEAD = """# Configuration

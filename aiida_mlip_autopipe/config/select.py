@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from aiida_mlip_autopipe.config.base import Settings
+from aiida_mlip_autopipe.common.settings import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

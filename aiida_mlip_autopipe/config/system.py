@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from ase.data import atomic_numbers
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from aiida_mlip_autopipe.common.composition import SUM_TOLERANCE, whole_counts
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.prototypes import PROTOTYPES
-from aiida_mlip_autopipe.config.base import Element, Settings
-from aiida_mlip_autopipe.config.ranges import compositions_of, supercells_of, unique
+from aiida_mlip_autopipe.common.prototypes import PROTOTYPES, PrototypeName
+from aiida_mlip_autopipe.common.ranges import compositions_of, supercells_of, unique
+from aiida_mlip_autopipe.common.settings import Element, Settings
 
 Composition = Annotated[dict[Element, Annotated[float, Field(ge=0, le=1)]], Field(min_length=1)]
 
@@ -24,9 +24,6 @@ def _known_member(name: str) -> str:
 
 
 EndMember = Annotated[str, AfterValidator(_known_member)]
-PrototypeName = Literal[
-    'fcc', 'bcc', 'sc', 'hcp', 'diamond', 'B1', 'B2', 'B3', 'B4', 'C1', 'D0_3', 'D0_19', 'D0_22', 'E2_1', 'L1_0', 'L1_2'
-]  # fmt: skip
 Supercell = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 

@@ -11,8 +11,8 @@ from pydantic import (
     model_validator,
 )
 
+from aiida_mlip_autopipe.common.settings import Settings
 from aiida_mlip_autopipe.config.ace import AceConfig
-from aiida_mlip_autopipe.config.base import Settings
 from aiida_mlip_autopipe.config.checks import ChecksConfig
 from aiida_mlip_autopipe.config.pacemaker import PacemakerConfig
 

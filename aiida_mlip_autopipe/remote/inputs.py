@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from aiida_mlip_autopipe.common.entry_points import load_plugin
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.base import explain
+from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.formats.files import arrays_file
 
 __all__ = ['checked', 'load_plugin', 'read_frames']

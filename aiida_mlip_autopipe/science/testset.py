@@ -289,7 +289,7 @@ def _own_draw(given: Atoms, seen: SeenStructures, rng: np.random.Generator) -> A
     """Return a structure a little distorted, so that it is none of those seen before, or None where that does not succeed."""
     for _ in range(TRIALS):
         strain, stdev = rng.uniform(-LARGEST_STRAIN, LARGEST_STRAIN, size=6), float(rng.uniform(*STDEV))
-        atoms = Rattle(1, stdev).one(strained(given, strain, OWN_DRAW), rng)
+        atoms = Rattle(stdev=stdev).one(strained(given, strain, OWN_DRAW), rng)
         uid = uid_of(atoms)
         if seen.find_or_add(atoms, uid) is None:
             told = {'strain': [round(float(part), 6) for part in strain], 'stdev': round(stdev, 6)}

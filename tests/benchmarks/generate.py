@@ -42,9 +42,9 @@ FEW_STRAINS = 4
 def stream(count: int, strains: int = 20) -> StructureBuilder:
     """Return a builder of `count` structures of 64 atoms: 2 bases, each strained, and rattled ones of all of these."""
     steps = (
-        Step('sqs', SQS(2, method='shuffle')),
-        Step('strain', Strain(strains, 0.04)),
-        Step('rattle', Rattle(1, 0.1), (BULK, 'strain')),
+        Step('sqs', SQS(per_composition=2, method='shuffle')),
+        Step('strain', Strain(count=strains, max_strain=0.04)),
+        Step('rattle', Rattle(count=1, stdev=0.1, of=(BULK, 'strain'))),
     )
     return StructureBuilder(SYSTEM, steps, budget=Budget(count))
 

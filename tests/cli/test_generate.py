@@ -131,7 +131,8 @@ class TestValidate:
     @pytest.mark.parametrize(
         ('sections', 'said'),
         [
-            ({'extra': [{'strategy': 'mlip_autopipe.eoss'}]}, "did you mean 'mlip_autopipe.eos'?"),
+            ({'eoss': {}}, "did you mean 'eos'?"),
+            ({'extra': [{'strategy': 'x'}]}, 'generate: extra: this key is gone; a strategy of another package is a section'),
             ({'rattel': {}}, "rattel: unknown key; did you mean 'rattle'?"),
             ({'surface': {'millers': [[0, 0, 0]]}}, 'must not be (0, 0, 0)'),
             ({'strain': {'max_strain': 0.5}}, 'strain.max_strain: got 0.5; input should be less than 0.33'),

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from aiida_mlip_autopipe.config.base import explain
+from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.config.checks import ChecksConfig
 from aiida_mlip_autopipe.config.train import TrainingConfig
 from aiida_mlip_autopipe.science.potential_checks import AGREEMENT, GAMMA_TOLERANCE

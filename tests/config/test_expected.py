@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.config.expected import CONFIG_TYPES, compositions_of, config_types_of, least_first
-from aiida_mlip_autopipe.config.generate import GeneratorConfig
+from aiida_mlip_autopipe.config.expected import compositions_of, config_types_of, least_first
 from aiida_mlip_autopipe.config.select import FIRST
 from aiida_mlip_autopipe.science.generate.collect import collect
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
@@ -55,9 +54,3 @@ def test_at_least_so_many_come_first(generate: dict[str, Any]) -> None:
     counts = Counter(frames.config_type.tolist())
     for name, least in least_first(config.system, config.generate, FIRST).items():
         assert 0 < least <= counts[name], name
-
-
-def test_every_section_has_its_kind() -> None:
-    """A section that is added is told here, too."""
-    others = {'files', 'structures', 'extra', 'checks', 'budget'}
-    assert set(CONFIG_TYPES) == set(GeneratorConfig.model_fields) - others

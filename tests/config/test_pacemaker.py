@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from aiida_mlip_autopipe.config.base import explain
+from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.config.pacemaker import PacemakerConfig
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig

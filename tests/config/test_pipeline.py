@@ -299,7 +299,7 @@ class TestQuotas:
         assert said in line
 
     def test_structures_from_elsewhere_may_be_of_any_kind(self) -> None:
-        values = {'generate.extra': [{'strategy': 'other.kind'}], 'select.quotas': {'config_type': {'kind': 0.5}}}
+        values = {'generate.files': {'paths': ['a.cif']}, 'select.quotas': {'config_type': {'kind': 0.5}}}
         assert config_with(values).select.quotas.config_type == {'kind': 0.5}
 
     def test_vacancies_have_compositions_of_their_own(self) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from aiida_mlip_autopipe.config.base import models_in
+from aiida_mlip_autopipe.common.settings import models_in
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.reference import reference_page
 

@@ -22,13 +22,13 @@ from aiida_mlip_autopipe.science.generate.swap import Swaps
 
 SYSTEM = System(('Al', 'Mg'), 'fcc', (({'Al': 1.0},), ({'Al': 0.5, 'Mg': 0.5},)), {'Al': 4.05, 'Mg': 4.5}, ((3, 2, 2),))
 STRATEGIES = {
-    'sqs': SQS(1, method='shuffle'),
-    'strain': Strain(2, 0.05, (0.02,)),
-    'divacancy': Divacancies(1),
-    'interstitial': Interstitials(1),
-    'antisite': Antisites(1, 2),
-    'swap': Swaps(3),
-    'frenkel': FrenkelPairs(1),
+    'sqs': SQS(per_composition=1, method='shuffle'),
+    'strain': Strain(count=2, max_strain=0.05, hydrostatic=(0.02,)),
+    'divacancy': Divacancies(count=1),
+    'interstitial': Interstitials(count=1),
+    'antisite': Antisites(count=1, per_cell=2),
+    'swap': Swaps(count=3),
+    'frenkel': FrenkelPairs(count=1),
 }
 TABLE = [{'strategy': 'sqs', 'kept': 2, 'tried': 3, 'atoms': '8', 'rejected': '1 <equivalent>'}]
 

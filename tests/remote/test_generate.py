@@ -63,7 +63,7 @@ def test_same_seed_same_file(stage: Stage) -> None:
         ({'settings': {'rattle': {'stdev': -1}}}, 'rattle.stdev: got -1; input should be greater than 0 (Å'),
         (
             {'settings': {'rattel': {}}},
-            "rattel: unknown key; did you mean 'rattle'? allowed here: sqs, strain, rattle, vacancy, ordered, files, ",
+            "rattel: unknown key; did you mean 'rattle'? allowed here: sqs, ordered, files, cells, structures, ",
         ),
         ({'settings': {'vacancy': {'n_vacancies': 4}}}, '4 of 4 atoms cannot be removed'),
     ],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final, Self
 
 import numpy as np
 from ase import Atoms
 from matscipy.neighbours import neighbour_list
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from aiida_mlip_autopipe.common.composition import nearest_composition, whole_counts
 from aiida_mlip_autopipe.common.errors import InputError
@@ -17,9 +17,12 @@ from aiida_mlip_autopipe.common.prototypes import PROTOTYPES
 from aiida_mlip_autopipe.science.generate.bases import parent_lattice
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.radii import covalent_radius
-from aiida_mlip_autopipe.science.generate.strategy import Kind, Occupation, System
+from aiida_mlip_autopipe.science.generate.strategy import Kind, Occupation, Strategy, System
 
 CONFIG_TYPE = 'amorphous'
+
+DENSEST: Final = 2.0
+"""Of `densities`."""
 
 MAX_SWEEPS = 2000
 """Relaxation sweeps before a packing is given up."""
@@ -28,32 +31,27 @@ OVERSHOOT = 1.05
 """Overlapping atoms are pushed to this multiple of their minimum distance, so that the sweeps end."""
 
 
-@dataclass(frozen=True)
-class Amorphous:
-    """Random points in a cube, pushed apart until no two atoms are nearer than a fraction of the sum of their radii.
-
-    :param count: structures of each alloy.
-    :param n_atoms: atoms in each; the composition is the nearest of whole atoms.
-    :param densities: lowest and highest density, in units of that of the alloy's crystal.
-    :param min_distance: smallest distance in units of the sum of the covalent radii.
-    :raises InputError: a value is out of range.
-    """
+class Amorphous(Strategy):
+    """Random points in a cube, pushed apart until no two atoms are nearer than a fraction of the sum of their radii."""
 
     KIND: ClassVar[Kind] = Kind.FREE
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    IS_BULK = False
+    ORDER = 14
 
-    count: int = 4
-    n_atoms: int = 32
-    densities: tuple[float, float] = (0.8, 1.05)
-    min_distance: float = 0.75
+    count: PositiveInt = Field(default=4, description='structures of each alloy')
+    n_atoms: int = Field(default=32, ge=2, description='atoms in each')
+    densities: tuple[PositiveFloat, PositiveFloat] = Field(
+        default=(0.8, 1.05), description='lowest and highest density in units of the crystal, dimensionless'
+    )
+    min_distance: float = Field(default=0.75, gt=0, lt=1.5, description='in sums of the covalent radii, dimensionless')
 
-    def __post_init__(self) -> None:
-        """Refuse values out of range."""
-        low, high = self.densities
-        if self.count < 0 or self.n_atoms < 2 or not 0.0 < low <= high < 2.0 or not 0.0 < self.min_distance < 1.5:
-            raise InputError(
-                'amorphous: count >= 0, n_atoms >= 2, densities in 0..2 and min_distance in 0..1.5 are needed, '
-                f'got {self.count}, {self.n_atoms}, {self.densities} and {self.min_distance}'
-            )
+    @model_validator(mode='after')
+    def check_densities(self) -> Self:
+        """Refuse densities that fall, or that nothing can be packed to."""
+        if not self.densities[0] <= self.densities[1] < DENSEST:
+            raise ValueError(f'densities must not fall, and be below {DENSEST:g}, got {list(self.densities)}')
+        return self
 
     def __call__(self, given: System, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield the packings of each alloy.

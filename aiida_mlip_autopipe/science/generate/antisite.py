@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from pydantic import Field, PositiveInt
 
-from aiida_mlip_autopipe.science.generate.concentration import check_count, check_number, number_of_defects
+from aiida_mlip_autopipe.science.generate.concentration import number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.strategy import Kind
+from aiida_mlip_autopipe.science.generate.strategy import CONCENTRATION, OF, Concentration, Kind, Of, Strategy
 
 CONFIG_TYPE = 'antisite'
 
 
-@dataclass(frozen=True)
-class Antisites:
-    """Atoms that take another of the elements of the parent: the composition changes.
-
-    :param count: number of structures for each base; none of a pure element.
-    :param per_cell: atoms changed in each.
-    :param concentration: defects for each atom, in place of `per_cell`, see :func:`number_of_defects`.
-    :raises InputError: a value is out of range.
-    """
+class Antisites(Strategy):
+    """Atoms that take another of the elements of the parent: the composition changes."""
 
     KIND: ClassVar[Kind] = Kind.FIXED
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    ORDER = 109
 
-    count: int
-    per_cell: int = 1
-    concentration: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse counts below their bounds."""
-        check_count('antisite', self.count)
-        check_number('antisite', self.per_cell, self.concentration)
+    count: PositiveInt = Field(default=1, description='structures for each base structure; none of a pure element')
+    per_cell: PositiveInt = Field(default=1, description='atoms changed in each')
+    concentration: Concentration = Field(default=None, description=CONCENTRATION.format('per_cell'))
+    of: Of = Field(default=None, description=OF)
 
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield structures with antisites."""

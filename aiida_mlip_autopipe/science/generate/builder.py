@@ -152,7 +152,7 @@ class StructureBuilder:
             return
         stream = family.stream(step.name)
         for child, parent in _made(step, parents, stream):
-            verdict = gate.admit(child, step.name, parent, has_vacuum=step.has_vacuum)
+            verdict = gate.admit(child, step.name, parent, has_vacuum=step.strategy.HAS_VACUUM)
             family.add(step.name, verdict)
             if verdict.atoms is not None and not verdict.reason:
                 yield verdict.atoms
@@ -160,10 +160,12 @@ class StructureBuilder:
 
 def _bases(step: Step, made: Iterator[Atoms], shared: np.random.Generator, gate: Gate) -> Iterator[tuple[Family, list[Atoms]]]:
     for number, base in enumerate(made):
-        verdict = gate.admit(base, step.name, has_vacuum=step.has_vacuum)
+        verdict = gate.admit(base, step.name, has_vacuum=step.strategy.HAS_VACUUM)
         if verdict.atoms is None:
             continue
-        family = Family(shared, _seeds(keyed_stream(_seeds(shared), f'{step.name} {number}')), BULK if step.is_bulk else '')
+        family = Family(
+            shared, _seeds(keyed_stream(_seeds(shared), f'{step.name} {number}')), BULK if step.strategy.IS_BULK else ''
+        )
         family.add(step.name, verdict)
         yield family, [] if verdict.reason else [verdict.atoms]
 
@@ -190,7 +192,7 @@ def _draw(families: Sequence[Family], turns: Iterator[Family], step: Step, gate:
         return None
     rng = family.stream(step.name)
     parent = parents[int(rng.integers(len(parents)))]
-    verdict = gate.admit(_drawing(step).one(parent, rng), step.name, parent, has_vacuum=step.has_vacuum)
+    verdict = gate.admit(_drawing(step).one(parent, rng), step.name, parent, has_vacuum=step.strategy.HAS_VACUUM)
     family.add(step.name, verdict)
     return None if verdict.reason else verdict.atoms
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, PositiveFloat, model_validator
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.radii import covalent_radius
-from aiida_mlip_autopipe.science.generate.strategy import Kind, System
+from aiida_mlip_autopipe.science.generate.strategy import Kind, Strategy, System
 
 CONFIG_TYPE = 'dimer'
 
@@ -21,29 +21,27 @@ CLEARANCE = 6.0
 """Å, at the least between a dimer and its image."""
 
 
-@dataclass(frozen=True)
-class Dimers:
-    """Two atoms in a box, for all pairs of elements, at distances in units of the sum of their covalent radii.
-
-    :param count: distances for each pair, at least 2.
-    :param distances: shortest and longest, dimensionless.
-    :param box: edge of the cube, Å; longer than the longest dimer by :data:`CLEARANCE`.
-    :raises InputError: a value is out of range.
-    """
+class Dimers(Strategy):
+    """Two atoms in a box, for all pairs of elements, at distances in units of the sum of their covalent radii."""
 
     KIND: ClassVar[Kind] = Kind.FREE
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    HAS_VACUUM = True
+    IS_BULK = False
+    ORDER = 12
 
-    count: int = 14
-    distances: tuple[float, float] = (0.7, 2.0)
-    box: float = 15.0
+    count: int = Field(default=14, ge=2, description='distances for each pair, evenly spaced')
+    distances: tuple[PositiveFloat, PositiveFloat] = Field(
+        default=(0.7, 2.0), description='shortest and longest in sums of the covalent radii, dimensionless'
+    )
+    box: PositiveFloat = Field(default=15.0, description='Å, edge of the cube')
 
-    def __post_init__(self) -> None:
-        """Refuse a series without two distances."""
-        low, high = self.distances
-        if self.count < 2 or not 0.0 < low < high < np.inf:
-            raise InputError(
-                f'dimer: at least 2 distances from a short to a long one are needed, got {self.count} in {self.distances}'
-            )
+    @model_validator(mode='after')
+    def check_distances(self) -> Self:
+        """Refuse a series that does not grow."""
+        if self.distances[0] >= self.distances[1]:
+            raise ValueError(f'distances must grow, got {list(self.distances)}')
+        return self
 
     def __call__(self, given: System, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield the dimers of all pairs, those of an element with itself included.

@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
 from matscipy.neighbours import neighbour_list
+from pydantic import Field, PositiveInt
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.generate.concentration import check_number, number_of_defects
+from aiida_mlip_autopipe.science.generate.concentration import number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.strategy import Kind
+from aiida_mlip_autopipe.science.generate.strategy import CONCENTRATION, OF, Concentration, Kind, Of, Strategy
 
 CONFIG_TYPE = 'divacancy'
 
 
-@dataclass(frozen=True)
-class Divacancies:
-    """Structures without one or more random pairs of neighbours.
-
-    :param count: number of structures for each base.
-    :param per_cell: pairs missing in each.
-    :param concentration: pairs for each atom, in place of `per_cell`, see :func:`number_of_defects`.
-    :param reach: longest distance of the pair in units of the shortest distance of the parent: 1.1 for nearest neighbours.
-    :raises InputError: a value is out of range.
-    """
+class Divacancies(Strategy):
+    """Structures without one or more random pairs of neighbours."""
 
     KIND: ClassVar[Kind] = Kind.FIXED
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    ORDER = 107
 
-    count: int
-    reach: float = 1.1
-    per_cell: int = 1
-    concentration: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range."""
-        if self.count < 0 or not 1.0 <= self.reach < np.inf:
-            raise InputError(f'divacancy: count >= 0 and reach >= 1 are needed, got {self.count} and {self.reach}')
-        check_number('divacancy', self.per_cell, self.concentration)
+    count: PositiveInt = Field(default=1, description='structures for each base structure')
+    per_cell: PositiveInt = Field(default=1, description='pairs taken out of each')
+    concentration: Concentration = Field(default=None, description=CONCENTRATION.format('per_cell'))
+    reach: float = Field(default=1.1, ge=1, description='longest distance of the pair in shortest distances, dimensionless')
+    of: Of = Field(default=None, description=OF)
 
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield structures with a divacancy.

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field
 
-from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.ranges import Spread
 from aiida_mlip_autopipe.science.generate.strain import VOIGT, strained
-from aiida_mlip_autopipe.science.generate.strategy import Kind
+from aiida_mlip_autopipe.science.generate.strategy import OF, Kind, Of, Strategy
 
 CONFIG_TYPE = 'elastic'
 
+ElasticSize = Annotated[float, Field(gt=0, lt=0.3)]
 
-@dataclass(frozen=True)
-class Elastic:
-    """Each of the six Voigt components alone, at each size and its negative: central differences of the stress.
 
-    :param sizes: sizes η of the engineering strain, dimensionless; an off-diagonal component of the tensor is η / 2.
-    :raises InputError: a size is out of range.
-    """
+class Elastic(Strategy):
+    """Each of the six Voigt components alone, at each size and its negative: central differences of the stress."""
 
     KIND: ClassVar[Kind] = Kind.FIXED
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    ORDER = 103
 
-    sizes: tuple[float, ...] = (0.005, 0.01)
+    sizes: Annotated[tuple[ElasticSize, ...], Spread] = Field(
+        default=(0.005, 0.01), min_length=1, description='engineering strains, dimensionless'
+    )
+    of: Of = Field(default=None, description=OF)
 
-    def __post_init__(self) -> None:
-        """Refuse what is no finite difference."""
-        if not self.sizes or not all(0.0 < size < 0.3 for size in self.sizes):
-            raise InputError(f'elastic: sizes must lie in 0..0.3, got {list(self.sizes)}')
+    def at_least(self, n_parents: int) -> int:
+        """Return one for each size and base: symmetry may make all others of a size alike."""
+        return 0 if self.of else n_parents * len(self.sizes)
+
+    def compositions(self, counts: Counter[str]) -> list[Counter[str]]:
+        """Return the composition of the parent, which stays."""
+        return [counts]
 
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield 12 structures for each size."""

@@ -3,49 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.generate.concentration import check_number, number_of_defects
+from aiida_mlip_autopipe.science.generate.concentration import number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.push import check_push, pushed, told_push
-from aiida_mlip_autopipe.science.generate.strategy import Kind
+from aiida_mlip_autopipe.science.generate.push import PUSH, Push, pushed, told_push
+from aiida_mlip_autopipe.science.generate.strategy import CONCENTRATION, OF, Concentration, Kind, Of, Strategy
 from aiida_mlip_autopipe.science.generate.voronoi import drawn_apart, every_interstitial_site
 
 CONFIG_TYPE = 'frenkel'
 
 
-@dataclass(frozen=True)
-class FrenkelPairs:
-    """Structures in which random atoms sit at random ones of the empty sites.
-
-    :param count: number of structures for each base.
-    :param per_cell: pairs in each.
-    :param concentration: pairs for each atom, in place of `per_cell`, see :func:`number_of_defects`.
-    :param min_distance: Å, smallest distance of an empty site to an atom; the vacancy does not count, so that close pairs
-        that would recombine are among them. Two filled sites are as far apart.
-    :param push: neighbours nearer than this are moved away to it, in sums of the covalent radii; None leaves them.
-    :raises InputError: a value is out of range.
-    """
+class FrenkelPairs(Strategy):
+    """Structures in which random atoms sit at random ones of the empty sites."""
 
     KIND: ClassVar[Kind] = Kind.FIXED
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    ORDER = 111
 
-    count: int
-    per_cell: int = 1
-    concentration: float | None = None
-    min_distance: float = 1.0
-    push: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range."""
-        if self.count < 0 or not self.min_distance >= 0:
-            raise InputError(f'frenkel: count >= 0 and min_distance >= 0 Å are needed, got {self.count} and {self.min_distance}')
-        check_number('frenkel', self.per_cell, self.concentration)
-        check_push('frenkel', self.push)
+    count: PositiveInt = Field(default=1, description='structures for each base structure')
+    per_cell: PositiveInt = Field(default=1, description='pairs in each')
+    concentration: Concentration = Field(default=None, description=CONCENTRATION.format('per_cell'))
+    min_distance: NonNegativeFloat = Field(default=1.0, description='Å, smallest distance of an empty site to an atom')
+    push: Push = Field(default=None, description=PUSH)
+    of: Of = Field(default=None, description=OF)
 
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield structures with a Frenkel pair.

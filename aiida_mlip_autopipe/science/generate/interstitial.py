@@ -4,58 +4,44 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
-from aiida_mlip_autopipe.science.generate.concentration import check_number, number_of_defects
+from aiida_mlip_autopipe.common.settings import Element
+from aiida_mlip_autopipe.science.generate.concentration import number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.push import check_push, pushed, told_push
-from aiida_mlip_autopipe.science.generate.strategy import Kind
+from aiida_mlip_autopipe.science.generate.push import PUSH, Push, pushed, told_push
+from aiida_mlip_autopipe.science.generate.strategy import CONCENTRATION, OF, Concentration, Kind, Of, Strategy
 from aiida_mlip_autopipe.science.generate.voronoi import drawn_apart, every_interstitial_site, interstitial_sites
 
 CONFIG_TYPE = 'interstitial'
 
 
-@dataclass(frozen=True)
-class Interstitials:
+class Interstitials(Strategy):
     """Structures with atoms at sites that are distinct by symmetry, each element of the parent, or those named, at each.
 
     Several in one cell are drawn among all of its sites, no two of them nearer than `min_distance`.
-
-    :param count: largest number of structures for each base; where there are more, they are drawn at random.
-    :param elements: chemical symbols; none: those of the parent.
-    :param per_cell: atoms added in each.
-    :param concentration: defects for each atom, in place of `per_cell`, see :func:`number_of_defects`.
-    :param min_distance: Å, smallest distance of a site to an atom, and of two filled sites.
-    :param push: neighbours nearer than this are moved away to it, in sums of the covalent radii; None leaves them.
-    :raises InputError: a value is out of range.
     """
 
     KIND: ClassVar[Kind] = Kind.FIXED
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    ORDER = 108
 
-    count: int
-    elements: tuple[str, ...] = ()
-    per_cell: int = 1
-    concentration: float | None = None
-    min_distance: float = 1.0
-    push: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range."""
-        if self.count < 0 or not self.min_distance >= 0:
-            raise InputError(
-                f'interstitial: count >= 0 and min_distance >= 0 Å are needed, got {self.count} and {self.min_distance}'
-            )
-        check_number('interstitial', self.per_cell, self.concentration)
-        check_push('interstitial', self.push)
-        if unknown := [element for element in self.elements if element not in atomic_numbers]:
-            raise InputError(f'interstitial: {unknown} are no symbols of elements')
+    count: PositiveInt = Field(default=4, description='largest number of structures for each base structure')
+    elements: tuple[Element, ...] = Field(
+        default=(), description='chemical symbols of what is added; none: the elements of the base'
+    )
+    per_cell: PositiveInt = Field(default=1, description='atoms added to each')
+    concentration: Concentration = Field(default=None, description=CONCENTRATION.format('per_cell'))
+    min_distance: NonNegativeFloat = Field(default=1.0, description='Å, smallest distance of a site to an atom')
+    push: Push = Field(default=None, description=PUSH)
+    of: Of = Field(default=None, description=OF)
 
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield structures with interstitials.

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
+from pydantic import Field, PositiveFloat
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text, with_lineage
-from aiida_mlip_autopipe.science.generate.strategy import Kind, System
+from aiida_mlip_autopipe.science.generate.strategy import Kind, Strategy, System
 
 
-@dataclass(frozen=True)
-class IsolatedAtoms:
-    """One atom of each element of the system.
-
-    :param box: edge of the cube, Å.
-    """
+class IsolatedAtoms(Strategy):
+    """One atom of each element of the system."""
 
     KIND: ClassVar[Kind] = Kind.FREE
+    CONFIG_TYPES = frozenset({ISOLATED_ATOM})
+    HAS_VACUUM = True
+    IS_BULK = False
+    ORDER = 13
 
-    box: float = 15.0
+    box: PositiveFloat = Field(default=15.0, description='Å, edge of the cube')
 
     def __call__(self, given: System, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield one atom of each element.

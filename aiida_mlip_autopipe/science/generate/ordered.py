@@ -4,41 +4,42 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, field_validator
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.prototypes import ON_LATTICE, PROTOTYPES
+from aiida_mlip_autopipe.common.prototypes import ON_LATTICE, PROTOTYPES, TWO_SUBLATTICES, PrototypeName
 from aiida_mlip_autopipe.science.generate.bases import vegard_parameter
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.strategy import Kind, Supercell, System
+from aiida_mlip_autopipe.science.generate.strategy import Kind, Repeats, Strategy, System
 
 CONFIG_TYPE = 'ordered'
 
 
-@dataclass(frozen=True)
-class Ordered:
-    """Compounds of each two elements of the system, both ways round, with the volume for each site that the alloy would have.
-
-    :param prototypes: with two sublattices; none: those of the lattice, :data:`ON_LATTICE`.
-    :param supercell: repeats of the primitive cell.
-    :raises InputError: a prototype is unknown or has not two sublattices.
-    """
+class Ordered(Strategy):
+    """Compounds of each two elements of the system, both ways round, with the volume for each site that the alloy would have."""
 
     KIND: ClassVar[Kind] = Kind.FREE
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    ORDER = 1
 
-    prototypes: tuple[str, ...] = ()
-    supercell: Supercell = (2, 2, 2)
+    prototypes: tuple[PrototypeName, ...] = Field(
+        default=(),
+        description='prototypes with two sublattices; none: those of the lattice (fcc: L1_0, L1_2, D0_22; bcc: B2, D0_3; '
+        'hcp: D0_19; sc: B1; diamond: B3)',
+    )
+    supercell: Repeats = Field(default=(2, 2, 2), description='repeats of the primitive cell of the compound')
 
-    def __post_init__(self) -> None:
+    @field_validator('prototypes')
+    @classmethod
+    def check_prototypes(cls, value: tuple[PrototypeName, ...]) -> tuple[PrototypeName, ...]:
         """Refuse prototypes that no pair of elements fills."""
-        for name in self.prototypes:
-            if name not in PROTOTYPES or PROTOTYPES[name].n_sublattices != 2:
-                allowed = [known for known, crystal in PROTOTYPES.items() if crystal.n_sublattices == 2]
-                raise InputError(f'ordered: prototypes must have two sublattices, got {name!r}; allowed are {", ".join(allowed)}')
+        if wrong := [name for name in value if PROTOTYPES[name].n_sublattices != 2]:
+            raise ValueError(f'{wrong} have no two sublattices; allowed are {", ".join(TWO_SUBLATTICES)}')
+        return value
 
     def __call__(self, given: System, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield the compounds; none of a pure element.

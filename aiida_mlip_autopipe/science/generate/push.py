@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Final
+
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 from ase.geometry import find_mic
+from pydantic import Field
 
-from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
 
-LARGEST = 1.2
-"""Sums of the covalent radii; farther than that neighbours touch each other."""
+Push = Annotated[float | None, Field(gt=0, le=1.2)]
+"""Sums of the covalent radii; farther than 1.2 neighbours touch each other."""
 
-
-def check_push(strategy: str, push: float | None) -> None:
-    """Refuse what is no distance.
-
-    :param strategy: for the message.
-    :raises InputError: the distance is out of range.
-    """
-    if push is not None and not 0.0 < push <= LARGEST:
-        raise InputError(f'{strategy}: push must lie in 0..{LARGEST} sums of the covalent radii, got {push}')
+PUSH: Final = 'neighbours nearer than this are moved away to it, in sums of covalent radii, dimensionless; left out: they stay'
 
 
 def told_push(push: float | None) -> dict[str, float]:

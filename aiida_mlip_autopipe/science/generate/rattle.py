@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, chemical_symbols
 from ase.units import _amu, _hbar, _k
 from matscipy.neighbours import neighbour_list
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
+from aiida_mlip_autopipe.common.settings import Element
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.strategy import Kind
+from aiida_mlip_autopipe.science.generate.strategy import OF, STRAINED, Kind, Of, Strategy
 
 CONFIG_TYPE = 'rattle'
 
@@ -27,41 +29,42 @@ MAX_TRIALS = 1000
 """Draws of the displacement of one atom under a minimum distance, before the settings are refused."""
 
 
-@dataclass(frozen=True)
-class Rattle:
-    """Normally distributed displacements without a common drift, so that a cell of one atom stays as it is.
-
-    :param count: number of structures.
-    :param stdev: standard deviation of each component of a displacement, Å.
-    :param stdev_by_element: Å, in place of `stdev` for the elements that are named.
-    :param temperature: K; with it the standard deviation of each element is that of a model, in place of `stdev`.
-    :param debye_temperature: K, of Debye's model, :func:`debye_stdev`.
-    :param einstein_temperature: K; with it the model is that of Einstein, :func:`einstein_stdev`.
-    :param min_distance: Å; with it no two atoms come nearer, by drawing each displacement again that brings one so near.
-    :raises InputError: a value is out of range.
-    """
+class Rattle(Strategy):
+    """Normally distributed displacements without a common drift, so that a cell of one atom stays as it is."""
 
     KIND: ClassVar[Kind] = Kind.DRAWN
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    PARENTS = STRAINED
+    IS_DEFAULT = True
+    ORDER = 105
 
-    count: int
-    stdev: float
-    stdev_by_element: Mapping[str, float] = field(default_factory=dict)
-    temperature: float | None = None
-    debye_temperature: float = 300.0
-    einstein_temperature: float | None = None
-    min_distance: float | None = None
+    count: NonNegativeInt = Field(default=4, description='rattled structures for each base structure')
+    stdev: float = Field(default=0.1, gt=0, le=1.0, description='Å, standard deviation of each coordinate')
+    stdev_by_element: dict[Element, Annotated[float, Field(ge=0, le=1.0)]] = Field(
+        default={}, description='Å, in place of stdev for the elements named'
+    )
+    temperature: NonNegativeFloat | None = Field(
+        default=None, description='K; with it the standard deviations are those of the Debye or the Einstein model'
+    )
+    debye_temperature: PositiveFloat = Field(default=300.0, description='K')
+    einstein_temperature: PositiveFloat | None = Field(
+        default=None, description='K; with it the model is that of Einstein, in place of Debye'
+    )
+    min_distance: PositiveFloat | None = Field(
+        default=None, description='Å; with it displacements that bring atoms nearer are drawn again'
+    )
+    of: Of = Field(default=None, description=OF)
 
-    def __post_init__(self) -> None:
-        """Refuse negative values."""
-        if self.count < 0:
-            raise InputError(f'rattle: count must be at least 0, got {self.count}')
-        for stdev in (self.stdev, *self.stdev_by_element.values()):
-            if not 0.0 <= stdev < np.inf:
-                raise InputError(f'rattle: stdev must be at least 0 Å, got {stdev}')
-        if self.temperature is not None and not (self.temperature >= 0 and min(self._model.values()) > 0):
-            raise InputError(f'rattle: temperatures must be above 0 K, got {self.temperature} and {self._model}')
-        if self.temperature is None and self.einstein_temperature is not None:
-            raise InputError(f'rattle: einstein_temperature {self.einstein_temperature} K needs a temperature')
+    @model_validator(mode='after')
+    def check_model(self) -> Self:
+        """Refuse a model of vibrations without a temperature."""
+        if self.einstein_temperature is not None and self.temperature is None:
+            raise ValueError('temperature must be given with einstein_temperature, in K')
+        return self
+
+    def compositions(self, counts: Counter[str]) -> list[Counter[str]]:
+        """Return the composition of the parent, which stays."""
+        return [counts]
 
     def __call__(self, atoms: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield `count` rattled structures of the same cell.

@@ -1,53 +1,50 @@
-"""A `StructureBuilder` out of plain settings, as they come from a configuration."""
+"""The strategies that are registered, and a `StructureBuilder` out of plain settings, as they come from a configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
-from aiida_mlip_autopipe.common.entry_points import load_plugin
-from aiida_mlip_autopipe.common.errors import InputError
+from pydantic import ValidationError
+
+from aiida_mlip_autopipe.common.entry_points import load_plugin, registered
+from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.checks import Checks
-from aiida_mlip_autopipe.science.generate.strategy import BULK, GROUP, Kind, Step, System
+from aiida_mlip_autopipe.science.generate.strategy import GROUP, Kind, Step, Strategy, System
 from aiida_mlip_autopipe.science.select.sanity import SanityLimits
 
 PREFIX: Final = 'mlip_autopipe.'
-"""Of the entry points of this package; what follows is the section of the configuration."""
+"""Of the entry points of this package, which the names of their sections leave out."""
 
-_STRAINED: Final = (BULK, 'strain', 'deform')
 
-PARENTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    'sqs': ((), ()),
-    'ordered': ((), ()),
-    'files': ((), ()),
-    'cells': ((), ()),
-    'structures': ((), ()),
-    'surface': ((), ()),
-    'stacking_fault': ((), ()),
-    'dimer': ((), ()),
-    'isolated_atom': ((), ()),
-    'amorphous': ((), ()),
-    'strain': ((BULK,), ()),
-    'deform': ((BULK,), ()),
-    'eos': ((BULK,), ()),
-    'elastic': ((BULK,), ()),
-    'phonon': ((BULK,), ()),
-    'rattle': (_STRAINED, ()),
-    'vacancy': (('rattle',), _STRAINED),
-    'divacancy': ((BULK,), ()),
-    'interstitial': ((BULK,), ()),
-    'antisite': ((BULK,), ()),
-    'swap': ((BULK,), ()),
-    'frenkel': ((BULK,), ()),
-}
-"""Sections in the order in which they are built, with the parents of each, and those it takes where there are none."""
+@cache
+def strategies() -> Mapping[str, type[Strategy]]:
+    """Return the registered strategies by the name of their section, in the order of a plan.
 
-WITH_VACUUM: Final = frozenset({'surface', 'dimer', 'isolated_atom'})
+    One of another package that cannot be imported here is left out: :func:`strategy` says why when it is asked for.
+    """
+    found = {}
+    for entry_point in registered(GROUP):
+        try:
+            found[entry_point.removeprefix(PREFIX)] = _loaded(entry_point)
+        except EngineError:
+            if entry_point.startswith(PREFIX):
+                raise
+    return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))
 
-OWN_FAMILY: Final = frozenset({'surface', 'stacking_fault', 'dimer', 'isolated_atom', 'amorphous'})
-"""Bases that are not bulk crystals: they have children only where a section names them in `of`."""
+
+def strategy(name: str) -> type[Strategy]:
+    """Return the strategy of a section.
+
+    :raises InputError: there is none of this name, or what is registered is no strategy.
+    :raises EngineError: it cannot be imported here.
+    """
+    known = strategies()
+    return known[name] if name in known else _loaded(name if '.' in name else f'{PREFIX}{name}')
 
 
 def structure_builder(system: Mapping[str, Any], generate: Mapping[str, Any]) -> StructureBuilder:
@@ -57,10 +54,8 @@ def structure_builder(system: Mapping[str, Any], generate: Mapping[str, Any]) ->
     :param generate: fields of `GeneratorConfig`: strains dimensionless, displacements and cutoffs in Å.
     :raises InputError: a strategy is unknown, or refuses its settings.
     """
-    steps = [_step(name, f'{PREFIX}{name}', dict(generate[name])) for name in PARENTS if generate.get(name)]
-    steps += [
-        _step(extra['strategy'], extra['strategy'], {**extra['settings'], 'of': extra['of']}) for extra in generate['extra']
-    ]
+    named = [name for name, settings in generate.items() if settings and name not in ('checks', 'budget')]
+    steps = [_step(name, generate[name]) for name in sorted(named, key=lambda name: (strategy(name).ORDER, name))]
     budget = generate['budget']
     return StructureBuilder(
         system=target_of(system),
@@ -85,29 +80,21 @@ def target_of(system: Mapping[str, Any]) -> System:
     )
 
 
-def _step(name: str, entry_point: str, settings: dict[str, Any]) -> Step:
-    of = settings.pop('of', None)
-    parents, otherwise = PARENTS.get(name, ((BULK,), ()))
-    factory = load_plugin(GROUP, entry_point)
+def _step(name: str, settings: Mapping[str, Any]) -> Step:
+    kind = strategy(name)
     try:
-        strategy = factory(**{key: _frozen(value) for key, value in settings.items()})
-    except TypeError as error:  # a keyword that it does not have
-        raise InputError(f'{name}: {entry_point} does not take these settings: {error}') from error
-    if not isinstance(kind := getattr(strategy, 'KIND', None), Kind):
-        raise InputError(f'{name}: {entry_point} must have a KIND, a member of {Kind.__module__}.Kind; got {kind!r}')
-    return Step(
-        name=name,
-        strategy=strategy,
-        of=tuple(of) if of else parents,
-        otherwise=() if of else otherwise,
-        has_vacuum=name in WITH_VACUUM,
-        is_bulk=name not in OWN_FAMILY,
-    )
+        return Step(name, kind.model_validate(settings))
+    except ValidationError as error:
+        raise InputError('\n'.join(f'generate.{name}.{line}' for line in explain(error, kind).splitlines())) from error
 
 
-def _frozen(value: Any) -> Any:
-    """Return lists as tuples, as deep as they are nested."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
+def _loaded(entry_point: str) -> type[Strategy]:
+    found = load_plugin(GROUP, entry_point)
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
+        raise InputError(f'{entry_point} of {GROUP} must be a subclass of {Strategy.__module__}.Strategy; got {found!r}')
+    if not isinstance(kind := getattr(found, 'KIND', None), Kind):
+        raise InputError(f'{entry_point} must have a KIND, a member of {Kind.__module__}.Kind; got {kind!r}')
+    return found
 
 
 def _checks(settings: Mapping[str, Any]) -> Checks:

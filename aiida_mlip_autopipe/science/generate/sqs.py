@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 from ase.geometry import minkowski_reduce
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from aiida_mlip_autopipe.common.composition import whole_counts
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import IntArray
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.strategy import Kind, Slot
+from aiida_mlip_autopipe.science.generate.strategy import Kind, Slot, Strategy
 
 CONFIG_TYPE = 'sqs'
 
-ICET, SHUFFLE = 'icet', 'shuffle'
-METHODS = (ICET, SHUFFLE)
+ICET: Final = 'icet'
+SHUFFLE: Final = 'shuffle'
 
 ICETS_WEIGHT = 1.0
 """Default of icet."""
@@ -34,44 +35,46 @@ _SHELL_MARGIN = 0.01
 _MAX_SEED = 2**31 - 1
 
 
-@dataclass(frozen=True)
-class SQS:
+class SQS(Strategy):
     """Quasirandom occupations of a lattice, each from its own annealing run of icet, or shuffled ones where icet is missing.
 
     A lattice whose sublattices have one element each is yielded once, whatever `per_composition` is. In a small cell two runs
     can find the same structure.
-
-    :param per_composition: number of structures of each alloy and supercell.
-    :param steps: Monte-Carlo steps of one run.
-    :param cutoffs: Å, largest distance in a pair, a triplet, …; shortened where the cell is too small, see
-        :func:`usable_cutoffs`.
-    :param random: shuffled occupations beside them, for each alloy and supercell: the random solution.
-    :param optimality_weight: what icet gives, in 1/Å of the radius, for clusters that all match exactly, beside the sum of the
-        differences of the correlations; in small cells that can bring order in the next shell, and 0 a smaller distance.
-    :param method: `icet`, or `shuffle`: the random solution itself, without annealing.
-    :raises InputError: a setting is out of range.
     """
 
     KIND: ClassVar[Kind] = Kind.LATTICE
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    IS_DEFAULT = True
+    ORDER = 0
 
-    per_composition: int = 2
-    steps: int = 2000
-    cutoffs: tuple[float, ...] = (5.0,)
-    method: str = ICET
-    random: int = 0
-    optimality_weight: float = ICETS_WEIGHT
+    per_composition: NonNegativeInt = Field(default=2, description='structures for each composition and supercell')
+    steps: PositiveInt = Field(default=2000, description='Monte Carlo steps for each structure')
+    cutoffs: tuple[PositiveFloat, ...] = Field(
+        default=(5.0,),
+        min_length=1,
+        description='Å, cluster radii: pairs first, then triplets, …; shortened where the cell is too small',
+    )
+    method: Literal['icet', 'shuffle'] = Field(default=ICET, description='shuffle: the random solution, without annealing')
+    optimality_weight: NonNegativeFloat = Field(
+        default=ICETS_WEIGHT,
+        description='1/Å, what icet gives for exact matches of the first shells; 0 is often nearer to random in small cells',
+    )
+    random: NonNegativeInt = Field(
+        default=0, description='random solutions beside the quasirandom ones, for each composition and supercell'
+    )
 
-    def __post_init__(self) -> None:
-        """Refuse settings out of range."""
-        if min(self.per_composition, self.random) < 0 or self.steps < 1 or not self.cutoffs or min(self.cutoffs) <= 0:
-            raise InputError(
-                'sqs: per_composition, random >= 0, steps >= 1 and cutoffs > 0 Å are needed, '
-                f'got {self.per_composition}, {self.random}, {self.steps} and {list(self.cutoffs)}'
-            )
-        if not 0.0 <= self.optimality_weight < np.inf:
-            raise InputError(f'sqs: optimality_weight must be at least 0, got {self.optimality_weight}')
-        if self.method not in METHODS:
-            raise InputError(f'sqs: method {self.method!r} is unknown; allowed are {", ".join(METHODS)}')
+    @property
+    def is_used(self) -> bool:
+        """Whether it makes anything."""
+        return bool(self.per_composition or self.random)
+
+    def at_least(self, n_parents: int) -> int:
+        """Return one for each slot: those of a pure crystal are all alike."""
+        return n_parents
+
+    def compositions(self, counts: Counter[str]) -> list[Counter[str]]:
+        """Return the composition of the parent, which stays."""
+        return [counts]
 
     def __call__(self, slot: Slot, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield occupations of the sites of a slot.

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import numpy as np
 from ase import Atoms
 from ase.build import fcc111, hcp0001
+from pydantic import Field, PositiveInt
 
 from aiida_mlip_autopipe.common.composition import nearest_composition, whole_counts
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.bases import IDEAL_C_OVER_A, vegard_parameter
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.sqs import shuffled
-from aiida_mlip_autopipe.science.generate.strategy import Kind, Occupation, Slot, System
+from aiida_mlip_autopipe.science.generate.strategy import Kind, Occupation, Slot, Strategy, System
 
 CONFIG_TYPE = 'stacking_fault'
 
@@ -23,34 +23,24 @@ PERIODS: Final = {'fcc': 3, 'hcp': 2}
 """Layers after which the stacking of the close-packed planes repeats."""
 
 
-@dataclass(frozen=True)
-class StackingFaults:
+class StackingFaults(Strategy):
     """Periodic crystals with one fault each, of each alloy: all atoms stay, the cell's third vector slides in the plane.
 
     The slide goes from the perfect crystal (0) along the partial Burgers vector a/6<112> of fcc (a/3<1-100> of hcp), which is
     1; slides above 1 lead on to the summit where atoms sit on top of each other, 2.
-
-    :param count: slides from 0 to `longest`, evenly spaced, without the 0.
-    :param longest: in units of the partial Burgers vector, dimensionless.
-    :param layers: close-packed planes in the cell, a multiple of 3 (fcc) or 2 (hcp), at least 4.
-    :param repeat: repeats in the plane.
-    :raises InputError: a value is out of range.
     """
 
     KIND: ClassVar[Kind] = Kind.FREE
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    IS_BULK = False
+    ORDER = 11
 
-    count: int = 4
-    longest: float = 1.0
-    layers: int = 6
-    repeat: tuple[int, int] = (1, 1)
-
-    def __post_init__(self) -> None:
-        """Refuse a line without points."""
-        if self.count < 1 or not 0.0 < self.longest <= 3.0 or self.layers < 4 or min(self.repeat) < 1:
-            raise InputError(
-                'stacking_fault: count, repeat >= 1, longest in 0..3 and layers >= 4 are needed, '
-                f'got {self.count}, {self.repeat}, {self.longest} and {self.layers}'
-            )
+    count: PositiveInt = Field(default=4, description='slides, evenly spaced, without 0')
+    longest: float = Field(
+        default=1.0, gt=0, le=3, description='last slide in units of the partial Burgers vector, dimensionless'
+    )
+    layers: int = Field(default=6, ge=4, description='close-packed planes in the cell: a multiple of 3 for fcc, of 2 for hcp')
+    repeat: tuple[PositiveInt, PositiveInt] = Field(default=(1, 1), description='repeats in the plane')
 
     def __call__(self, given: System, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield the faults of each alloy, its elements shuffled once for the whole line.

@@ -2,52 +2,51 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, NonNegativeInt
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
+from aiida_mlip_autopipe.common.ranges import Spread
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.strategy import Kind
+from aiida_mlip_autopipe.science.generate.strategy import OF, Kind, Of, Strategy
 
 CONFIG_TYPE = 'strain'
 
+LinearStrain = Annotated[float, Field(gt=-0.5, lt=0.5)]
+
 VOIGT = ('xx', 'yy', 'zz', 'yz', 'xz', 'xy')
 
-_LARGEST_STRAIN = 1.0 / 3.0
-"""Below it I + ε is positive definite whatever the components are: 1 - m > 2m (Gershgorin)."""
 
-
-@dataclass(frozen=True)
-class Strain:
-    """Symmetric strains ε: each lattice vector and each position r becomes r (I + ε).
-
-    :param count: number of random strains.
-    :param max_strain: bound m of the components of ε, each drawn from [-m, m]; dimensionless, in 0..1/3. Off-diagonal
-        components are those of the tensor, half of the engineering shear.
-    :param hydrostatic: linear strains h applied as ε = h I after the random ones, each above -1.
-    :raises InputError: a value is out of range.
-    """
+class Strain(Strategy):
+    """Symmetric strains ε: each lattice vector and each position r becomes r (I + ε)."""
 
     KIND: ClassVar[Kind] = Kind.FIXED
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    IS_DEFAULT = True
+    ORDER = 100
 
-    count: int
-    max_strain: float
-    hydrostatic: tuple[float, ...] = ()
+    count: NonNegativeInt = Field(default=3, description='random strains for each base structure')
+    # below 1/3 I + ε is positive definite whatever the components are: 1 - m > 2m (Gershgorin)
+    max_strain: float = Field(default=0.03, gt=0, lt=1 / 3, description='largest strain component, dimensionless')
+    hydrostatic: Annotated[tuple[LinearStrain, ...], Spread] = Field(
+        default=(-0.04, 0.04), description='linear strains applied along all axes alike, dimensionless'
+    )
+    of: Of = Field(default=None, description=OF)
 
-    def __post_init__(self) -> None:
-        """Refuse values that could turn a cell inside out."""
-        if self.count < 0:
-            raise InputError(f'strain: count must be at least 0, got {self.count}')
-        if not 0.0 <= self.max_strain < _LARGEST_STRAIN:
-            raise InputError(f'strain: max_strain must lie in 0..1/3, got {self.max_strain}')
-        for linear in self.hydrostatic:
-            if not -1.0 < linear < np.inf:
-                raise InputError(f'strain: each hydrostatic strain must be above -1, got {linear}')
+    @property
+    def is_used(self) -> bool:
+        """Whether it strains anything."""
+        return bool(self.count or self.hydrostatic)
+
+    def compositions(self, counts: Counter[str]) -> list[Counter[str]]:
+        """Return the composition of the parent, which stays."""
+        return [counts]
 
     def __call__(self, atoms: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield `count` randomly strained structures and one for each hydrostatic strain.

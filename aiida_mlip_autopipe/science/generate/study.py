@@ -46,8 +46,8 @@ def study_structures(builder: StructureBuilder, count: int, rng: np.random.Gener
         raise InputError('a convergence study needs a base structure, and the section sqs of the generator gives none')
     most_mixed = max(bases, key=_mixing)
     strategies = [step.strategy for step in builder.steps]
-    strain = next((s for s in strategies if isinstance(s, Strain) and s.max_strain), Strain(1, DEFAULT_STRAIN))
-    rattle = next((s for s in strategies if isinstance(s, Rattle) and s.stdev), Rattle(1, DEFAULT_RATTLE))
+    strain = next((s for s in strategies if isinstance(s, Strain)), Strain(max_strain=DEFAULT_STRAIN))
+    rattle = next((s for s in strategies if isinstance(s, Rattle)), Rattle(stdev=DEFAULT_RATTLE))
     children = [strain.one(most_mixed, strain_rng), rattle.one(_with_inner_freedom(most_mixed), rattle_rng)]
     series = [_tetragonal(bases[0], size) for size in SERIES_STRAINS] if with_series else []
     return [*bases, *(with_lineage(child, most_mixed) for child in children), *(with_lineage(a, bases[0]) for a in series)]
@@ -62,7 +62,7 @@ def _plain(builder: StructureBuilder) -> StructureBuilder:
     """Return a builder of one quasirandom cell for each composition, on the smallest supercell."""
     system = dataclasses.replace(builder.system, supercells=(min(builder.system.supercells, key=math.prod),))
     steps = [
-        dataclasses.replace(step, strategy=dataclasses.replace(step.strategy, per_composition=1))
+        dataclasses.replace(step, strategy=step.strategy.model_copy(update={'per_composition': 1}))
         for step in builder.steps
         if isinstance(step.strategy, SQS)
     ]

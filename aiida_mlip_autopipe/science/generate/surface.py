@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from ase import Atoms
 from ase.build import surface
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from aiida_mlip_autopipe.common.composition import nearest_composition, whole_counts
-from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import IntArray
 from aiida_mlip_autopipe.science.generate.bases import conventional_cell
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.sqs import shuffled
-from aiida_mlip_autopipe.science.generate.strategy import Kind, Occupation, Slot, System
+from aiida_mlip_autopipe.science.generate.strategy import Kind, Occupation, Slot, Strategy, System
 
 CONFIG_TYPE = 'surface'
 
@@ -26,47 +25,38 @@ SUBLATTICE = 'sublattice'
 Miller = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class Surfaces:
+class Surfaces(Strategy):
     """Slabs of each alloy, its elements shuffled on the sites.
 
     Miller indices refer to the cubic cell, or to the primitive cell of hcp. The composition of a slab is the nearest of whole
     atoms.
-
-    :param millers: Miller indices.
-    :param layers: thickness in units of the period along the normal that ASE builds with.
-    :param thickness: Å; with it as many layers as are at least as thick, in place of `layers`.
-    :param repeat: repeats in the plane.
-    :param vacuum: Å between the slab and its image.
-    :param per_alloy: slabs of each Miller index and alloy, differently shuffled.
-    :param adatoms: slabs more of each, with one more atom on top.
-    :param steps: slabs more of each, from which half of the atoms of the top layer are taken away.
-    :raises InputError: a value is out of range.
     """
 
     KIND: ClassVar[Kind] = Kind.FREE
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    HAS_VACUUM = True
+    IS_BULK = False
+    ORDER = 10
 
-    millers: tuple[Miller, ...] = ((1, 0, 0), (1, 1, 0), (1, 1, 1))
-    layers: int = 3
-    repeat: tuple[int, int] = (1, 1)
-    vacuum: float = 12.0
-    per_alloy: int = 1
-    adatoms: int = 0
-    steps: int = 0
-    thickness: float | None = None
+    millers: tuple[Miller, ...] = Field(
+        default=((1, 0, 0), (1, 1, 0), (1, 1, 1)),
+        min_length=1,
+        description='Miller indices of the cubic cell (hcp: primitive)',
+    )
+    layers: PositiveInt = Field(default=3, description='thickness in periods along the normal')
+    thickness: PositiveFloat | None = Field(default=None, description='Å; with it as many periods as are at least as thick')
+    repeat: tuple[PositiveInt, PositiveInt] = Field(default=(1, 1), description='repeats in the plane')
+    vacuum: PositiveFloat = Field(default=12.0, description='Å between the slab and its image')
+    per_alloy: NonNegativeInt = Field(default=1, description='flat slabs of each Miller index and alloy')
+    adatoms: NonNegativeInt = Field(default=0, description='slabs of each with one more atom')
+    steps: NonNegativeInt = Field(default=0, description='slabs of each with half of the top layer missing')
 
-    def __post_init__(self) -> None:
-        """Refuse what is no slab."""
-        for miller in self.millers:
-            if len(miller) != 3 or not any(miller):
-                raise InputError(f'surface: Miller indices are three whole numbers, not all 0, got {tuple(miller)}')
-        if self.thickness is not None and not 0 < self.thickness < np.inf:
-            raise InputError(f'surface: thickness must be above 0 Å, got {self.thickness}')
-        if self.layers < 1 or min(self.repeat) < 1 or not self.vacuum > 0 or min(self.per_alloy, self.adatoms, self.steps) < 0:
-            raise InputError(
-                f'surface: layers, repeat >= 1, vacuum > 0 Å and counts >= 0 are needed, got {self.layers}, {self.repeat}, '
-                f'{self.vacuum} and {self.per_alloy}, {self.adatoms}, {self.steps}'
-            )
+    @model_validator(mode='after')
+    def check_millers(self) -> Self:
+        """Refuse the plane that is none."""
+        if any(not any(miller) for miller in self.millers):
+            raise ValueError(f'millers must not be (0, 0, 0), got {[list(miller) for miller in self.millers]}')
+        return self
 
     def __call__(self, given: System, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield the slabs of each alloy."""

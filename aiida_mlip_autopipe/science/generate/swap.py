@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, PositiveInt
 
 from aiida_mlip_autopipe.common.frames import IntArray
-from aiida_mlip_autopipe.science.generate.concentration import check_count, check_number, number_of_defects
+from aiida_mlip_autopipe.science.generate.concentration import number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.strategy import Kind
+from aiida_mlip_autopipe.science.generate.strategy import CONCENTRATION, OF, Concentration, Kind, Of, Strategy
 
 CONFIG_TYPE = 'swap'
 
 
-@dataclass(frozen=True)
-class Swaps:
-    """Pairs of atoms of different elements that change places: the composition stays.
-
-    :param count: number of structures for each base; none of a pure element.
-    :param per_cell: pairs swapped in each, no atom twice; fewer where the cell has not so many.
-    :param concentration: defects for each atom, in place of `per_cell`, see :func:`number_of_defects`.
-    :raises InputError: a value is out of range.
-    """
+class Swaps(Strategy):
+    """Pairs of atoms of different elements that change places: the composition stays."""
 
     KIND: ClassVar[Kind] = Kind.FIXED
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    ORDER = 110
 
-    count: int
-    per_cell: int = 1
-    concentration: float | None = None
+    count: PositiveInt = Field(default=1, description='structures for each base structure; none of a pure element')
+    per_cell: PositiveInt = Field(default=1, description='pairs swapped in each')
+    concentration: Concentration = Field(default=None, description=CONCENTRATION.format('per_cell'))
+    of: Of = Field(default=None, description=OF)
 
-    def __post_init__(self) -> None:
-        """Refuse counts below their bounds."""
-        check_count('swap', self.count)
-        check_number('swap', self.per_cell, self.concentration)
+    def compositions(self, counts: Counter[str]) -> list[Counter[str]]:
+        """Return the composition of the parent, which stays."""
+        return [counts]
 
     def __call__(self, given: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield structures with swapped atoms."""

@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.generate.concentration import check_number, number_of_defects
+from aiida_mlip_autopipe.science.generate.concentration import number_of_defects
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.strategy import Kind
+from aiida_mlip_autopipe.science.generate.strategy import CONCENTRATION, OF, STRAINED, Concentration, Kind, Of, Strategy
 
 CONFIG_TYPE = 'vacancy'
 
 
-@dataclass(frozen=True)
-class Vacancies:
-    """Structures from which atoms at random sites are taken away.
-
-    :param count: number of structures.
-    :param n_vacancies: atoms missing in each, at least 1.
-    :param concentration: atoms missing for each atom, in place of `n_vacancies`, see :func:`number_of_defects`.
-    :raises InputError: a value is out of range.
-    """
+class Vacancies(Strategy):
+    """Structures from which atoms at random sites are taken away."""
 
     KIND: ClassVar[Kind] = Kind.DRAWN
+    CONFIG_TYPES = frozenset({CONFIG_TYPE})
+    PARENTS = ('rattle',)
+    OTHERWISE = STRAINED
+    IS_DEFAULT = True
+    ORDER = 106
 
-    count: int
-    n_vacancies: int = 1
-    concentration: float | None = None
+    count: NonNegativeInt = Field(default=1, description='structures with vacancies for each base structure')
+    n_vacancies: PositiveInt = Field(default=1, description='atoms taken out of each')
+    concentration: Concentration = Field(default=None, description=CONCENTRATION.format('n_vacancies'))
+    of: Of = Field(default=None, description=OF)
 
-    def __post_init__(self) -> None:
-        """Refuse counts below their bounds."""
-        if self.count < 0:
-            raise InputError(f'vacancies: count must be at least 0, got {self.count}')
-        if self.n_vacancies < 1:
-            raise InputError(f'vacancies: n_vacancies must be at least 1, got {self.n_vacancies}')
-        check_number('vacancies', self.n_vacancies, self.concentration)
+    def compositions(self, counts: Counter[str]) -> list[Counter[str]] | None:
+        """Return what is left of a cell without the atoms."""
+        if self.concentration is not None:
+            return None
+        missing = itertools.combinations_with_replacement(sorted(counts), self.n_vacancies)
+        left = [counts - Counter(gone) for gone in missing]
+        return [rest for rest in left if rest.total() == counts.total() - self.n_vacancies]
+
+    def problem_in(self, n_sites: int) -> str:
+        """Refuse to take all atoms out of a cell."""
+        if not self.count or self.concentration is not None or self.n_vacancies < n_sites:
+            return ''
+        return f'n_vacancies: got {self.n_vacancies}; must be less than {n_sites}, the atoms of the smallest cell'
 
     def __call__(self, atoms: Atoms, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield `count` structures with vacancies.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -22,15 +21,15 @@ from aiida_mlip_autopipe.science.generate.origin import fresh_atoms
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
 from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strain import Strain
-from aiida_mlip_autopipe.science.generate.strategy import BULK, Kind, Step, System
+from aiida_mlip_autopipe.science.generate.strategy import BULK, Kind, Step, Strategy, System
 from aiida_mlip_autopipe.science.generate.vacancy import Vacancies
 
 SYSTEM = System(('Al', 'Mg'), 'fcc', (({'Al': 1.0},), ({'Al': 0.5, 'Mg': 0.5},)), {'Al': 4.05, 'Mg': 4.5}, ((2, 2, 2),))
 STEPS = (
-    Step('sqs', SQS(1, 50, (5.0,))),
-    Step('strain', Strain(0, 0.0, (-0.02, 0.02))),
-    Step('rattle', Rattle(3, 0.1), (BULK, 'strain')),
-    Step('vacancy', Vacancies(1), ('rattle',)),
+    Step('sqs', SQS(per_composition=1, steps=50, cutoffs=(5.0,))),
+    Step('strain', Strain(count=0, hydrostatic=(-0.02, 0.02))),
+    Step('rattle', Rattle(count=3, stdev=0.1, of=(BULK, 'strain'))),
+    Step('vacancy', Vacancies(count=1, of=('rattle',))),
 )
 BUILDER = StructureBuilder(SYSTEM, STEPS)
 
@@ -74,7 +73,7 @@ def test_bases_alone_are_more() -> None:
 
 def test_what_stopped_it_is_told() -> None:
     pure = dataclasses.replace(SYSTEM, elements=('Al',), alloys=(({'Al': 1.0},),))
-    only_vacancies = StructureBuilder(pure, (STEPS[0], Step('vacancy', Vacancies(1), (BULK,))))
+    only_vacancies = StructureBuilder(pure, (STEPS[0], Step('vacancy', Vacancies(count=1, of=(BULK,)))))
     kinds, tally = build(Budget(10), only_vacancies)
     assert kinds == {'sqs': 1, 'vacancy': 1}  # all sites of a perfect crystal are alike
     assert tally.stopped.startswith('2 of 10 structures: no strategy that draws at random has anything new')
@@ -93,11 +92,11 @@ def test_no_weight_or_no_parents() -> None:
     assert tally.stopped.endswith('(rattle: no parents, vacancy: no parents)')
 
 
-@dataclasses.dataclass(frozen=True)
-class Cube:
+class Cube(Strategy):
     """A base of its own family."""
 
-    KIND: ClassVar[Kind] = Kind.FREE
+    KIND = Kind.FREE
+    IS_BULK = False
 
     def __call__(self, system: System, rng: np.random.Generator) -> Iterator[Atoms]:
         yield fresh_atoms(bulk('Cu', cubic=True), 'cube', 'origin')
@@ -107,9 +106,9 @@ def test_one_family_with_parents_among_many_without() -> None:
     """More families without parents than trials: they are passed over, and do not count as failures."""
     system = dataclasses.replace(SYSTEM, supercells=((4, 4, 4),))
     steps = (
-        Step('sqs', SQS(2 * PATIENCE, method='shuffle')),
-        Step('cube', Cube(), is_bulk=False),
-        Step('rattle', Rattle(1, 0.1), ('cube',)),
+        Step('sqs', SQS(per_composition=2 * PATIENCE, method='shuffle')),
+        Step('cube', Cube()),
+        Step('rattle', Rattle(count=1, stdev=0.1, of=('cube',))),
     )
     kinds, tally = build(Budget(240), StructureBuilder(dataclasses.replace(system, alloys=SYSTEM.alloys[1:]), steps))
     assert kinds == {'sqs': 200, 'cube': 1, 'rattle': 39}

@@ -29,10 +29,10 @@ SYSTEM = System(
 )
 STRAINED = (BULK, 'strain')
 STEPS = {
-    'sqs': Step('sqs', SQS(2, 100, (5.0,))),
-    'strain': Step('strain', Strain(2, 0.05, (0.02,))),
-    'rattle': Step('rattle', Rattle(4, 0.1), STRAINED),
-    'vacancy': Step('vacancy', Vacancies(2), ('rattle',), STRAINED),
+    'sqs': Step('sqs', SQS(per_composition=2, steps=100, cutoffs=(5.0,))),
+    'strain': Step('strain', Strain(count=2, max_strain=0.05, hydrostatic=(0.02,))),
+    'rattle': Step('rattle', Rattle(count=4, stdev=0.1, of=STRAINED)),
+    'vacancy': Step('vacancy', Vacancies(count=2)),
 }
 BUILDER = StructureBuilder(SYSTEM, tuple(STEPS.values()))
 ALUMINIUM = dataclasses.replace(SYSTEM, elements=('Al',), alloys=(({'Al': 1.0},),))
@@ -92,7 +92,7 @@ def test_family_tree(structures):
 
 
 def test_rattled_come_from_bases_and_strained():
-    many = with_steps(PURE, 'sqs', 'strain', 'rattle', rattle=Rattle(40, 0.1))
+    many = with_steps(PURE, 'sqs', 'strain', 'rattle', rattle=Rattle(count=40, stdev=0.1))
     structures = build(many)
     kinds = {a.info['uid']: a.info['config_type'] for a in structures}
     parents = Counter(kinds[a.info['parent']] for a in structures if a.info['config_type'] == 'rattle')
@@ -141,7 +141,7 @@ def test_nothing_is_shared_between_structures(budget):
 
 def test_memory_is_flat():
     """What a stream of 2,000 holds more than one of 1,000 is what it remembers of each to find repeats."""
-    steps = (Step('sqs', SQS(1, method='shuffle')), Step('rattle', Rattle(1, 0.1)))
+    steps = (Step('sqs', SQS(per_composition=1, method='shuffle')), Step('rattle', Rattle(count=1, stdev=0.1)))
     system = dataclasses.replace(SYSTEM, alloys=SYSTEM.alloys[1:], supercells=((4, 4, 4),))
     peaks = []
     for count in (100, 1000, 2000):  # the first loads what is loaded once
@@ -160,7 +160,7 @@ def test_streams_do_not_share_state(structures):
 
 
 def test_distortions_leave_the_bases_alone():
-    bare = with_steps(BUILDER, 'sqs', 'rattle', rattle=Rattle(1, 0.2))
+    bare = with_steps(BUILDER, 'sqs', 'rattle', rattle=Rattle(count=1, stdev=0.2))
     bases = [[a.info['uid'] for a in build(b) if a.info['config_type'] == 'sqs'] for b in (BUILDER, bare)]
     assert bases[0] == bases[1]
 

@@ -26,7 +26,7 @@ def system(*elements: str) -> System:
 
 
 def test_each_on_each_supercell() -> None:
-    strategy = Cells((CRYSTAL,), ((1, 1, 1), (2, 1, 1)))
+    strategy = Cells(cells=(CRYSTAL,), supercells=((1, 1, 1), (2, 1, 1)))
     one, two = strategy(system('Al', 'Ni'), np.random.default_rng(0))
     assert (one.get_chemical_formula(), two.get_chemical_formula()) == ('AlNi', 'Al2Ni2')
     assert one.get_distance(0, 1) == pytest.approx(2.9 * np.sqrt(0.75))
@@ -35,14 +35,13 @@ def test_each_on_each_supercell() -> None:
 
 def test_an_element_that_is_not_listed() -> None:
     with pytest.raises(InputError, match=r"crystal 0: has \['Ni'\], which elements \['Al'\] does not list"):
-        list(Cells((CRYSTAL,))(system('Al'), np.random.default_rng(0)))
+        list(Cells(cells=(CRYSTAL,))(system('Al'), np.random.default_rng(0)))
 
 
 def test_a_configuration_with_cells() -> None:
     crystal = {**CRYSTAL, 'symbols': ['Cu', 'Au']}
-    config = config_with({'generate.cells': {'cells': [crystal]}}).generate
-    assert config.cells is not None
-    assert (config.cells.cells[0].name, config.n_other_bases) == ('mp-1487', 1)
+    plan = config_with({'generate.cells': {'cells': [crystal]}}).generate.plan
+    assert (plan['cells'].cells[0].name, plan['cells'].at_least(1)) == ('mp-1487', 1)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strategy import Step, System
 
 SYSTEM = System(('Al', 'Mg'), 'fcc', (({'Al': 0.5, 'Mg': 0.5},),), {'Al': 4.05, 'Mg': 4.5}, ((2, 2, 2),))
-BUILDER = StructureBuilder(SYSTEM, (Step('sqs', SQS(1, method='shuffle')), Step('rattle', Rattle(5, 0.1))))
+BUILDER = StructureBuilder(
+    SYSTEM, (Step('sqs', SQS(per_composition=1, method='shuffle')), Step('rattle', Rattle(count=5, stdev=0.1)))
+)
 
 
 def test_frames_are_the_stream_in_its_order() -> None:

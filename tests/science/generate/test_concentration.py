@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from pydantic import ValidationError
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.antisite import Antisites
@@ -37,19 +38,19 @@ def made(strategy: Any, atoms: Atoms, seed: int = 0) -> list[Atoms]:
 
 def test_as_many_as_asked_for() -> None:
     atoms = alloy()  # 27 atoms, of which a tenth are 3
-    assert {len(a) for a in made(Vacancies(4, concentration=0.1), atoms)} == {24}
-    assert {len(a) for a in made(Divacancies(4, concentration=0.1), atoms)} == {21}
-    assert {len(a) for a in made(Interstitials(4, concentration=0.1), atoms)} == {30}
-    for changed in made(Antisites(4, concentration=0.1), atoms):
+    assert {len(a) for a in made(Vacancies(count=4, concentration=0.1), atoms)} == {24}
+    assert {len(a) for a in made(Divacancies(count=4, concentration=0.1), atoms)} == {21}
+    assert {len(a) for a in made(Interstitials(count=4, concentration=0.1), atoms)} == {30}
+    for changed in made(Antisites(count=4, concentration=0.1), atoms):
         assert (changed.numbers != atoms.numbers).sum() == 3
-    for moved in made(FrenkelPairs(4, concentration=0.1), atoms):
+    for moved in made(FrenkelPairs(count=4, concentration=0.1), atoms):
         assert (np.abs(moved.positions - atoms.positions).max(axis=1) > 1e-6).sum() == 3
-    for swapped in made(Swaps(4, concentration=0.1), atoms):
+    for swapped in made(Swaps(count=4, concentration=0.1), atoms):
         assert (swapped.numbers != atoms.numbers).sum() == 6
 
 
 def test_added_atoms_keep_apart() -> None:
-    for atoms in made(Interstitials(6, per_cell=5, min_distance=1.7), alloy()):
+    for atoms in made(Interstitials(count=6, per_cell=5, min_distance=1.7), alloy()):
         distances = atoms.get_all_distances(mic=True)[27:]
         assert distances[distances > 0].min() >= 1.7 - 1e-9
 
@@ -57,10 +58,10 @@ def test_added_atoms_keep_apart() -> None:
 @pytest.mark.parametrize(
     ('strategy', 'said'),
     [
-        (Interstitials(1, per_cell=20, min_distance=2.0), r'interstitial: Al4Mg4 has no 20 site\(s\) at least 2.0 Å'),
-        (FrenkelPairs(1, per_cell=9), r'frenkel: Al4Mg4 has no 9 site\(s\)'),
-        (Vacancies(1, concentration=0.99), '8 of 8 atoms cannot be removed'),
-        (Divacancies(1, concentration=0.5), '8 of the 8 atoms of Al4Mg4 cannot be removed'),
+        (Interstitials(count=1, per_cell=20, min_distance=2.0), r'interstitial: Al4Mg4 has no 20 site\(s\) at least 2.0 Å'),
+        (FrenkelPairs(count=1, per_cell=9), r'frenkel: Al4Mg4 has no 9 site\(s\)'),
+        (Vacancies(count=1, concentration=0.99), '8 of 8 atoms cannot be removed'),
+        (Divacancies(count=1, concentration=0.5), '8 of the 8 atoms of Al4Mg4 cannot be removed'),
     ],
 )
 def test_more_than_the_cell_holds(strategy: Any, said: str) -> None:
@@ -73,5 +74,5 @@ def test_more_than_the_cell_holds(strategy: Any, said: str) -> None:
 @pytest.mark.parametrize('factory', [Vacancies, Divacancies, Interstitials, Antisites, Swaps, FrenkelPairs])
 @pytest.mark.parametrize('concentration', [0.0, 1.0, float('nan')])
 def test_out_of_range(factory: Any, concentration: float) -> None:
-    with pytest.raises(InputError, match='concentration must lie between 0 and 1'):
-        factory(1, concentration=concentration)
+    with pytest.raises(ValidationError, match='concentration'):
+        factory(count=1, concentration=concentration)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.dimer import Dimers
@@ -11,7 +12,7 @@ from tests.science.generate.parents import ALLOY, made, told
 
 
 def test_dimers_of_all_pairs() -> None:
-    structures = made(Dimers(5), ALLOY)
+    structures = made(Dimers(count=5), ALLOY)
     assert len(structures) == 3 * 5
     assert [told(a)['factor'] for a in structures[:5]] == pytest.approx(np.linspace(0.7, 2.0, 5))
     for atoms in structures:
@@ -21,5 +22,5 @@ def test_dimers_of_all_pairs() -> None:
 
 
 def test_out_of_range() -> None:
-    with pytest.raises(InputError, match='from a short to a long one'):
+    with pytest.raises(ValidationError, match='distances must grow'):
         Dimers(distances=(2.0, 1.0))

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import spglib
+from pydantic import ValidationError
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.prototypes import ON_LATTICE
@@ -33,7 +34,7 @@ def test_each_lattice_has_its_compounds_both_ways_round(prototype: str) -> None:
 
 
 def test_the_site_has_the_volume_of_the_alloy() -> None:
-    (first, *_) = Ordered(('L1_2',), (2, 1, 1))(system('fcc', 'Al', 'Ni'), np.random.default_rng(0))
+    (first, *_) = Ordered(prototypes=('L1_2',), supercell=(2, 1, 1))(system('fcc', 'Al', 'Ni'), np.random.default_rng(0))
     assert first.symbols.formula.count() == {'Al': 2, 'Ni': 6}
     assert first.get_volume() / 8 == pytest.approx((0.25 * 4.0 + 0.75 * 3.6) ** 3 / 4)
 
@@ -48,7 +49,7 @@ def test_all_pairs_of_three_elements_and_none_of_one() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(InputError, match=r"two sublattices, got 'fcc'; allowed are B1, B2"):
-        Ordered(('fcc',))
+    with pytest.raises(ValidationError, match=r"\['fcc'\] have no two sublattices; allowed are B1, B2"):
+        Ordered(prototypes=('fcc',))
     with pytest.raises(InputError, match=r"must be one of fcc, bcc, hcp, sc, diamond, got 'B1'"):
         list(Ordered()(system('B1', 'Al', 'Ni'), np.random.default_rng(0)))

@@ -36,7 +36,7 @@ from aiida_mlip_autopipe.science.generate.isolated import IsolatedAtoms
 from aiida_mlip_autopipe.science.generate.ordered import Ordered
 from aiida_mlip_autopipe.science.generate.phonon import Phonons
 from aiida_mlip_autopipe.science.generate.rattle import Rattle, debye_stdev, einstein_stdev
-from aiida_mlip_autopipe.science.generate.settings import PARENTS
+from aiida_mlip_autopipe.science.generate.settings import strategies
 from aiida_mlip_autopipe.science.generate.sqs import SQS, cluster_vector_distance, shuffled, slot_counts, usable_cutoffs
 from aiida_mlip_autopipe.science.generate.stacking_fault import StackingFaults
 from aiida_mlip_autopipe.science.generate.strain import Strain
@@ -49,26 +49,29 @@ ELEMENTS = ('Al', 'Mg', 'Cu', 'Ti')
 CELL = {'symbols': ('Al',), 'cell': ((3, 0, 0), (0, 3, 0), (0, 0, 3)), 'scaled_positions': ((0, 0, 0),)}
 
 EVERY: dict[str, tuple[Callable[[], Any], bool]] = {
-    'sqs': (lambda: SQS(2, 60, (4.0,), random=1), True),
+    'sqs': (lambda: SQS(per_composition=2, steps=60, cutoffs=(4.0,), random=1), True),
     'ordered': (lambda: Ordered(supercell=(1, 1, 1)), False),
-    'cells': (lambda: Cells((CELL,)), False),
-    'strain': (lambda: Strain(2, 0.05, (0.02,)), True),
-    'deform': (lambda: Deform((0.02,), (0.02,), (0.02,), {'xx': (0.0, 0.01), 'xy': (0.01,)}, 3), True),
-    'eos': (lambda: EquationOfState(3), False),
-    'elastic': (lambda: Elastic((0.01,)), False),
-    'phonon': (lambda: Phonons(0.02), False),
-    'rattle': (lambda: Rattle(2, 0.05, min_distance=1.5), True),
-    'vacancy': (lambda: Vacancies(2, 2), True),
-    'divacancy': (lambda: Divacancies(2), True),
-    'interstitial': (lambda: Interstitials(2, per_cell=2), True),
-    'antisite': (lambda: Antisites(2, 2), True),
-    'swap': (lambda: Swaps(2, 2), True),
-    'frenkel': (lambda: FrenkelPairs(2, min_distance=0.8), True),
-    'surface': (lambda: Surfaces(((1, 1, 0), (2, 1, 1)), 2, (2, 1), adatoms=1, steps=1), True),
-    'stacking_fault': (lambda: StackingFaults(2), True),
-    'dimer': (lambda: Dimers(3), False),
+    'cells': (lambda: Cells(cells=(CELL,)), False),
+    'strain': (lambda: Strain(count=2, max_strain=0.05, hydrostatic=(0.02,)), True),
+    'deform': (
+        lambda: Deform(uniaxial=(0.02,), biaxial=(0.02,), shear=(0.02,), grid={'xx': (0.0, 0.01), 'xy': (0.01,)}, general=3),
+        True,
+    ),
+    'eos': (lambda: EquationOfState(count=3), False),
+    'elastic': (lambda: Elastic(sizes=(0.01,)), False),
+    'phonon': (lambda: Phonons(distance=0.02), False),
+    'rattle': (lambda: Rattle(count=2, stdev=0.05, min_distance=1.5), True),
+    'vacancy': (lambda: Vacancies(count=2, n_vacancies=2), True),
+    'divacancy': (lambda: Divacancies(count=2), True),
+    'interstitial': (lambda: Interstitials(count=2, per_cell=2), True),
+    'antisite': (lambda: Antisites(count=2, per_cell=2), True),
+    'swap': (lambda: Swaps(count=2, per_cell=2), True),
+    'frenkel': (lambda: FrenkelPairs(count=2, min_distance=0.8), True),
+    'surface': (lambda: Surfaces(millers=((1, 1, 0), (2, 1, 1)), layers=2, repeat=(2, 1), adatoms=1, steps=1), True),
+    'stacking_fault': (lambda: StackingFaults(count=2), True),
+    'dimer': (lambda: Dimers(count=3), False),
     'isolated_atom': (IsolatedAtoms, False),
-    'amorphous': (lambda: Amorphous(2, 16), True),
+    'amorphous': (lambda: Amorphous(count=2, n_atoms=16), True),
 }
 """A strategy of each section, and whether it draws anything at random for an alloy."""
 
@@ -119,7 +122,7 @@ def known_system(system: System, name: str) -> System:
 
 
 def test_every_section_is_here() -> None:
-    assert set(EVERY) == set(PARENTS) - {'files', 'structures'}  # they read files, and are tested with them
+    assert set(EVERY) == set(strategies()) - {'files', 'structures'}  # they read files, and are tested with them
 
 
 @pytest.mark.parametrize('name', EVERY)
@@ -176,14 +179,14 @@ def test_the_composition_of_an_alloy_is_exact(system: System, seed: int) -> None
     counts = {element: round(12 * x) for element, x in system.alloys[0][0].items()}
     supercell = {1: (3, 2, 2), 2: (3, 2, 1)}[len(PROTOTYPES[system.prototype].sites)]
     system = System(system.elements, system.prototype, system.alloys, system.lattice_parameters, (supercell,))
-    for atoms in SQS(2, 50, (4.5,), random=2)(slot(system), np.random.default_rng(seed)):
+    for atoms in SQS(per_composition=2, steps=50, cutoffs=(4.5,), random=2)(slot(system), np.random.default_rng(seed)):
         assert atoms.symbols.formula.count() == counts
-    for atoms in Amorphous(1, 24, (0.7, 0.8), 0.6)(system, np.random.default_rng(seed)):
+    for atoms in Amorphous(count=1, n_atoms=24, densities=(0.7, 0.8), min_distance=0.6)(system, np.random.default_rng(seed)):
         assert atoms.symbols.formula.count() == {element: 2 * count for element, count in counts.items()}
     parent = shuffled_alloy(system, seed)
-    for atoms in Swaps(3, 2)(parent, np.random.default_rng(seed)):
+    for atoms in Swaps(count=3, per_cell=2)(parent, np.random.default_rng(seed)):
         assert atoms.symbols.formula.count() == counts
-    for atoms in FrenkelPairs(1, min_distance=0.5)(parent, np.random.default_rng(seed)):
+    for atoms in FrenkelPairs(count=1, min_distance=0.5)(parent, np.random.default_rng(seed)):
         assert atoms.symbols.formula.count() == counts
 
 
@@ -193,11 +196,13 @@ def test_strains_are_recovered_from_the_cell(system: System, seed: int, most: fl
     parent = shuffled_alloy(system, seed)
     scaled = parent.get_scaled_positions(wrap=False)
     steps = [
-        Strain(2, most),
-        Deform(tuple(sizes), tuple(sizes), tuple(sizes), {'yy': tuple(sizes)}, 2, most),
-        Elastic((0.1 * most,)),
+        Strain(count=2, max_strain=most),
+        Deform(
+            uniaxial=tuple(sizes), biaxial=tuple(sizes), shear=tuple(sizes), grid={'yy': tuple(sizes)}, general=2, max_strain=most
+        ),
+        Elastic(sizes=(0.1 * most,)),
     ]
-    for strategy in (*steps, EquationOfState(3, (0.8, 1.25))):
+    for strategy in (*steps, EquationOfState(count=3, volumes=(0.8, 1.25))):
         for atoms in strategy(parent, np.random.default_rng(seed)):
             epsilon = np.linalg.solve(parent.cell.array, atoms.cell.array) - np.eye(3)
             told = json.loads(atoms.info['origin'])['components']
@@ -217,13 +222,16 @@ def test_the_width_of_a_rattle_is_right_for_each_element(
     parent = shuffled_alloy(system, seed)
     masses = {'Al': 26.9815, 'Cu': 63.546}
     cases = [
-        (Rattle(1, 0.1, {'Al': widths[0], 'Cu': widths[1]}), dict(zip(('Al', 'Cu'), widths, strict=True))),
         (
-            Rattle(1, 0.1, temperature=temperature, debye_temperature=theta),
+            Rattle(count=1, stdev=0.1, stdev_by_element={'Al': widths[0], 'Cu': widths[1]}),
+            dict(zip(('Al', 'Cu'), widths, strict=True)),
+        ),
+        (
+            Rattle(count=1, stdev=0.1, temperature=temperature, debye_temperature=theta),
             {element: debye_stdev(mass, temperature, theta) for element, mass in masses.items()},
         ),
         (
-            Rattle(1, 0.1, temperature=temperature, einstein_temperature=theta),
+            Rattle(count=1, stdev=0.1, temperature=temperature, einstein_temperature=theta),
             {element: einstein_stdev(mass, temperature, theta) for element, mass in masses.items()},
         ),
     ]
@@ -241,9 +249,9 @@ def test_the_width_of_a_rattle_is_right_for_each_element(
 def test_no_pair_below_the_limit(system: System, seed: int, stdev: float, fraction: float) -> None:
     parent = shuffled_alloy(system, seed)
     limit = fraction * float(neighbor_list('d', parent, 5.0).min())
-    for atoms in Rattle(2, stdev, min_distance=limit)(parent, np.random.default_rng(seed)):
+    for atoms in Rattle(count=2, stdev=stdev, min_distance=limit)(parent, np.random.default_rng(seed)):
         assert neighbor_list('d', atoms, 5.0).min() >= limit - 1e-9
-    for atoms in Amorphous(1, 16, (0.7, 0.8), 0.7)(system, np.random.default_rng(seed)):
+    for atoms in Amorphous(count=1, n_atoms=16, densities=(0.7, 0.8), min_distance=0.7)(system, np.random.default_rng(seed)):
         first, second, distances = neighbor_list('ijd', atoms, 5.0)
         radii = covalent_radii[atoms.numbers]
         assert (distances >= 0.7 * (radii[first] + radii[second]) - 1e-9).all()
@@ -253,7 +261,7 @@ def test_no_pair_below_the_limit(system: System, seed: int, stdev: float, fracti
 @settings(max_examples=2, deadline=None)
 def test_a_build_of_everything(system: System, seed: int) -> None:
     steps = tuple(
-        Step(name, factory(), of=('sqs',))
+        Step(name, factory().model_copy(update={'of': ('sqs',)} if 'of' in type(factory()).model_fields else {}))
         for name, (factory, _) in EVERY.items()
         if name not in ('cells', 'dimer', 'isolated_atom')
     )
@@ -280,7 +288,7 @@ def test_quasirandom_alloys_are_as_good_as_those_of_icet(counts: list[int], seed
     fractions = {element: count / 16 for element, count in zip(ELEMENTS, counts, strict=False)}
     system = System(tuple(fractions), prototype, ((fractions,),), dict.fromkeys(fractions, 4.0), ((4, 2, 2),))
     place = slot(system)
-    (ours,) = SQS(1, 300, (6.0, 4.5))(place, np.random.default_rng(seed))
+    (ours,) = SQS(per_composition=1, steps=300, cutoffs=(6.0, 4.5))(place, np.random.default_rng(seed))
     told = json.loads(ours.info['origin'])
     cutoffs = usable_cutoffs(place.lattice, (6.0, 4.5))
     space = icet.ClusterSpace(place.lattice, cutoffs, sorted(fractions))

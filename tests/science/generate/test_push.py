@@ -8,8 +8,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
+from pydantic import ValidationError
 
-from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.frenkel import FrenkelPairs
 from aiida_mlip_autopipe.science.generate.interstitial import Interstitials
 from aiida_mlip_autopipe.science.generate.push import pushed
@@ -42,7 +42,7 @@ def test_nothing_to_push() -> None:
     np.testing.assert_array_equal(pushed(atoms, [54], 0.3), atoms.positions)
 
 
-@pytest.mark.parametrize('strategy', [Interstitials(4, push=0.7), FrenkelPairs(4, push=0.7)])
+@pytest.mark.parametrize('strategy', [Interstitials(count=4, push=0.7), FrenkelPairs(count=4, push=0.7)])
 def test_defects_without_short_bonds(strategy: Interstitials | FrenkelPairs) -> None:
     perfect = bulk('W', cubic=True, a=3.165).repeat((3, 3, 3))
     for atoms in made(strategy, perfect):
@@ -54,5 +54,5 @@ def test_defects_without_short_bonds(strategy: Interstitials | FrenkelPairs) -> 
 
 @pytest.mark.parametrize('push', [0.0, 1.3, float('nan')])
 def test_out_of_range(push: float) -> None:
-    with pytest.raises(InputError, match=r'push must lie in 0\.\.1\.2 sums'):
-        Interstitials(1, push=push)
+    with pytest.raises(ValidationError, match='push'):
+        Interstitials(count=1, push=push)

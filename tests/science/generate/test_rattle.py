@@ -9,6 +9,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
+from pydantic import ValidationError
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import uid_of
@@ -22,7 +23,7 @@ def lattice(supercell=(2, 2, 2)) -> Atoms:
 
 def test_standard_deviation_and_mean():
     atoms = lattice((8, 8, 8))
-    (rattled,) = Rattle(1, 0.1)(atoms, np.random.default_rng(0))
+    (rattled,) = Rattle(count=1, stdev=0.1)(atoms, np.random.default_rng(0))
     moved = rattled.positions - atoms.positions
     assert moved.std() == pytest.approx(0.1, rel=0.05)
     np.testing.assert_allclose(moved.mean(axis=0), 0.0, atol=1e-12)
@@ -30,7 +31,7 @@ def test_standard_deviation_and_mean():
 
 def test_cell_numbers_and_metadata():
     atoms = lattice()
-    (rattled,) = Rattle(1, 0.1)(atoms, np.random.default_rng(0))
+    (rattled,) = Rattle(count=1, stdev=0.1)(atoms, np.random.default_rng(0))
     np.testing.assert_array_equal(rattled.cell.array, atoms.cell.array)
     np.testing.assert_array_equal(rattled.numbers, atoms.numbers)
     assert rattled.pbc.all()
@@ -40,23 +41,23 @@ def test_cell_numbers_and_metadata():
 
 def test_single_atom_stays():
     atoms = lattice((1, 1, 1))
-    (rattled,) = Rattle(1, 0.3)(atoms, np.random.default_rng(0))
+    (rattled,) = Rattle(count=1, stdev=0.3)(atoms, np.random.default_rng(0))
     assert uid_of(rattled) == uid_of(atoms)
 
 
 def test_number_and_seed():
     atoms = lattice()
-    runs = [[uid_of(a) for a in Rattle(4, 0.1)(atoms, np.random.default_rng(seed))] for seed in (1, 1, 2)]
+    runs = [[uid_of(a) for a in Rattle(count=4, stdev=0.1)(atoms, np.random.default_rng(seed))] for seed in (1, 1, 2)]
     assert runs[0] == runs[1]
     assert len(set(runs[0])) == 4
     assert not set(runs[0]) & set(runs[2])
-    assert list(Rattle(0, 0.1)(atoms, np.random.default_rng(0))) == []
+    assert list(Rattle(count=0, stdev=0.1)(atoms, np.random.default_rng(0))) == []
 
 
 def test_nothing_is_shared():
     atoms = lattice()
     before = atoms.copy()
-    (rattled,) = Rattle(1, 0.1)(atoms, np.random.default_rng(0))
+    (rattled,) = Rattle(count=1, stdev=0.1)(atoms, np.random.default_rng(0))
     rattled.numbers[:] = 12
     rattled.cell[0, 0] = 99.0
     assert atoms == before
@@ -67,15 +68,15 @@ def test_displacements_follow_a_translation():
     atoms = lattice()
     shifted = atoms.copy()
     shifted.positions += [0.3, -0.2, 0.1]
-    (one,) = Rattle(1, 0.1)(atoms, np.random.default_rng(4))
-    (other,) = Rattle(1, 0.1)(shifted, np.random.default_rng(4))
+    (one,) = Rattle(count=1, stdev=0.1)(atoms, np.random.default_rng(4))
+    (other,) = Rattle(count=1, stdev=0.1)(shifted, np.random.default_rng(4))
     np.testing.assert_allclose(other.positions - shifted.positions, one.positions - atoms.positions, atol=1e-12)
 
 
-@pytest.mark.parametrize(('arguments', 'text'), [((-1, 0.1), 'got -1'), ((1, -0.1), 'got -0.1'), ((1, float('nan')), 'nan')])
-def test_out_of_range(arguments, text):
-    with pytest.raises(InputError, match=text):
-        Rattle(*arguments)
+@pytest.mark.parametrize('wrong', [{'count': -1}, {'stdev': -0.1}, {'stdev': float('nan')}])
+def test_out_of_range(wrong):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        Rattle(**wrong)
 
 
 class TestWidths:
@@ -84,7 +85,7 @@ class TestWidths:
     def test_each_element_has_its_own_width(self) -> None:
         atoms = bulk('Al', a=4.05).repeat((10, 10, 10))
         atoms.numbers[::2] = 12
-        (rattled,) = Rattle(1, 0.1, stdev_by_element={'Mg': 0.02})(atoms, np.random.default_rng(0))
+        (rattled,) = Rattle(count=1, stdev=0.1, stdev_by_element={'Mg': 0.02})(atoms, np.random.default_rng(0))
         moved = rattled.positions - atoms.positions
         assert moved[atoms.numbers == 13].std() == pytest.approx(0.1, rel=0.05)
         assert moved[atoms.numbers == 12].std() == pytest.approx(0.02, rel=0.05)
@@ -107,14 +108,14 @@ class TestWidths:
         assert einstein_stdev(63.55, 3000.0, 315.0 / np.sqrt(3)) == pytest.approx(debye_stdev(63.55, 3000.0, 315.0), rel=2e-3)
 
     def test_einstein_needs_a_temperature(self) -> None:
-        with pytest.raises(InputError, match=r'einstein_temperature 200\.0 K needs a temperature'):
-            Rattle(1, 0.1, einstein_temperature=200.0)
+        with pytest.raises(ValidationError, match='temperature must be given with einstein_temperature'):
+            Rattle(count=1, stdev=0.1, einstein_temperature=200.0)
 
     def test_no_pair_below_the_limit(self) -> None:
         atoms = bulk('Al', a=4.05).repeat((3, 3, 3))
-        for rattled in Rattle(3, 0.25, min_distance=2.3)(atoms, np.random.default_rng(0)):
+        for rattled in Rattle(count=3, stdev=0.25, min_distance=2.3)(atoms, np.random.default_rng(0)):
             assert neighbor_list('d', rattled, 3.0).min() >= 2.3
 
     def test_a_limit_that_cannot_be_met(self) -> None:
         with pytest.raises(InputError, match=r'do not keep the atoms of .* 2\.86 Å apart'):
-            Rattle(1, 0.4, min_distance=2.86).one(bulk('Al', a=4.05).repeat((3, 3, 3)), np.random.default_rng(0))
+            Rattle(count=1, stdev=0.4, min_distance=2.86).one(bulk('Al', a=4.05).repeat((3, 3, 3)), np.random.default_rng(0))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import metadata
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,10 @@ from aiida_mlip_autopipe.config.system import TargetSystem
 from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.eos import EquationOfState
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
-from aiida_mlip_autopipe.science.generate.settings import PARENTS, structure_builder
+from aiida_mlip_autopipe.science.generate.settings import _loaded, strategies, structure_builder
 from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strain import Strain
-from aiida_mlip_autopipe.science.generate.strategy import GROUP, Drawing, Kind, System
+from aiida_mlip_autopipe.science.generate.strategy import BULK, GROUP, Drawing, Kind, System
 from aiida_mlip_autopipe.science.generate.vacancy import Vacancies
 
 SYSTEM: dict[str, Any] = {
@@ -37,20 +40,45 @@ SECTIONS: dict[str, Any] = {
 
 
 THEIRS = """
-from aiida_mlip_autopipe.science.generate.strategy import Kind
+from pydantic import Field
+from aiida_mlip_autopipe.science.generate.strategy import Kind, Strategy
 
 
-class Twice:
+class Twice(Strategy):
+    '''Twice as large.'''
+
     KIND = Kind.FIXED
-
-    def __init__(self, axis):
-        self.repeats = [2 if index == axis else 1 for index in range(3)]
+    CONFIG_TYPES = frozenset({'twice'})
+    axis: int = Field(ge=0, lt=3, description='lattice vector')
 
     def __call__(self, given, rng):
-        double = given.repeat(self.repeats)
+        double = given.repeat([2 if index == self.axis else 1 for index in range(3)])
         double.info = {'config_type': 'twice', 'origin': '{}'}
         double.positions[0] += rng.normal(size=3) * 0.1
         yield double
+"""
+
+USE = """
+import json
+import numpy as np
+from aiida_mlip_autopipe.common.errors import EngineError
+from aiida_mlip_autopipe.common.settings import explain
+from aiida_mlip_autopipe.config.generate import GeneratorConfig
+from aiida_mlip_autopipe.science.generate.settings import strategy, structure_builder
+from pydantic import ValidationError
+
+values = GeneratorConfig.model_validate({{'theirs.twice': {{'axis': 1}}}}).model_dump()
+made = structure_builder({system}, values).build(np.random.default_rng(0))
+sizes = sorted({{len(atoms) for atoms in made if atoms.info['config_type'] == 'twice'}})
+try:
+    GeneratorConfig.model_validate({{'theirs.twice': {{'axis': 3}}}})
+except ValidationError as error:
+    mistake = explain(error, GeneratorConfig)
+try:
+    strategy('theirs.broken')
+except EngineError as error:
+    broken = str(error)
+print(json.dumps([sizes, mistake, broken]))
 """
 
 
@@ -68,10 +96,10 @@ def test_every_value_arrives() -> None:
         supercells=((2, 2, 1), (4, 1, 1)),
     )
     assert [(step.name, step.strategy) for step in builder.steps] == [
-        ('sqs', SQS(3, 77, (4.0, 3.0))),
-        ('strain', Strain(5, 0.02, (-0.01, 0.02))),
-        ('rattle', Rattle(6, 0.05)),
-        ('vacancy', Vacancies(7, 2)),
+        ('sqs', SQS(per_composition=3, steps=77, cutoffs=(4.0, 3.0))),
+        ('strain', Strain(count=5, max_strain=0.02, hydrostatic=(-0.01, 0.02))),
+        ('rattle', Rattle(count=6, stdev=0.05)),
+        ('vacancy', Vacancies(count=7, n_vacancies=2)),
     ]
     assert builder.budget is None
 
@@ -93,10 +121,10 @@ def every_section() -> dict[str, Any]:
     """Return all sections of the configuration with their defaults."""
     crystal = {'symbols': ['Cu'], 'cell': (2 * np.eye(3)).tolist(), 'scaled_positions': [[0, 0, 0]]}
     needed: dict[str, Any] = {'files': {'paths': ['a.cif']}, 'structures': {'nodes': [1]}, 'cells': {'cells': [crystal]}}
-    return {name: needed.get(name, {}) for name in PARENTS}
+    return {name: needed.get(name, {}) for name in strategies()}
 
 
-@pytest.mark.parametrize('name', PARENTS)
+@pytest.mark.parametrize('name', strategies())
 def test_every_section_has_a_strategy_that_takes_its_settings(name: str) -> None:
     builder = structure_builder(SYSTEM, settings_of(**{name: every_section()[name]}))
     (step,) = [step for step in builder.steps if step.name == name]
@@ -104,48 +132,51 @@ def test_every_section_has_a_strategy_that_takes_its_settings(name: str) -> None
     assert (step.strategy.KIND is Kind.DRAWN) <= isinstance(step.strategy, Drawing)
 
 
-def test_every_section_of_the_configuration_is_built() -> None:
-    assert set(PARENTS) == set(GeneratorConfig.model_fields) - {'extra', 'checks', 'budget'}
-    names = {point.name for point in metadata.entry_points(group=GROUP)}
-    assert names >= {f'mlip_autopipe.{name}' for name in PARENTS}
+def test_every_strategy_is_a_section_of_the_configuration() -> None:
+    assert set(strategies()) == set(GeneratorConfig.model_fields) - {'checks', 'budget'}
 
 
-def test_strategy_of_another_package() -> None:
-    extra = {'strategy': 'mlip_autopipe.eos', 'settings': {'count': 3, 'volumes': [0.9, 1.1]}, 'of': ['sqs']}
-    (*_, last) = structure_builder(SYSTEM, settings_of(extra=[extra])).steps
-    assert (last.name, last.of, last.strategy) == ('mlip_autopipe.eos', ('sqs',), EquationOfState(3, (0.9, 1.1)))
+def test_parents_come_before_their_children() -> None:
+    place = {name: index for index, name in enumerate(strategies())}
+    for name, kind in strategies().items():
+        parents = {*kind.PARENTS, *kind.OTHERWISE} - {BULK} if kind.KIND in (Kind.FIXED, Kind.DRAWN) else set()
+        assert all(place[parent] < place[name] for parent in parents), name
 
 
-def test_another_package_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_package_is_a_section_with_the_name_of_its_entry_point(tmp_path: Path) -> None:
     (tmp_path / 'their_package.py').write_text(THEIRS, encoding='utf-8')
     record = tmp_path / 'their_package-1.0.dist-info'
     record.mkdir()
     (record / 'METADATA').write_text('Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n', encoding='utf-8')
-    (record / 'entry_points.txt').write_text(f'[{GROUP}]\ntheirs.twice = their_package:Twice\n', encoding='utf-8')
-    monkeypatch.syspath_prepend(str(tmp_path))
-    builder = structure_builder(SYSTEM, settings_of(extra=[{'strategy': 'theirs.twice', 'settings': {'axis': 1}}]))
-    made = [atoms for atoms in builder.build(np.random.default_rng(0)) if atoms.info['config_type'] == 'twice']
-    assert made
-    assert {len(atoms) for atoms in made} == {8}
+    points = f'[{GROUP}]\ntheirs.twice = their_package:Twice\ntheirs.broken = no_such_package:Thrice\n'
+    (record / 'entry_points.txt').write_text(points, encoding='utf-8')
+    environment = {**os.environ, 'PYTHONPATH': str(tmp_path)}
+    command = [sys.executable, '-c', USE.format(system=SYSTEM)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    sizes, mistake, broken = json.loads(done.stdout)
+    assert sizes == [8]
+    assert mistake == 'theirs.twice.axis: got 3; input should be less than 3 (lattice vector)'
+    assert 'theirs.broken of mlip_autopipe.strategies cannot be imported on this machine' in broken
 
 
 def test_a_strategy_of_no_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EquationOfState, 'KIND', 'fixed')
     with pytest.raises(InputError, match=r"eos must have a KIND, a member of .*strategy.Kind; got 'fixed'"):
-        structure_builder(SYSTEM, settings_of(eos={}))
+        _loaded('mlip_autopipe.eos')
 
 
 @pytest.mark.parametrize(
-    ('extra', 'said'),
+    ('name', 'settings', 'said'),
     [
-        ({'strategy': 'no.such'}, "'no.such' is no entry point of mlip_autopipe.strategies; registered here: mlip_autopipe."),
-        ({'strategy': 'mlip_autopipe.eos', 'settings': {'counts': 3}}, 'does not take these settings: .*counts'),
-        ({'strategy': 'mlip_autopipe.eos', 'settings': {'count': 1}}, 'at least 2 volumes'),
+        ('no.such', {'a': 1}, "'no.such' is no entry point of mlip_autopipe.strategies; registered here: mlip_autopipe."),
+        ('eos', {'counts': 3}, 'generate.eos.counts: unknown key; did you mean .count'),
+        ('eos', {'count': 1}, 'generate.eos.count: got 1; input should be greater than or equal to 2'),
     ],
 )
-def test_strategy_that_cannot_be_used(extra: dict[str, Any], said: str) -> None:
+def test_a_strategy_that_cannot_be_used(name: str, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        structure_builder(SYSTEM, settings_of(extra=[extra]))
+        structure_builder(SYSTEM, {**settings_of(), name: settings})
 
 
 def test_it_builds() -> None:

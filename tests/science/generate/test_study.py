@@ -24,9 +24,15 @@ SYSTEM = System(
     lattice_parameters={'Al': 4.05, 'Mg': 4.5},
     supercells=((2, 2, 2), (2, 1, 2)),
 )
-SQS_STEP = Step('sqs', SQS(3, 20, (4.0,)))
+SQS_STEP = Step('sqs', SQS(per_composition=3, steps=20, cutoffs=(4.0,)))
 BUILDER = StructureBuilder(
-    SYSTEM, (SQS_STEP, Step('strain', Strain(5, 0.05, (0.02,))), Step('rattle', Rattle(4, 0.07)), Step('vacancy', Vacancies(2)))
+    SYSTEM,
+    (
+        SQS_STEP,
+        Step('strain', Strain(count=5, max_strain=0.05, hydrostatic=(0.02,))),
+        Step('rattle', Rattle(count=4, stdev=0.07)),
+        Step('vacancy', Vacancies(count=2)),
+    ),
 )
 
 
@@ -87,7 +93,7 @@ def test_a_single_atom_is_doubled_before_it_is_rattled() -> None:
 
 def test_without_distortions_in_the_generator_there_are_two_all_the_same() -> None:
     system = dataclasses.replace(SYSTEM, alloys=(({'Al': 0.5, 'Mg': 0.5},),))
-    base, strained, rattled = study(StructureBuilder(system, (SQS_STEP, Step('rattle', Rattle(0, 0.0)))))
+    base, strained, rattled = study(StructureBuilder(system, (SQS_STEP, Step('rattle', Rattle(count=0)))))
     assert np.abs(strained.cell.array - base.cell.array).max() > 0
     assert np.abs(rattled.positions - base.positions).max() > 0
 

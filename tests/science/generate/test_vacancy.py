@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from ase import Atoms
+from pydantic import ValidationError
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import uid_of
@@ -23,7 +24,7 @@ def atoms() -> Atoms:
 
 @pytest.mark.parametrize('n_vacancies', [1, 3, 7])
 def test_told_sites_are_the_missing_ones(atoms, n_vacancies):
-    for structure in Vacancies(5, n_vacancies)(atoms, np.random.default_rng(0)):
+    for structure in Vacancies(count=5, n_vacancies=n_vacancies)(atoms, np.random.default_rng(0)):
         sites = json.loads(structure.info['origin'])['sites']
         assert len(set(sites)) == n_vacancies
         expected = atoms.copy()
@@ -36,29 +37,29 @@ def test_told_sites_are_the_missing_ones(atoms, n_vacancies):
 @pytest.mark.parametrize('n_vacancies', [8, 9])
 def test_last_atom_stays(atoms, n_vacancies):
     with pytest.raises(InputError, match=f'{n_vacancies} of 8 atoms cannot be removed'):
-        list(Vacancies(1, n_vacancies)(atoms, np.random.default_rng(0)))
+        list(Vacancies(count=1, n_vacancies=n_vacancies)(atoms, np.random.default_rng(0)))
 
 
 def test_all_sites_are_reached(atoms):
-    structures = Vacancies(100)(atoms, np.random.default_rng(0))
+    structures = Vacancies(count=100)(atoms, np.random.default_rng(0))
     assert {json.loads(a.info['origin'])['sites'][0] for a in structures} == set(range(8))
 
 
 def test_seed_decides(atoms):
-    runs = [[a.info['origin'] for a in Vacancies(6)(atoms, np.random.default_rng(seed))] for seed in (1, 1, 2)]
+    runs = [[a.info['origin'] for a in Vacancies(count=6)(atoms, np.random.default_rng(seed))] for seed in (1, 1, 2)]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
 
 
 def test_nothing_is_shared(atoms):
     before = atoms.copy()
-    (structure,) = Vacancies(1)(atoms, np.random.default_rng(0))
+    (structure,) = Vacancies(count=1)(atoms, np.random.default_rng(0))
     structure.positions += 1.0
     structure.numbers[:] = 14
     assert atoms == before
 
 
-@pytest.mark.parametrize(('arguments', 'text'), [((-1,), 'got -1'), ((1, 0), 'n_vacancies must be at least 1, got 0')])
-def test_out_of_range(arguments, text):
-    with pytest.raises(InputError, match=text):
-        Vacancies(*arguments)
+@pytest.mark.parametrize('wrong', [{'count': -1}, {'n_vacancies': 0}])
+def test_out_of_range(wrong):
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        Vacancies(**wrong)

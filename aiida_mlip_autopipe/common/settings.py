@@ -62,8 +62,11 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
 def _merged(mistakes: Iterable[Any]) -> list[dict[str, Any]]:
     """Return the mistakes, those that the members of one union report about one value as a single one."""
     merged: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for mistake in mistakes:
+    every = list(mistakes)
+    for mistake in every:
         place, message = mistake['loc'], str(mistake['msg'])
+        if mistake['type'] == 'too_short' and any(other['loc'][:-1][: len(place)] == place for other in every):
+            continue  # members that are wrong were not counted
         if not place or not UNION_MEMBER.fullmatch(str(place[-1])):
             merged[place] = dict(mistake)
         elif place[:-1] in merged:
@@ -113,6 +116,7 @@ def _unknown_labeller(field: str, mistake: dict[str, Any], model: type[BaseModel
 
 def _wrong_value(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
     message = str(mistake['msg']).removeprefix('Value error, ').removeprefix('Assertion failed, ')
+    message = message.replace('Tuple should', 'List should').replace('valid tuple', 'valid list')  # YAML knows lists alone
     if mistake['type'] != 'value_error' or not isinstance(mistake['input'], dict):
         return f'{field}: got {mistake["input"]!r}; {message[:1].lower()}{message[1:]}{_unit_of(model, mistake["loc"])}'
     if field == WHOLE:

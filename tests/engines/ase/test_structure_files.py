@@ -11,7 +11,7 @@ from ase.build import bulk
 from ase.io import write
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.remote.structure_files import NodeStructures, StructureFiles
+from aiida_mlip_autopipe.engines.ase.structure_files import NodeStructures, StructureFiles
 from aiida_mlip_autopipe.science.generate.strategy import System
 
 
@@ -22,7 +22,7 @@ def system(*elements: str) -> System:
 def test_every_structure_on_every_supercell(tmp_path: Path) -> None:
     path = tmp_path / 'a.extxyz'
     write(path, [bulk('Cu'), bulk('Al')])
-    strategy = StructureFiles((str(path),), ((1, 1, 1), (2, 1, 1)))
+    strategy = StructureFiles(paths=(str(path),), supercells=((1, 1, 1), (2, 1, 1)))
     structures = list(strategy(system('Cu', 'Al'), np.random.default_rng(0)))
     assert [a.get_chemical_formula() for a in structures] == ['Cu', 'Cu2', 'Al', 'Al2']
     with pytest.raises(InputError, match=r"structure 1: has \['Al'\], which elements \['Cu'\] does not list"):
@@ -32,11 +32,11 @@ def test_every_structure_on_every_supercell(tmp_path: Path) -> None:
 def test_structures_of_nodes_are_named_by_their_uuid(tmp_path: Path) -> None:
     path = tmp_path / '1234-uuid.extxyz'
     write(path, bulk('Cu'))
-    (atoms,) = NodeStructures((str(path),), ((2, 1, 1),))(system('Cu'), np.random.default_rng(0))
+    (atoms,) = NodeStructures(nodes=(str(path),), supercells=((2, 1, 1),))(system('Cu'), np.random.default_rng(0))
     assert json.loads(atoms.info['origin']) == {'strategy': 'structures', 'uuid': '1234-uuid', 'index': 0, 'supercell': [2, 1, 1]}
     assert atoms.info['config_type'] == 'structure'
 
 
 def test_a_node_that_was_not_written() -> None:
     with pytest.raises(InputError, match='structures: node 17 is no file here'):
-        list(NodeStructures((17,))(system('Cu'), np.random.default_rng(0)))
+        list(NodeStructures(nodes=(17,))(system('Cu'), np.random.default_rng(0)))

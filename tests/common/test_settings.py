@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from aiida_mlip_autopipe.config.base import Settings, explain, models_in
+from aiida_mlip_autopipe.common.settings import Settings, explain, models_in
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.select import SurrogateConfig
@@ -35,7 +35,7 @@ ALL_MODELS = list(dict.fromkeys(models(MLIPConfig)))
 class TestModels:
     def test_walk_reaches_the_ends(self) -> None:
         names = {model.__name__ for model in ALL_MODELS}
-        assert {'MLIPConfig', 'DFTConfig', 'AseLabelConfig', 'ExternalLabelConfig', 'SQSConfig', 'JobOptions'} <= names
+        assert {'MLIPConfig', 'DFTConfig', 'AseLabelConfig', 'ExternalLabelConfig', 'SQS', 'JobOptions'} <= names
 
     @pytest.mark.parametrize('model', ALL_MODELS)
     def test_every_field_is_described(self, model: type[BaseModel]) -> None:
@@ -155,3 +155,11 @@ def test_explain_a_single_model() -> None:
     with pytest.raises(ValidationError) as caught:
         InferenceConfig.model_validate({'gamma_select': 5, 'gamma_halt': 2})
     assert explain(caught.value, InferenceConfig) == 'gamma_halt 2 must be larger than gamma_select 5'
+
+
+def test_a_wrong_member_does_not_make_a_list_too_short() -> None:
+    assert mistakes_in({'generate.sqs': {'cutoffs': [0]}}) == [
+        'generate.sqs.cutoffs.0: got 0; input should be greater than 0 '
+        '(Å, cluster radii: pairs first, then triplets, …; shortened where the cell is too small)'
+    ]
+    assert 'list should have at least 1 item' in mistakes_in({'generate.sqs': {'cutoffs': []}})[0]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiida_mlip_autopipe.config.ranges import compositions_of, numbers_of, supercells_of
+from aiida_mlip_autopipe.common.ranges import compositions_of, numbers_of, supercells_of
 from tests.config.settings import config_with, mistakes_in
 
 QUARTERS = {'start': 0, 'stop': 1, 'step': 0.25}
@@ -52,7 +52,7 @@ def test_a_configuration_with_ranges() -> None:
     assert [part.get('Cu', 0.0) for part in system.system.compositions] == [1.0, 0.0, 0.25, 0.5, 0.75]
     assert system.system.supercells == [(2, 2, 1), (2, 2, 2), (4, 4, 4)]
     assert system.generate.deform is not None
-    assert system.generate.deform.shear == [-0.02, 0.0, 0.02]
+    assert system.generate.deform.shear == (-0.02, 0.0, 0.02)
     assert config_with({'system': system.to_mapping()['system']}).system == system.system  # what a node holds says the same
 
 

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, PositiveInt
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.formats.structures import read_structures
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
-from aiida_mlip_autopipe.science.generate.strategy import Kind, Supercell, System
+from aiida_mlip_autopipe.science.generate.strategy import Kind, Repeats, Strategy, System
 
 
-@dataclass(frozen=True)
-class StructureFiles:
-    """The structures of some files, repeated.
-
-    :param paths: files that ASE reads, as seen from this machine.
-    :param supercells: repeats of each structure.
-    """
+class StructureFiles(Strategy):
+    """The structures of some files, repeated."""
 
     KIND: ClassVar[Kind] = Kind.FREE
+    ORDER = 2
 
-    paths: tuple[str, ...]
-    supercells: tuple[Supercell, ...] = ((1, 1, 1),)
+    paths: tuple[str, ...] = Field(
+        min_length=1,
+        description='files that ASE reads (CIF, POSCAR, extxyz, …), or JSON of the Materials Project, relative to the '
+        'configuration; what they hold becomes an input of the job',
+    )
+    supercells: tuple[Repeats, ...] = Field(default=((1, 1, 1),), min_length=1, description='repeats of each structure')
+
+    def at_least(self, n_parents: int) -> int:
+        """Return one for each file."""
+        return len(self.paths)
 
     def __call__(self, given: System, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield the structures; labels are left behind.
@@ -42,18 +46,20 @@ class StructureFiles:
                     yield fresh_atoms(atoms.repeat(supercell), 'file', told)
 
 
-@dataclass(frozen=True)
-class NodeStructures:
-    """The structures of AiiDA nodes, repeated.
-
-    :param nodes: files that `GenerateCalculation` or the command generate wrote, each named by the uuid of its node.
-    :param supercells: repeats of each structure.
-    """
+class NodeStructures(Strategy):
+    """The structures of AiiDA nodes, repeated."""
 
     KIND: ClassVar[Kind] = Kind.FREE
+    ORDER = 4
 
-    nodes: tuple[str | int, ...]
-    supercells: tuple[Supercell, ...] = ((1, 1, 1),)
+    nodes: tuple[PositiveInt | str, ...] = Field(
+        min_length=1, description='pk or uuid of nodes of the kind StructureData or FramesData; they become inputs of the job'
+    )
+    supercells: tuple[Repeats, ...] = Field(default=((1, 1, 1),), min_length=1, description='repeats of each structure')
+
+    def at_least(self, n_parents: int) -> int:
+        """Return one for each node."""
+        return len(self.nodes)
 
     def __call__(self, given: System, rng: np.random.Generator) -> Iterator[Atoms]:
         """Yield the structures.

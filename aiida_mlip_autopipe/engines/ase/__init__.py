@@ -1,0 +1,1 @@
+"""ASE: structures read from files, and labels by its calculators."""
