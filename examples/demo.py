@@ -25,13 +25,14 @@ from aiida_mlip_autopipe.cli.properties import properties_lines, submit_properti
 from aiida_mlip_autopipe.common.errors import InputError, MlipError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.config.train import PACEMAKER, POD
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.ace.pacemaker_settings import NAME as PACEMAKER
 from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.lammps.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.remote.potential_files import lammps_potential
+from aiida_mlip_autopipe.science.trainer import DEFAULT as POD
 from aiida_mlip_autopipe.workflows.checks import find_lammps_code
 from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain
 from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain
@@ -194,7 +195,8 @@ class LastFit:
         return dict(parts)
 
     def _fit(self, train: orm.Data, test: orm.Data, start: PotentialData | None = None) -> orm.ProcessNode:
-        settings = {**self.config.train.model_dump(mode='json', exclude={'pacemaker'}), 'trainer': PACEMAKER}
+        shared = {'cutoff', 'core_repulsion', 'checks'}
+        settings = {**self.config.train.model_dump(mode='json', include=shared), 'trainer': PACEMAKER}
         node = waited(
             TrainWorkChain,
             code=orm.load_code('pacemaker@localhost'),
@@ -251,7 +253,7 @@ def main(config_path: Path, folder: Path, *, pod: bool, pacemaker: bool) -> None
             print(f'  {line}')
     print(f'\nDone in {minutes:.1f} minutes: run {node.pk}, {len(report["rounds"])} rounds, {report["labels_total"]} labels,')
     print(
-        f'  {config.train.trainer}, round {verdict["round"]}, frozen test set of {best["n_test"]} frames: RMSE '
+        f'  {config.train.name}, round {verdict["round"]}, frozen test set of {best["n_test"]} frames: RMSE '
         f'{_told(best["test_errors"])}'
     )
     print(f'  {report["stop_reason"]}: {verdict["sentence"]}')

@@ -197,6 +197,8 @@ def mapping():
                 'test_md_labels': 2,
             },
         }
+        if 'trainer' in sections.get('train', {}):
+            del base['train']['basis']
         for name, values in sections.items():
             base[name] = {**base.get(name, {}), **values} if isinstance(values, dict) else values
         return base

@@ -44,8 +44,8 @@ SMALL = {
 
 
 def settings(**pacemaker: Any) -> dict[str, Any]:
-    """Return the settings of the main recorded fit; a keyword exchanges a key of `pacemaker`."""
-    return {'cutoff': 6.0, 'pacemaker': {**REGULARISED, **BASIS, 'max_iter': 150, **pacemaker}}
+    """Return the settings of the main recorded fit; a keyword exchanges a key."""
+    return {'cutoff': 6.0, **REGULARISED, **BASIS, 'max_iter': 150, **pacemaker}
 
 
 def frames(name: str = 'al_emt', count: int | None = None, *, labelled: bool = True) -> Frames:

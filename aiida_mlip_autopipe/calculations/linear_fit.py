@@ -27,7 +27,7 @@ class LinearFitCalculation(WorkerCalculation):
         )
         spec.input('elements', valid_type=orm.List, help='Chemical symbols, in the order of the atom types of the potential.')
         spec.input('seed', valid_type=orm.Int, help='Seed of everything random, dimensionless.')
-        spec.inputs['settings'].help = 'Training settings, as `TrainingConfig`: cutoff in Å, weights per eV, eV/Å and eV/Å³.'
+        spec.inputs['settings'].help = 'Settings of the trainer: cutoff in Å, weights per eV, eV/Å and eV/Å³.'
         spec.output('potential', valid_type=PotentialData, required=False, help='The fitted potential with its active set.')
         spec.exit_code(330, 'ERROR_POTENTIAL_MISSING', message='The trainer ended without a readable potential: {cause}')
 

@@ -12,13 +12,10 @@ from aiida import orm
 from aiida.common.datastructures import CalcInfo, CodeInfo
 from aiida.common.folders import Folder
 from aiida.engine import CalcJob
-from pydantic import ValidationError
 
-from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults
+from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults, settings_validator
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
-from aiida_mlip_autopipe.common.settings import explain
-from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.engines.ace import pacemaker_active_set, pacemaker_data, pacemaker_input, pacemaker_job, pacemaker_start
@@ -27,6 +24,7 @@ from aiida_mlip_autopipe.engines.ace.core import cores, shortest_distances
 from aiida_mlip_autopipe.engines.ace.files import POTENTIAL_FILES, POTENTIAL_YAML
 from aiida_mlip_autopipe.engines.ace.pacemaker_log import Failure
 from aiida_mlip_autopipe.engines.ace.pacemaker_predictions import PREDICTIONS
+from aiida_mlip_autopipe.engines.ace.pacemaker_settings import PacemakerTrainer
 
 PARSER: Final = 'mlip_autopipe.pacemaker'
 
@@ -91,8 +89,8 @@ class PacemakerCalculation(CalcJob):
         spec.input(
             'settings',
             valid_type=orm.Dict,
-            validator=validate_settings,
-            help='Training settings, as `TrainingConfig`: cutoff in Å; what only Pacemaker has is under `pacemaker`.',
+            validator=settings_validator(PacemakerTrainer),
+            help='Training settings, as `PacemakerTrainer`: cutoff in Å.',
         )
         spec.input(
             'initial_potential',
@@ -139,7 +137,7 @@ class PacemakerCalculation(CalcJob):
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
         """Write `input.yaml` and the data sets, and say what runs before and after the fit and what comes back."""
         plan, references = self._plan, self._references()
-        factors = self._factors() if self._config.pacemaker.weighting == 'uniform' else None
+        factors = self._factors() if self._config.weighting == 'uniform' else None
         written = {files.TRAIN_DATA: pacemaker_data.dataset(self.inputs.frames.frames, references, factors)}
         if 'test_frames' in self.inputs:
             test = self.inputs.test_frames.frames
@@ -156,8 +154,8 @@ class PacemakerCalculation(CalcJob):
         return self._calc_info([files.INPUT, *([plan.option, files.INITIAL_POTENTIAL] if plan.option else [])], list(written))
 
     @property
-    def _config(self) -> TrainingConfig:
-        return TrainingConfig.model_validate({**self.inputs.settings.get_dict(), 'trainer': PACEMAKER})
+    def _config(self) -> PacemakerTrainer:
+        return PacemakerTrainer.model_validate(self.inputs.settings.get_dict())
 
     def _references(self) -> dict[str, float]:
         return pacemaker_data.reference_energies(self.inputs.references.frames, self.inputs.elements.get_list())
@@ -174,7 +172,7 @@ class PacemakerCalculation(CalcJob):
         pacemaker_input.check_input(self._plan.values)
 
     def _factors(self) -> FloatArray:
-        return pacemaker_data.force_factors(self.inputs.frames.frames, self._config.pacemaker.kappa_f)
+        return pacemaker_data.force_factors(self.inputs.frames.frames, self._config.kappa_f)
 
     @cached_property
     def _plan(self) -> Plan:
@@ -182,7 +180,7 @@ class PacemakerCalculation(CalcJob):
         config, frames = self._config, self.inputs.frames.frames
         elements = self.inputs.elements.get_list()
         core = cores(shortest_distances(frames, elements, config.cutoff)) if config.core_repulsion else {}
-        if config.pacemaker.initial_potential == LINEAR:
+        if config.initial_potential == LINEAR:
             values = self._values(files.INITIAL_POTENTIAL)
             return Plan(values, pacemaker_input.CONTINUE, self._start(core))
         values = pacemaker_input.with_core(self._values(), core)
@@ -206,13 +204,13 @@ class PacemakerCalculation(CalcJob):
             self.inputs.elements.get_list(),
             pacemaker_input.InputFiles((files.TRAIN_DATA,), test, potential),
             seed=self.inputs.seed.value,
-            kappa=pacemaker_input.effective_kappa(config.pacemaker.kappa, mean_factor),
+            kappa=pacemaker_input.effective_kappa(config.kappa, mean_factor),
             origin=f'AiiDA frames {self.inputs.frames.uuid}',
         )
 
     def _start(self, core: dict[tuple[str, str], tuple[float, float]]) -> str:
         config = self._config
-        embeddings = config.model_dump()['pacemaker']['embeddings']
+        embeddings = config.model_dump()['embeddings']
         return pacemaker_start.starting_potential(
             _content(self.inputs.initial_potential, POTENTIAL_YAML).decode(),
             pacemaker_start.embeddings_of(embeddings, self.inputs.elements.get_list()),
@@ -230,7 +228,7 @@ class PacemakerCalculation(CalcJob):
         info.codes_info = [code]
         info.prepend_text = self._self_test()
         info.append_text = pacemaker_job.export_commands(
-            self._program('yaml2yace_code'), self._program('activeset_code'), all_atoms=self._config.pacemaker.all_atoms
+            self._program('yaml2yace_code'), self._program('activeset_code'), all_atoms=self._config.all_atoms
         )
         steps = [
             name(step) for step in pacemaker_job.STEPS for name in (pacemaker_job.return_code_file, pacemaker_job.output_file)
@@ -257,17 +255,6 @@ def _content(potential: PotentialData, name: str) -> bytes:
     return bytes(potential.base.repository.get_object_content(name, mode='rb'))
 
 
-def validate_settings(value: orm.Dict | None, _: Any) -> str | None:
-    """Return what is wrong with the settings, or None."""
-    if value is None:
-        return None
-    try:
-        TrainingConfig.model_validate({**value.get_dict(), 'trainer': PACEMAKER})
-    except ValidationError as error:
-        return explain(error, TrainingConfig)
-    return None
-
-
 def validate_inputs(inputs: Any, _: Any) -> str | None:
     """Return which elements do not fit to each other, or None: Pacemaker would take atoms that the potential does not know."""
     if not {'frames', 'elements', 'settings'} <= set(inputs):
@@ -283,7 +270,7 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
 
 
 def _problem_of_the_start(inputs: Any, elements: list[str]) -> str | None:
-    is_linear = inputs['settings'].get_dict().get('pacemaker', {}).get('initial_potential', LINEAR) == LINEAR
+    is_linear = inputs['settings'].get_dict().get('initial_potential', LINEAR) == LINEAR
     if 'initial_potential' not in inputs:
         return (
             'initial_potential: missing, and the settings start from one: fit it with mlip_autopipe.ace, as '

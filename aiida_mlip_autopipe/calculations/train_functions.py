@@ -9,7 +9,7 @@ from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
-from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.science.potential_checks import training_findings
 
@@ -33,7 +33,7 @@ def summarize_training(
 ) -> orm.Dict:
     """Return the report of a training: the trainer's own, errors on both sets, grades, and each check with its number.
 
-    :param settings: as `TrainingConfig`.
+    :param settings: those of the trainer.
     :param fit: report of the trainer, with its `training_errors`.
     :param check: report of the self-checks.
     :param train: report of the evaluation of the training frames; None where it failed.
@@ -42,7 +42,7 @@ def summarize_training(
     own = fit.get_dict()
     checks = list(check['checks'])
     if train is not None:
-        limits = TrainingConfig.model_validate(settings.get_dict()).checks
+        limits = training(settings.get_dict()).checks
         findings = training_findings(
             own.get('training_errors', {}),
             train['errors'],

@@ -20,7 +20,7 @@ from aiida_pseudo.groups.family import PseudoPotentialFamily
 
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.config.train import PACEMAKER
+from aiida_mlip_autopipe.engines.ace.pacemaker_settings import NAME as PACEMAKER
 
 POLL_SECONDS = 1.0
 

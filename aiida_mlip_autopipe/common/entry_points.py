@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
-from typing import Any
+from typing import Any, Final
 
 from aiida_mlip_autopipe.common.errors import EngineError, InputError
 from aiida_mlip_autopipe.common.names import nearest_name
+
+OWN: Final = 'mlip_autopipe.'
+"""What the names of the entry points of this package begin with."""
 
 
 def registered(group: str) -> list[str]:
     """Return the names that packages registered in a group."""
     return sorted(point.name for point in metadata.entry_points(group=group))
+
+
+def plugins(group: str, check: Callable[[str, Any], None]) -> dict[str, Any]:
+    """Return what is registered in a group, by the names of its entry points.
+
+    What another package registered and what cannot be imported here is left out; :func:`load_plugin` says why.
+
+    :param check: raises an error where what is registered under a name is not of the kind of the group.
+    """
+    found = {}
+    for name in registered(group):
+        try:
+            found[name] = load_plugin(group, name)
+        except EngineError:
+            if name.startswith(OWN):
+                raise
+            continue
+        check(name, found[name])
+    return found
 
 
 def load_plugin(group: str, name: str) -> Any:

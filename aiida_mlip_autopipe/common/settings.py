@@ -13,6 +13,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, Val
 
 from aiida_mlip_autopipe.common.names import nearest_name
 
+TAG = 'plug-in '
+"""Before the names of plug-ins, where a union chooses among them, so that the place of a mistake tells them from keys."""
+
 EXTERNAL_TAG = 'external'
 """Name that pydantic gives to the member of a union which is none of the package's own."""
 
@@ -109,8 +112,13 @@ def _no_mapping(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> 
     return f'{field}: got {mistake["input"]!r}; it must be a mapping of keys and values'
 
 
-def _unknown_labeller(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
-    tags = str(mistake['ctx']['expected_tags']).replace(f", '{EXTERNAL_TAG}'", '')
+def _unknown_plugin(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
+    tags, got = str(mistake['ctx']['expected_tags']), str(mistake['ctx']['tag'])
+    if got.startswith(TAG):
+        known = re.findall(f"'{TAG}([^']*)'", tags)
+        name = got.removeprefix(TAG)
+        return f'{field}.trainer: got {name!r}; {_hint(name, known)}registered here: {", ".join(known)}'
+    tags = tags.replace(f", '{EXTERNAL_TAG}'", '')
     return f'{field}.labeller: got {mistake["ctx"]["tag"]!r}; this package has {tags}, others come from other packages'
 
 
@@ -130,14 +138,14 @@ _EXPLANATIONS = {
     'literal_error': _unknown_name,
     'missing': _missing_key,
     'model_type': _no_mapping,
-    'union_tag_invalid': _unknown_labeller,
+    'union_tag_invalid': _unknown_plugin,
 }
 """How to tell each kind of mistake, by pydantic's name of it."""
 
 
 def _is_tag(part: Any) -> bool:
     """Whether a part of a place is not a key but a mark of pydantic's, such as the member of a union that it chose."""
-    return part in (EXTERNAL_TAG, KEY_MARK) or str(part).startswith('mlip_autopipe.')
+    return part in (EXTERNAL_TAG, KEY_MARK) or str(part).startswith(('mlip_autopipe.', TAG))
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -151,7 +159,7 @@ def _models_at(model: type[BaseModel], place: tuple[Any, ...]) -> list[type[Base
     found = [model]
     for part in place:
         if _is_tag(part):
-            found = [member for member in found if tag_of(member) in (part, None)][:1]
+            found = [member for member in found if tag_of(member) in (str(part).removeprefix(TAG), None)][:1]
             continue
         annotations = [member.model_fields[part].annotation for member in found if part in member.model_fields]
         found = [inner for annotation in annotations for inner in models_in(annotation)] or found

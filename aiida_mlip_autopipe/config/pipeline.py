@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, Self
 
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
@@ -21,8 +19,10 @@ from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.properties import PropertiesConfig, chosen_crystals
 from aiida_mlip_autopipe.config.select import SurrogateConfig
 from aiida_mlip_autopipe.config.system import TargetSystem
-from aiida_mlip_autopipe.config.train import ACE, PACEMAKER, POD, TrainingConfig
+from aiida_mlip_autopipe.config.train import AnyTrainer, refuse_old_names
 from aiida_mlip_autopipe.config.yaml_file import read_yaml
+from aiida_mlip_autopipe.engines.pod.trainer import PodTrainer
+from aiida_mlip_autopipe.science.trainer import DEFAULT, trainers
 
 EMT_ELEMENTS = frozenset({'H', 'C', 'N', 'O', 'Al', 'Ni', 'Cu', 'Pd', 'Ag', 'Pt', 'Au'})
 
@@ -31,12 +31,6 @@ LAMMPS_MD: Final = 'mlip_autopipe.lammps_md'
 
 LAMMPS_PACE: Final = 'mlip_autopipe.lammps_pace'
 """Explorer by a program `lmp` with ML-PACE, which can run on many ranks."""
-
-EXPLORERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {POD: (LAMMPS_MD,), ACE: (LAMMPS_MD, LAMMPS_PACE), PACEMAKER: (LAMMPS_MD, LAMMPS_PACE)}
-)
-"""Explorers that run the potentials of each trainer of this package; the first one is taken where none is chosen."""
-
 
 FEWEST_TO_TRAIN: Final = 2
 """Training labels that a budget must leave, as many as `loop.initial_labels` must be at least."""
@@ -59,7 +53,7 @@ class MLIPConfig(Settings):
     select: SurrogateConfig = SurrogateConfig()
     label: AnyLabelConfig
     converge: ConvergeConfig = ConvergeConfig()
-    train: TrainingConfig = TrainingConfig()
+    train: AnyTrainer = PodTrainer()
     explore: InferenceConfig = InferenceConfig()
     properties: PropertiesConfig | None = None
     loop: ActiveLearningConfig = ActiveLearningConfig()
@@ -72,16 +66,18 @@ class MLIPConfig(Settings):
         train, explore = (values.get(name, {}) for name in ('train', 'explore')) if isinstance(values, dict) else ({}, {})
         if not isinstance(train, dict) or not isinstance(explore, dict) or 'explorer' in explore:
             return values
-        explorers = EXPLORERS.get(str(train.get('trainer', POD)))
-        return {**values, 'explore': {**explore, 'explorer': explorers[0]}} if explorers and isinstance(values, dict) else values
+        trainer = trainers().get(str(train.get('trainer', DEFAULT)))
+        if trainer is None:
+            return values  # what is wrong is told when it is checked
+        return {**values, 'explore': {**explore, 'explorer': trainer.EXPLORERS[0]}}
 
     @model_validator(mode='after')
     def check_explorer(self) -> Self:
         """Refuse an explorer of this package that cannot run the potentials of the trainer."""
-        fitting = EXPLORERS.get(self.train.trainer)
-        if fitting is not None and self.explore.explorer in (LAMMPS_MD, LAMMPS_PACE) and self.explore.explorer not in fitting:
+        fitting = self.train.EXPLORERS
+        if self.explore.explorer in (LAMMPS_MD, LAMMPS_PACE) and self.explore.explorer not in fitting:
             raise ValueError(
-                f'explore.explorer: got {self.explore.explorer!r}; it cannot run the potentials of {self.train.trainer}: '
+                f'explore.explorer: got {self.explore.explorer!r}; it cannot run the potentials of {self.train.name}: '
                 f'take {fitting[0]}, or leave it out'
             )
         return self
@@ -191,6 +187,7 @@ class MLIPConfig(Settings):
         """
         if not isinstance(values, dict):
             raise InputError(f'the configuration must be a mapping with the keys {", ".join(cls.model_fields)}; got {values!r}')
+        refuse_old_names(values.get('train'))
         try:
             return cls.model_validate(values)
         except ValidationError as error:

@@ -1,81 +1,56 @@
-"""`TrainingConfig`: the fit of the potential."""
+"""The section `train`: the settings of the trainer that it names, out of those that are registered."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    model_validator,
-)
+from pydantic import Discriminator, Tag, ValidationError
 
-from aiida_mlip_autopipe.common.settings import Settings
-from aiida_mlip_autopipe.config.ace import AceConfig
-from aiida_mlip_autopipe.config.checks import ChecksConfig
-from aiida_mlip_autopipe.config.pacemaker import PacemakerConfig
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.settings import TAG, Settings, explain
+from aiida_mlip_autopipe.science.trainer import DEFAULT, Trainer, trainers
 
-POD = 'mlip_autopipe.pod'
-"""Entry point of the trainer that needs LAMMPS alone."""
-
-ACE = 'mlip_autopipe.ace'
-"""Entry point of linear ACE, which runs in mlip-worker too and needs `python-ace` there."""
-
-AUTO = 'auto'
-"""A weight or a ridge that is found by evidence."""
-
-PACEMAKER = 'mlip_autopipe.pacemaker'
-"""Entry point of the trainer that has no stress loss."""
+GONE = {'ace': 'its key functions stands in train itself', 'pacemaker': 'its keys stand in train itself'}
+"""Sections of an earlier form of the configuration."""
 
 
-class TrainingConfig(Settings):
-    """Trainer, basis, weights and regularisation."""
+def _tag(values: Any) -> str:
+    """Return the name by which the union chooses."""
+    return TAG + str(values.get('trainer', DEFAULT) if isinstance(values, Mapping) else getattr(values, 'trainer', ''))
 
-    trainer: str = Field(default=POD, description='entry point of the process that fits a potential')
-    code: str | None = Field(
-        default=None, description='label of the AiiDA code of the trainer, such as that of pacemaker; null: that of mlip-worker'
-    )
-    cutoff: float = Field(default=4.5, ge=2, le=12, description='Å, range of the interaction')
-    basis: Literal['S', 'M', 'L', 'auto'] = Field(
-        default='auto',
-        description='size of the basis of POD; auto: the one with the greatest evidence, L from 2000 training atoms of the '
-        'rarest element',
-    )
-    energy_weight: Literal['auto'] | PositiveFloat = Field(
-        default=12.0, description='weight of the energy of a cell over √N, per eV/√atom; auto: from its noise by evidence'
-    )
-    force_weight: PositiveFloat = Field(default=1.0, description='weight of a force component, per eV/Å')
-    stress_weight: Literal['auto'] | NonNegativeFloat = Field(
-        default='auto', description='weight of a stress component, per eV/Å³; auto: from its noise by evidence'
-    )
-    ridge: Literal['auto'] | Annotated[float, Field(gt=0, lt=1)] = Field(
-        default='auto', description='relative ridge, dimensionless; auto: the one with the greatest evidence'
-    )
-    core_repulsion: bool = Field(
-        default=True,
-        description='add a ZBL repulsion below the shortest distance of the training set (ACE: below 0.8 of it, for each pair)',
-    )
-    ace: AceConfig = AceConfig()
-    pacemaker: PacemakerConfig = PacemakerConfig()
-    checks: ChecksConfig = ChecksConfig()
 
-    @property
-    def starts_linear(self) -> bool:
-        """Whether the first fit starts from one of linear ACE."""
-        return self.trainer == PACEMAKER and self.pacemaker.initial_potential == 'linear'
+if TYPE_CHECKING:
+    AnyTrainer = Trainer
+else:
+    AnyTrainer = Annotated[
+        Union[tuple(Annotated[kind, Tag(TAG + name)] for name, kind in trainers().items())],  # noqa: UP007  # made at run time
+        Discriminator(_tag),
+    ]
 
-    @property
-    def starts_afresh(self) -> bool:
-        """Whether later rounds do not start from the potential of the round before either."""
-        return self.trainer == PACEMAKER and self.pacemaker.initial_potential == 'none'
 
-    @model_validator(mode='after')
-    def check_stress_weight(self) -> Self:
-        """Refuse a stress weight that somebody chose for a trainer that would ignore it."""
-        if self.starts_afresh and self.stress_weight not in (AUTO, 0):
-            raise ValueError(
-                f'stress_weight: got {self.stress_weight:g}; Pacemaker has no stress loss and would ignore it: '
-                'leave it out, start from a linear fit, or train with mlip_autopipe.ace'
-            )
-        return self
+class _Section(Settings):
+    """The section alone."""
+
+    train: AnyTrainer
+
+
+def training(values: Mapping[str, Any]) -> Trainer:
+    """Return the settings of the section `train`.
+
+    :raises InputError: one line for each mistake.
+    """
+    try:
+        return _Section.model_validate({'train': refuse_old_names(dict(values))}).train
+    except ValidationError as error:
+        raise InputError(explain(error, _Section)) from error
+
+
+def refuse_old_names(values: Any) -> Any:
+    """Return the section as it is.
+
+    :raises InputError: it has a key of an earlier form.
+    """
+    if isinstance(values, Mapping) and (old := [name for name in GONE if name in values]):
+        raise InputError(f'train.{old[0]}: this key is gone; {GONE[old[0]]}')
+    return values

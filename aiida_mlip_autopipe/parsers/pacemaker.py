@@ -15,12 +15,12 @@ from ase.data import atomic_numbers
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions, spread_indices
-from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.engines.ace import pacemaker_data, pacemaker_job, pacemaker_log, pacemaker_predictions
 from aiida_mlip_autopipe.engines.ace import potential as files
 from aiida_mlip_autopipe.engines.ace.files import ACTIVE_SET, ENGINE, POTENTIAL_FILES, POTENTIAL_YACE, POTENTIAL_YAML
 from aiida_mlip_autopipe.engines.ace.pacemaker_log import Failure, RunSummary
+from aiida_mlip_autopipe.engines.ace.pacemaker_settings import PacemakerTrainer
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 
 TAIL = 400
@@ -81,7 +81,7 @@ class PacemakerParser(Parser):
         """Return the three files and the input that made them, tied by their checksums, with Pacemaker's own predictions."""
         kept = {**contents, files.INPUT: self._text(files.INPUT).encode()}
         inputs = self.node.inputs
-        config = TrainingConfig.model_validate({**inputs.settings.get_dict(), 'trainer': PACEMAKER})
+        config = PacemakerTrainer.model_validate(inputs.settings.get_dict())
         frames, isolated = inputs.frames.frames, inputs.references.frames
         references = pacemaker_data.reference_energies(isolated, elements)
         fingerprint = pacemaker_data.one_fingerprint(frames, isolated)

@@ -14,7 +14,6 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import EngineError, InputError, InstallationError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions, spread_indices
-from aiida_mlip_autopipe.config.checks import ChecksConfig
 from aiida_mlip_autopipe.engines.lammps import nve
 from aiida_mlip_autopipe.engines.lammps.evaluate import Evaluation, evaluate_frames
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
@@ -24,6 +23,7 @@ from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.science.checks import agreement, stress, wall
 from aiida_mlip_autopipe.science.checks.finding import Finding
+from aiida_mlip_autopipe.science.checks.settings import ChecksConfig
 
 LOADS = 'loads'
 

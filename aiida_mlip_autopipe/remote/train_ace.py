@@ -12,6 +12,7 @@ from aiida_mlip_autopipe.engines.ace.files import POTENTIAL_FILES
 from aiida_mlip_autopipe.engines.ace.fit import AceSettings, fit_ace
 from aiida_mlip_autopipe.engines.ace.library import pyace_module
 from aiida_mlip_autopipe.engines.ace.potential import check_same_fit, record_of
+from aiida_mlip_autopipe.engines.ace.trainer import AceTrainer
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, write_record
 from aiida_mlip_autopipe.remote.train_linear import read_inputs, report_of
@@ -23,8 +24,8 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     :raises InstallationError: pyace is missing: told at once, before anything is read.
     """
     pyace_module()
-    inputs = read_inputs(settings, folder)
-    asked = AceSettings(**inputs.shared, functions=inputs.config.ace.functions)
+    inputs = read_inputs(settings, folder, AceTrainer)
+    asked = AceSettings(**inputs.shared, functions=inputs.config.functions)
     files = potential_folder(folder)
     fit = isolated(partial(fit_ace, inputs.frames, inputs.references, asked, files), files)
     contents = {name: (files / name).read_bytes() for name in POTENTIAL_FILES}

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from aiida_mlip_autopipe.common.errors import FitError
+from aiida_mlip_autopipe.common.errors import FitError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.train import AUTO, TrainingConfig
+from aiida_mlip_autopipe.common.settings import tag_of
+from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.formats.files import arrays_file
-from aiida_mlip_autopipe.remote.inputs import checked, read_frames
+from aiida_mlip_autopipe.remote.inputs import read_frames
 from aiida_mlip_autopipe.science.linear.fit import FitErrors
 from aiida_mlip_autopipe.science.linear.search import FitReport
+from aiida_mlip_autopipe.science.linear.trainer import LinearTrainer
+
+Asked = TypeVar('Asked', bound=LinearTrainer)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TrainingInputs:
+class TrainingInputs(Generic[Asked]):
     """What a linear trainer starts from.
 
     :param frames: labelled frames, without isolated atoms.
     :param references: eV, energy of the isolated atom of each element; empty where none were given.
     """
 
-    config: TrainingConfig
+    config: Asked
     elements: tuple[str, ...]
     seed: int
     frames: Frames
@@ -33,26 +37,21 @@ class TrainingInputs:
     @property
     def shared(self) -> dict[str, Any]:
         """Settings that all linear fits have."""
-        config = self.config
-        weights = {name: getattr(config, name) for name in ('energy_weight', 'stress_weight', 'ridge')}
-        return {
-            'elements': self.elements,
-            'cutoff': config.cutoff,
-            'force_weight': config.force_weight,
-            'core': config.core_repulsion,
-            'seed': self.seed,
-            'n_predictions': config.checks.compared_frames,
-            **{name: None if value == AUTO else value for name, value in weights.items()},
-        }
+        return self.config.fit_settings(self.elements, self.seed)
 
 
-def read_inputs(settings: dict[str, Any], folder: Path) -> TrainingInputs:
+def read_inputs(settings: dict[str, Any], folder: Path, kind: type[Asked]) -> TrainingInputs[Asked]:
     """Return the inputs of a linear trainer.
+
+    :param kind: of the trainer; settings of one that starts from its fit are taken, too.
 
     :raises InputError: a mistake in the settings.
     :raises FitError: an element without isolated atom where others have one, or labels of several levels of theory.
     """
-    config, elements = checked(TrainingConfig, settings['settings']), tuple(settings['elements'])
+    asked = training(settings['settings'])
+    config, elements = asked if isinstance(asked, kind) else asked.start, tuple(settings['elements'])
+    if not isinstance(config, kind):
+        raise InputError(f'train.trainer: got {asked.name!r}; this stage fits with {tag_of(kind)}')
     frames = read_frames(folder, 'frames')
     isolated = [read_frames(folder, 'references')] if (folder / arrays_file('references')).exists() else []
     return TrainingInputs(
@@ -65,7 +64,7 @@ def read_inputs(settings: dict[str, Any], folder: Path) -> TrainingInputs:
     )
 
 
-def report_of(report: FitReport, inputs: TrainingInputs) -> dict[str, Any]:
+def report_of(report: FitReport, inputs: TrainingInputs[Any]) -> dict[str, Any]:
     """Return the part of the report of a trainer that all linear fits have."""
     return {
         'n_frames': len(inputs.frames),

@@ -12,13 +12,14 @@ from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.pod.files import ACTIVE_SET, grade_lines, pair_lines
 from aiida_mlip_autopipe.engines.pod.files import ENGINE as POD
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
+from aiida_mlip_autopipe.engines.pod.trainer import PodTrainer
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, write_record
 from aiida_mlip_autopipe.remote.train_linear import read_inputs, report_of
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the potential and return what the fit says of itself."""
-    inputs = read_inputs(settings, folder)
+    inputs = read_inputs(settings, folder, PodTrainer)
     asked = PodSettings(**inputs.shared, basis=inputs.config.basis)
     files = potential_folder(folder)
     fit = isolated(partial(fit_pod, inputs.frames, inputs.references, asked, files), files)

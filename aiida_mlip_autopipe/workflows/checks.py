@@ -20,7 +20,7 @@ from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.label import DFTConfig, JobOptions
 from aiida_mlip_autopipe.config.pipeline import LAMMPS_MD, LAMMPS_PACE, MLIPConfig
 from aiida_mlip_autopipe.config.select import SurrogateConfig
-from aiida_mlip_autopipe.config.train import ACE, PACEMAKER, TrainingConfig
+from aiida_mlip_autopipe.science.trainer import Trainer
 from aiida_mlip_autopipe.workflows.programs import ask_lmp, ask_worker
 from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, find_family
 
@@ -92,13 +92,13 @@ def find_code(label: str, field: str) -> orm.AbstractCode:
         raise InputError(f'{field}: got {label!r}; no such code in this profile (verdi code list): {error}') from error
 
 
-def find_stage_code(section: TrainingConfig | InferenceConfig, worker: str) -> orm.AbstractCode:
+def find_stage_code(section: Trainer | InferenceConfig, worker: str) -> orm.AbstractCode:
     """Return the code that the trainer or the explorer of a section runs: its own, or `mlip-worker` where that is its program.
 
     :param worker: label of the code of `mlip-worker`.
     :raises InputError: the process or the code does not exist, or a program of its own has no code.
     """
-    field, process = ('train', section.trainer) if isinstance(section, TrainingConfig) else ('explore', section.explorer)
+    field, process = ('train', section.name) if isinstance(section, Trainer) else ('explore', section.explorer)
     found = find_process(process, f'{field}.{PROCESS_FIELDS[field]}')
     if section.code is not None:
         code = find_code(section.code, f'{field}.code')
@@ -144,7 +144,7 @@ def check_engine(config: MLIPConfig, *, explores: bool = True) -> tuple[str, ...
 
     :raises InputError: a program on this machine cannot.
     """
-    if config.train.trainer not in (ACE, PACEMAKER):
+    if not config.train.MAY_LACK:
         return ()
     unknown = ask_worker(find_code(config.worker.code, 'worker.code'), 'worker.code')
     if explores and config.explore.explorer == LAMMPS_PACE:
@@ -195,7 +195,7 @@ def check_profile(config: MLIPConfig, *, explores: bool = True) -> None:
     :param explores: whether the section explore counts.
     :raises InputError: one line for each thing that is missing.
     """
-    sections: list[TrainingConfig | InferenceConfig] = [config.train, *([config.explore] if explores else [])]
+    sections: list[Trainer | InferenceConfig] = [config.train, *([config.explore] if explores else [])]
     looks: list[Callable[[], object]] = [
         config.require_first_round,
         partial(find_process, config.label.labeller, 'label.labeller'),

@@ -18,7 +18,7 @@ from aiida_mlip_autopipe.calculations.testset_functions import make_test_set, pa
 from aiida_mlip_autopipe.common.units import MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.select import PreExplorationConfig
-from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.workflows.checks import find_code, find_process, find_stage_code, surrogate_model, validate_config
@@ -255,9 +255,9 @@ class StagesWorkChain(WorkChain):
 
     def _start(self) -> dict[str, PotentialData]:
         """Return the potential of the round before where the trainer can start from it."""
-        config = TrainingConfig.model_validate(self.ctx.config['train'])
-        ports = find_process(config.trainer, 'train.trainer').spec().inputs
-        is_wanted = self.ctx.round > 0 and 'initial_potential' in ports and not config.starts_afresh
+        config = training(self.ctx.config['train'])
+        ports = find_process(config.name, 'train.trainer').spec().inputs
+        is_wanted = self.ctx.round > 0 and 'initial_potential' in ports and config.continues
         return {'initial_potential': self.ctx.potential} if is_wanted else {}
 
     def inspect_train(self) -> ExitCode | None:

@@ -11,16 +11,28 @@ from aiida_mlip_autopipe.calculations.check import CheckCalculation
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.linear_fit import AceCalculation
 from aiida_mlip_autopipe.calculations.reuse import known_difference
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
 from aiida_mlip_autopipe.calculations.train_functions import summarize_training
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.science.trainer import Trainer
 from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process
 
 OPTIONAL_PORTS = ('initial_potential', 'references', 'test_frames')
 """Inputs that a trainer gets when it has a port of that name."""
+
+
+def validate_settings(value: orm.Dict | None, _: Any) -> str | None:
+    """Return what is wrong with the settings of the trainer, or None."""
+    if value is None:
+        return None
+    try:
+        training(value.get_dict())
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def validate_inputs(inputs: Any, _: Any) -> str | None:
@@ -60,7 +72,7 @@ def _initial_problem(inputs: Any) -> str | None:
     elements, found = inputs['elements'].get_list(), inputs['initial_potential'].elements
     if found != elements:
         return f'initial_potential is of {found}, expected {elements} in this order'
-    name = TrainingConfig.model_validate(inputs['settings'].get_dict()).trainer
+    name = training(inputs['settings'].get_dict()).name
     try:
         trainer = find_process(name, 'train.trainer')
     except InputError as error:
@@ -74,7 +86,7 @@ def _reference_problem(inputs: Any) -> str | None:
     """Return a sentence when there are no isolated atoms for a trainer that needs them."""
     if 'references' in inputs:
         return None
-    name = TrainingConfig.model_validate(inputs['settings'].get_dict()).trainer
+    name = training(inputs['settings'].get_dict()).name
     try:
         port = find_process(name, 'train.trainer').spec().inputs.get('references')
     except InputError as error:
@@ -118,8 +130,8 @@ class TrainWorkChain(WorkChain):
         spec.input(
             'settings',
             valid_type=orm.Dict,
-            validator=settings_validator(TrainingConfig),
-            help='Training settings, as `TrainingConfig`: cutoff in Å, weights per eV, eV/Å and eV/Å³.',
+            validator=validate_settings,
+            help='Settings of the trainer that they name: cutoff in Å, weights per eV, eV/Å and eV/Å³.',
         )
         add_options_port(spec)
         spec.inputs.validator = validate_inputs
@@ -142,12 +154,12 @@ class TrainWorkChain(WorkChain):
         spec.exit_code(510, 'ERROR_CHECKS_FAILED', message='The potential did not pass its checks: {reasons}')
 
     @property
-    def _config(self) -> TrainingConfig:
-        return TrainingConfig.model_validate(self.inputs.settings.get_dict())
+    def _config(self) -> Trainer:
+        return training(self.inputs.settings.get_dict())
 
     def should_fit_start(self) -> bool:
         """Whether the trainer starts from a linear fit that nobody made yet."""
-        return self._config.starts_linear and 'initial_potential' not in self.inputs
+        return self._config.start is not None and 'initial_potential' not in self.inputs
 
     def run_start(self) -> Any:
         """Submit the linear ACE fit that the trainer starts from."""
@@ -161,7 +173,7 @@ class TrainWorkChain(WorkChain):
 
     def run_fit(self) -> Any:
         """Submit the trainer."""
-        trainer = find_process(self._config.trainer, 'train.trainer')
+        trainer = find_process(self._config.name, 'train.trainer')
         start = {'initial_potential': self.ctx.start.outputs.potential} if 'start' in self.ctx else {}
         return ToContext(fit=self.submit(trainer, code=self.inputs.code, **{**self._data(trainer), **start}))
 

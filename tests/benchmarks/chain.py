@@ -23,7 +23,6 @@ from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import Frames, uid_of
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.config.train import ACE
 from aiida_mlip_autopipe.engines.ace import fit as fit_module
 from aiida_mlip_autopipe.engines.ace.files import ACTIVE_SET
 from aiida_mlip_autopipe.engines.ace.files import ENGINE as PACE
@@ -31,6 +30,7 @@ from aiida_mlip_autopipe.engines.ace.fit import AceSettings, fit_ace
 from aiida_mlip_autopipe.engines.ace.potential import grade_lines as ace_grade_lines
 from aiida_mlip_autopipe.engines.ace.potential import pair_lines as ace_pair_lines
 from aiida_mlip_autopipe.engines.ace.rows import AceRows
+from aiida_mlip_autopipe.engines.ace.trainer import AceTrainer
 from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
 from aiida_mlip_autopipe.engines.lammps.evaluate import Evaluation, evaluate_frames
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
@@ -120,11 +120,9 @@ def fitted(config: MLIPConfig, frames: Frames, folder: Path) -> Fitted:
     elements = tuple(config.system.elements)
     shared: dict[str, Any] = {'elements': elements, 'cutoff': config.train.cutoff, 'core': config.train.core_repulsion}
     references = isolated_energies(elements)
-    if config.train.trainer == ACE:
+    if isinstance(config.train, AceTrainer):
         with remembered_rows():
-            ace = fit_ace(
-                frames, isolated_energies(elements), AceSettings(**shared, functions=config.train.ace.functions), folder
-            )
+            ace = fit_ace(frames, isolated_energies(elements), AceSettings(**shared, functions=config.train.functions), folder)
         lines = ace_pair_lines(elements), config.train.cutoff, ace_grade_lines(elements)
         potential = _potential(elements, lines, ACTIVE_SET, engine=PACE, energy_shift=ace.energy_shift)
         return Fitted(potential, folder, ace.report.size, 1000 * ace.report.errors.force)

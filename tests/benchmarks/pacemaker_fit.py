@@ -12,11 +12,11 @@ import numpy as np
 from ase.calculators.calculator import Calculator
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.train import PACEMAKER, TrainingConfig
 from aiida_mlip_autopipe.engines.ace import pacemaker_data, pacemaker_input, pacemaker_start
 from aiida_mlip_autopipe.engines.ace import potential as files
 from aiida_mlip_autopipe.engines.ace.files import POTENTIAL_YAML
 from aiida_mlip_autopipe.engines.ace.library import pyace_module
+from aiida_mlip_autopipe.engines.ace.pacemaker_settings import PacemakerTrainer
 from aiida_mlip_autopipe.science.linear.fit import FitErrors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ def pacemaker_errors(program: Path, problem: Any, initial: Path | None) -> FitEr
     :param initial: folder of a linear ACE potential to start from, or None.
     """
     section = {'b_basis_size': 40, 'initial_potential': 'none', 'max_iter': ITERATIONS, 'kappa': 0.01, 'l1': 0.0, 'l2': 0.0}
-    settings = TrainingConfig(trainer=PACEMAKER, cutoff=problem.cutoff, core_repulsion=False, pacemaker=section).model_dump()
+    settings = PacemakerTrainer(cutoff=problem.cutoff, core_repulsion=False, **section).model_dump()
     inputs = pacemaker_input.InputFiles((files.TRAIN_DATA,), '', files.INITIAL_POTENTIAL if initial else '')
     values = pacemaker_input.build_input(settings, problem.elements, inputs, seed=1, kappa=0.01)
     arguments = [str(program), files.INPUT, *([pacemaker_input.CONTINUE, files.INITIAL_POTENTIAL] if initial else [])]
@@ -45,9 +45,9 @@ def pacemaker_errors(program: Path, problem: Any, initial: Path | None) -> FitEr
         factors = np.ones(len(problem.train))
         (folder / files.TRAIN_DATA).write_bytes(pacemaker_data.dataset(problem.train, problem.references, factors))
         if initial is not None:
-            embeddings = pacemaker_start.embeddings_of(settings['pacemaker']['embeddings'], problem.elements)
+            embeddings = pacemaker_start.embeddings_of(settings['embeddings'], problem.elements)
             text = pacemaker_start.starting_potential(
-                (initial / POTENTIAL_YAML).read_text(), embeddings, {}, cutoff=problem.cutoff, width=0.5
+                (initial / POTENTIAL_YAML).read_text(), embeddings, {}, cutoff=problem.cutoff
             )
             (folder / files.INITIAL_POTENTIAL).write_text(text)
         environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}

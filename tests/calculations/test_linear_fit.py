@@ -57,7 +57,7 @@ def test_a_fit_of_ace_without_isolated_atoms(run_stage, emt_frames):
         frames=frames,
         elements=orm.List(['Cu', 'Au']),
         seed=orm.Int(0),
-        settings=orm.Dict({'trainer': 'mlip_autopipe.ace', 'cutoff': 4.5, 'ace': {'functions': 40}}),
+        settings=orm.Dict({'trainer': 'mlip_autopipe.ace', 'cutoff': 4.5, 'functions': 40}),
     )
     assert node.is_finished_ok, node.exit_message
     record, report = node.outputs.potential.record, node.outputs.report.get_dict()

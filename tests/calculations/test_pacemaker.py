@@ -15,11 +15,13 @@ from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
 from aiida.plugins import CalculationFactory
 
-from aiida_mlip_autopipe.calculations.pacemaker import validate_inputs, validate_settings
+from aiida_mlip_autopipe.calculations.pacemaker import validate_inputs
+from aiida_mlip_autopipe.calculations.spec import settings_validator
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.engines.ace.core import CORE_OUTER, cores, shortest_distances
+from aiida_mlip_autopipe.engines.ace.pacemaker_settings import PacemakerTrainer
 from aiida_mlip_autopipe.engines.ace.potential import record_of
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 from tests import pacemaker_data
@@ -265,7 +267,7 @@ class TestLinearStart:
 
     def test_another_embedding_is_refused_before_the_job(self, almg, code):
         one = {'ALL': {'fs_parameters': [1, 1], 'ndensity': 1}}
-        first = orm.Dict({'cutoff': 5.0, 'pacemaker': {'embeddings': {'Al': one['ALL']}}})
+        first = orm.Dict({'cutoff': 5.0, 'embeddings': {'Al': one['ALL']}})
         _, node = run(**{**almg, 'settings': first}, code=code)
         assert node.exit_status == 210
         assert "embeddings: none for Mg; there are ['Al']" in node.exit_message
@@ -298,24 +300,21 @@ class TestRefused:
 
     def test_good_inputs(self, inputs):
         assert validate_inputs(inputs, None) is None
-        assert validate_settings(inputs['settings'], None) is None
+        assert settings_validator(PacemakerTrainer)(inputs['settings'], None) is None
 
     @pytest.mark.parametrize(
         ('changes', 'said'),
         [
-            ({'pacemaker': {'batch_size': 0}}, 'pacemaker.batch_size: got 0; input should be greater than 0'),
-            ({'pacemaker': {'kapa': 0.3}}, 'Pacemaker ignores keys that it does not know without a word'),
-            (
-                {'stress_weight': 10, 'pacemaker': {'initial_potential': 'none'}},
-                'stress_weight: got 10; Pacemaker has no stress loss',
-            ),
-            ({'cutof': 6}, 'cutof: unknown key'),
+            ({'batch_size': 0}, 'batch_size: got 0; input should be greater than 0'),
+            ({'kapa': 0.3}, 'Pacemaker ignores keys that it does not know without a word'),
+            ({'stress_weight': 10}, 'stress_weight: Pacemaker has none'),
+            ({'cutof': 6}, "unknown key 'cutof'; did you mean 'cutoff'"),
         ],
     )
     def test_settings(self, inputs, code, changes, said):
         with pytest.raises(ValueError, match=said.split(';', maxsplit=1)[0]):
             run(**{**inputs, 'settings': orm.Dict(changes)}, code=code)
-        assert said in validate_settings(orm.Dict(changes), None)
+        assert said in settings_validator(PacemakerTrainer)(orm.Dict(changes), None)
 
     @pytest.mark.parametrize(
         ('change', 'said'),

@@ -15,7 +15,7 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.ace.core import CORE_OUTER, shortest_distances
 from aiida_mlip_autopipe.engines.ace.pacemaker_log import Failure, judge, read_log
 from tests import pacemaker_data, pacemaker_failures
-from tests.formats.test_pacemaker_log import EXPECTED
+from tests.engines.ace.test_pacemaker_log import EXPECTED
 from tests.pacemaker_code import installed, linear_potential, real, real_pacemaker
 
 pytestmark = pytest.mark.pacemaker
@@ -35,7 +35,7 @@ def run(**inputs):
 
 
 def small(**pacemaker):
-    return orm.Dict({'cutoff': 6.0, 'pacemaker': {**pacemaker_data.SMALL, **pacemaker}})
+    return orm.Dict({'cutoff': 6.0, **pacemaker_data.SMALL, **pacemaker})
 
 
 @pytest.fixture(scope='module')
@@ -148,7 +148,7 @@ def linear(tmp_path_factory, aiida_profile):
 
 
 def from_linear(**pacemaker):
-    return orm.Dict({'cutoff': 5.0, 'pacemaker': {'batch_size': 10, 'max_iter': 4, **pacemaker}})
+    return orm.Dict({'cutoff': 5.0, 'batch_size': 10, 'max_iter': 4, **pacemaker})
 
 
 @pytest.fixture(scope='module')

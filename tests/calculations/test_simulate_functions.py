@@ -5,7 +5,7 @@ from ase.build import bulk
 from aiida_mlip_autopipe.calculations.simulate_functions import lammps_inputs, read_lammps, wanted_files
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from tests.formats.test_lammps_simulation import FOLDER, NPT, VOLUME
+from tests.engines.lammps.test_simulation_files import FOLDER, NPT, VOLUME
 
 SHIFT = {'Ar': 0.5}
 

@@ -173,7 +173,7 @@ class TestTrainRefused:
     @pytest.mark.parametrize(
         ('section', 'expected'),
         [
-            ({'trainer': 'mlip_autopipe.nothing'}, "train.trainer: got 'mlip_autopipe.nothing'; no such entry point"),
+            ({'trainer': 'mlip_autopipe.nothing'}, "train.trainer: got 'mlip_autopipe.nothing'; "),
             ({'checks': {'nve_temperature': 0}}, 'train.checks.nve_temperature: got 0'),
             ({'code': 'nothing@nowhere'}, "train.code: got 'nothing@nowhere'; no such code"),
         ],

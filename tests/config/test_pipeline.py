@@ -81,7 +81,6 @@ class TestExplorer:
             ({'train.trainer': 'mlip_autopipe.pod', 'explore.steps': 50}, 'mlip_autopipe.lammps_md'),
             ({'train.trainer': 'mlip_autopipe.ace'}, 'mlip_autopipe.lammps_md'),
             ({'train.trainer': 'mlip_autopipe.pacemaker'}, 'mlip_autopipe.lammps_md'),
-            ({'train.trainer': 'other.trainer'}, 'mlip_autopipe.lammps_md'),
             ({'train.trainer': 'mlip_autopipe.pacemaker', 'explore.explorer': 'other.md'}, 'other.md'),
             *(
                 (

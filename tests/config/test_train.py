@@ -1,4 +1,4 @@
-"""`TrainingConfig`: bounds, and defaults that the trainer accepts."""
+"""The section `train`: bounds, defaults that the fit accepts, and names that are unknown or gone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.engines.ace.fit import AceSettings
 from aiida_mlip_autopipe.engines.pod.files import BASES
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings
+from aiida_mlip_autopipe.engines.pod.trainer import PodTrainer
 from aiida_mlip_autopipe.science.linear.settings import LinearSettings
 from tests.config.settings import config_with, mistakes_in
+
+ACE = {'train.trainer': 'mlip_autopipe.ace'}
 
 
 @pytest.mark.parametrize(
@@ -23,7 +26,6 @@ from tests.config.settings import config_with, mistakes_in
         ('force_weight', 'auto', 'a valid number'),
         ('basis', 'XL', "'S', 'M', 'L' or 'auto'"),
         ('core_repulsion', 'maybe', 'a valid boolean'),
-        ('trainer', 1, 'a valid string'),
     ],
 )
 def test_out_of_bounds(field: str, value: Any, said: str) -> None:
@@ -73,7 +75,7 @@ def test_weights(field: str, values: list[Any]) -> None:
 
 def test_defaults_of_the_weights_are_those_of_the_fit() -> None:
     """The noise of the energies is not sought by default: the evidence would trade them for forces (science.linear.settings)."""
-    config, own = TrainingConfig(), LinearSettings(elements=('Cu',), cutoff=4.5)
+    config, own = PodTrainer(), LinearSettings(elements=('Cu',), cutoff=4.5)
     assert (config.energy_weight, config.force_weight) == (own.energy_weight, own.force_weight)
     assert (config.stress_weight, own.stress_weight) == ('auto', None)
     assert (config.ridge, own.ridge) == ('auto', None)
@@ -81,15 +83,15 @@ def test_defaults_of_the_weights_are_those_of_the_fit() -> None:
 
 @pytest.mark.parametrize('trainer', ['mlip_autopipe.pod', 'mlip_autopipe.ace', 'mlip_autopipe.pacemaker'])
 def test_a_dump_can_be_loaded(trainer: str) -> None:
-    config = TrainingConfig(trainer=trainer)
-    assert TrainingConfig.model_validate(config.model_dump(mode='json')) == config
-    assert TrainingConfig.model_validate(config.model_dump()) == config
+    config = training({'trainer': trainer})
+    assert training(config.model_dump(mode='json')) == config
+    assert training(config.model_dump()) == config
 
 
 @pytest.mark.parametrize('functions', ['auto', 10, 2000])
 def test_functions_of_ace(functions: int | str) -> None:
-    config = config_with({'train.ace.functions': functions}).train
-    assert config.ace.functions == functions
+    config = config_with({**ACE, 'train.functions': functions}).train
+    assert config.functions == functions
     assert AceSettings(elements=('Cu',), cutoff=config.cutoff, functions=functions).functions == functions
 
 
@@ -103,11 +105,31 @@ def test_functions_of_ace(functions: int | str) -> None:
     ],
 )
 def test_functions_of_ace_out_of_bounds(value: Any, said: str) -> None:
-    (line,) = mistakes_in({'train.ace.functions': value})
-    assert line.startswith(f"train.ace.functions: got {value!r}; input should be 'auto' or {said} (basis functions per element")
+    (line,) = mistakes_in({**ACE, 'train.functions': value})
+    assert line.startswith(f"train.functions: got {value!r}; input should be 'auto' or {said} (basis functions per element")
 
 
 @pytest.mark.parametrize('basis', [*BASES, 'auto'])
 def test_every_basis_of_the_trainer(basis: str) -> None:
-    config = TrainingConfig(basis=basis)
+    config = PodTrainer(basis=basis)
     assert PodSettings(elements=('Cu',), cutoff=config.cutoff, basis=config.basis).basis == basis
+
+
+def test_an_unknown_trainer() -> None:
+    (line,) = mistakes_in({'train.trainer': 'mlip_autopipe.podd'})
+    assert line == (
+        "train.trainer: got 'mlip_autopipe.podd'; did you mean 'mlip_autopipe.pod'? "
+        'registered here: mlip_autopipe.ace, mlip_autopipe.pacemaker, mlip_autopipe.pod'
+    )
+
+
+@pytest.mark.parametrize(('section', 'said'), [('ace', 'its key functions stands in'), ('pacemaker', 'its keys stand in')])
+def test_sections_that_are_gone(section: str, said: str) -> None:
+    (line,) = mistakes_in({f'train.{section}': {}})
+    assert line.startswith(f'train.{section}: this key is gone; {said}')
+
+
+@pytest.mark.parametrize(('trainer', 'key'), [('ace', 'basis'), ('pod', 'functions')])
+def test_a_key_of_another_trainer(trainer: str, key: str) -> None:
+    (line,) = mistakes_in({'train.trainer': f'mlip_autopipe.{trainer}', f'train.{key}': 'auto'})
+    assert line.startswith(f'train.{key}: unknown key; ')

@@ -11,7 +11,7 @@ from aiida_mlip_autopipe.common.trainer_predictions import TrainerPredictions
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.ace.pacemaker_log import Failure
 from tests import pacemaker_data
-from tests.formats.test_pacemaker_log import EXPECTED
+from tests.engines.ace.test_pacemaker_log import EXPECTED
 
 DONE = {'selftest.rc': '0\n', 'selftest.out': '', 'pacemaker.rc': '0\n', 'yaml2yace.rc': '0\n', 'activeset.rc': '0\n'}
 RECORDED_ERRORS = {'energy_rmse': 0.0005339529945622907, 'force_rmse': 0.009496829802907121}

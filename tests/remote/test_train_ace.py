@@ -28,7 +28,7 @@ pytestmark = pytest.mark.lammps
 
 Stage = Callable[..., Outcome]
 TRAIN: dict[str, Any] = {
-    'settings': {'trainer': 'mlip_autopipe.ace', 'cutoff': 4.5, 'ace': {'functions': 40}},
+    'settings': {'trainer': 'mlip_autopipe.ace', 'cutoff': 4.5, 'functions': 40},
     'elements': ['Cu', 'Au'],
     'seed': 1,
 }
@@ -39,7 +39,7 @@ FORCE_ERROR = 0.1
 def changed(functions: int | str = 40, **settings: Any) -> dict[str, Any]:
     values = copy.deepcopy(TRAIN)
     values['settings'].update(settings)
-    values['settings']['ace']['functions'] = functions
+    values['settings']['functions'] = functions
     return values
 
 
@@ -95,7 +95,7 @@ class TestFit:
     def test_same_inputs_give_the_same_potential(self, stage: Stage, training: Frames, references: Frames) -> None:
         small = training.take(np.arange(0, len(training), 2))
         settings = changed('auto', ridge=1e-6, stress_weight=0, core_repulsion=False)
-        settings['settings']['ace']['functions'] = 20
+        settings['settings']['functions'] = 20
         first, second = (stage('train-ace', settings, frames=small, references=references) for _ in range(2))
         for name in (*POTENTIAL_FILES, files.POTENTIAL_RECORD):
             a, b = (outcome.folder / files.POTENTIAL / name for outcome in (first, second))
@@ -185,8 +185,8 @@ class TestRefused:
     @pytest.mark.parametrize(
         ('settings', 'said'),
         [
-            ({'ace': {'functions': 9}}, 'ace.functions: got 9'),
-            ({'ace': {'function': 20}}, "unknown key; did you mean 'functions'?"),
+            ({'functions': 9}, 'train.functions: got 9'),
+            ({'function': 20}, "unknown key; did you mean 'functions'?"),
         ],
     )
     def test_bad_settings(self, stage: Stage, training: Frames, references: Frames, settings: dict[str, Any], said: str) -> None:

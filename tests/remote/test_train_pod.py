@@ -155,7 +155,7 @@ class TestRefused:
 
     def test_bad_settings(self, stage: Stage, training: Frames, references: Frames) -> None:
         error = stage('train-pod', changed(cutof=3), frames=training, references=references).error
-        assert error['message'].startswith("cutof: unknown key; did you mean 'cutoff'? allowed here: trainer, code, cutoff")
+        assert error['message'].startswith("train.cutof: unknown key; did you mean 'cutoff'? allowed here: code, cutoff, checks")
 
     def test_nothing_is_left_behind(self, stage: Stage, training: Frames, references: Frames) -> None:
         outcome = stage('train-pod', TRAIN, frames=training, references=references.take([0]))

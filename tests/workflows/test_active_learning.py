@@ -317,7 +317,7 @@ def test_where_nothing_is_new_and_an_error_is_above_its_target_known_frames_are_
     ('pacemaker', 'goes_on'), [({}, True), ({'initial_potential': 'none'}, False)], ids=['from a linear fit', 'from scratch']
 )
 def test_later_rounds_start_from_the_potential_of_the_round_before(walk, pace, config, pacemaker, goes_on):
-    train = {'trainer': 'mlip_autopipe.pacemaker', 'code': 'program-of-loop@localhost', 'pacemaker': pacemaker}
+    train = {'trainer': 'mlip_autopipe.pacemaker', 'code': 'program-of-loop@localhost', **pacemaker}
     explore = {'explorer': 'mlip_autopipe.lammps_pace', 'code': 'program-of-loop@localhost'}
     found = walk(ActiveLearningWorkChain, pace, config=config(train=train, explore=explore, loop=LOOP))
     first, second, third = inputs_of(found, 'TrainWorkChain')

@@ -10,7 +10,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.label import JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.select import SurrogateConfig
-from aiida_mlip_autopipe.config.train import TrainingConfig
+from aiida_mlip_autopipe.engines.pod.trainer import PodTrainer
 from aiida_mlip_autopipe.workflows import checks
 from aiida_mlip_autopipe.workflows.checks import (
     add_options_port,
@@ -59,12 +59,12 @@ def test_a_good_profile_passes(mapping, worker_code):
 
 
 def test_everything_that_is_missing_is_told_at_once(mapping, worker_code):
-    config = mapping(train={'trainer': 'a'}, explore={'explorer': 'b'}, worker={'code': 'c@d'})
+    config = mapping(explore={'explorer': 'b'}, worker={'code': 'c@d'})
     config['label'] = {**ESPRESSO, 'code': 'e@f'}
     with pytest.raises(InputError) as error:
         check_profile(MLIPConfig.from_mapping(config))
     fields = [line.split(':')[0] for line in str(error.value).splitlines()]
-    assert fields == ['train.trainer', 'explore.explorer', 'label.code', 'worker.code', 'label.pseudo_family']
+    assert fields == ['worker.code', 'explore.explorer', 'label.code', 'label.pseudo_family']
 
 
 def test_an_unknown_labeller_is_told(mapping, worker_code):
@@ -75,7 +75,7 @@ def test_an_unknown_labeller_is_told(mapping, worker_code):
 
 
 def test_a_port_is_held_to_its_model():
-    validate = settings_validator(TrainingConfig)
+    validate = settings_validator(PodTrainer)
     assert validate(None, None) is None
     assert validate(orm.Dict({'cutoff': 5.0}), None) is None
     assert validate(orm.Dict({'cutoff': 50.0}), None).startswith('cutoff: got 50.0;')

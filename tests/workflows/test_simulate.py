@@ -13,7 +13,7 @@ from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.engines.lammps.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.workflows import simulate as module
 from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain
-from tests.formats.test_lammps_simulation import NPT
+from tests.engines.lammps.test_simulation_files import NPT
 
 EXAMPLES = Path(__file__).parents[2] / 'examples'
 RELAX = Simulation(SimulationKind.RELAX, steps=200, force_tolerance=1e-3)

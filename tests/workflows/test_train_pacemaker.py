@@ -37,7 +37,7 @@ def inputs(localhost, worker_code):
             'references': FramesData(pacemaker_data.references(*ELEMENTS, energies=pacemaker_data.ALONE_ALMG)),
             'elements': orm.List(ELEMENTS),
             'seed': orm.Int(42),
-            'settings': orm.Dict({'trainer': PACEMAKER, 'cutoff': 5.0, 'pacemaker': pacemaker}),
+            'settings': orm.Dict({'trainer': PACEMAKER, 'cutoff': 5.0, **pacemaker}),
         }
 
     return make
@@ -162,7 +162,7 @@ def handed(walk, config, fake_process, emt_frames, potential_folder):
 def test_a_configuration_names_the_trainer_and_its_code(walk, children, inputs, handed, localhost):
     """What the one-shot run hands to the training is what the training runs with: entry point, code, settings."""
     code = installed(localhost, '/bin/true', '')
-    values = handed(trainer=PACEMAKER, code=code.full_label, cutoff=5.0, pacemaker={'max_iter': 7})
+    values = handed(trainer=PACEMAKER, code=code.full_label, cutoff=5.0, max_iter=7)
     assert values['code'].pk == code.pk
     same = {name: values[name] for name in ('code', 'evaluate_code', 'settings', 'seed', 'options')}
     found = walk(TrainWorkChain, children(), **{**inputs(), **same})
@@ -177,7 +177,7 @@ def test_the_whole_chain_through_the_daemon(started_daemon_client, inputs, local
     """The daemon exports its own `sys.path`: the Python of Pacemaker must not see it."""
     given = inputs(max_iter=3, batch_size=10)
     checks = {'nve_time': 50, 'nve_structures': 1, 'wall_points': 5}
-    settings = {**given['settings'].get_dict(), 'ace': {'functions': 40}, 'checks': checks}
+    settings = {**given['settings'].get_dict(), 'linear': {'functions': 40}, 'checks': checks}
     node = submit(TrainWorkChain, **{**given, 'code': real(localhost), 'settings': orm.Dict(settings)})
     limit = time.monotonic() + TIMEOUT
     while not node.is_terminated:

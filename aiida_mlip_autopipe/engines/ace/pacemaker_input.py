@@ -52,7 +52,7 @@ class InputFiles:
 
 
 Values = Mapping[str, Any]
-"""Settings as plain values, checked before: those of `TrainingConfig`, or of a section of it."""
+"""Settings as plain values, checked before: those of `PacemakerTrainer`, or of a section of it."""
 
 
 def build_input(
@@ -68,39 +68,37 @@ def build_input(
 
     The cutoff stands twice: an old Pacemaker demands `cutoff`, a new one warns of it, and both use only the `rcut` of the bonds.
 
-    :param settings: those of `TrainingConfig`.
+    :param settings: those of `PacemakerTrainer`.
     :param elements: chemical symbols; Pacemaker itself sorts them.
     :param kappa: in place of that of the settings, see :func:`effective_kappa`.
     :param origin: where the data come from, written as metadata; empty: nothing is written.
     """
-    pacemaker = settings['pacemaker']
     return {
         'cutoff': settings['cutoff'],
         'seed': seed,
         **({'metadata': {'origin': origin}} if origin else {}),
         'potential': {'filename': files.potential} if files.potential else potential_section(settings, elements),
-        'data': _data(pacemaker, files),
-        'fit': _fit(settings, seed, pacemaker['kappa'] if kappa is None else kappa),
+        'data': _data(settings, files),
+        'fit': _fit(settings, seed, settings['kappa'] if kappa is None else kappa),
         'backend': {
             'evaluator': 'tensorpot',
-            'batch_size': pacemaker['batch_size'],
-            'display_step': pacemaker['display_step'],
+            'batch_size': settings['batch_size'],
+            'display_step': settings['display_step'],
         },
     }
 
 
 def potential_section(settings: Values, elements: Sequence[str]) -> dict[str, Any]:
     """Return the section that describes the basis."""
-    pacemaker = settings['pacemaker']
     orders = ('nradmax_by_orders', 'lmax_by_orders')
     return {
-        'deltaSplineBins': pacemaker['delta_spline'],
+        'deltaSplineBins': settings['delta_spline'],
         'elements': sorted(elements),
-        'embeddings': {name: _embedding(value) for name, value in pacemaker['embeddings'].items()},
-        'bonds': {name: _bond(value, settings['cutoff']) for name, value in pacemaker['bonds'].items()},
+        'embeddings': {name: _embedding(value) for name, value in settings['embeddings'].items()},
+        'bonds': {name: _bond(value, settings['cutoff']) for name, value in settings['bonds'].items()},
         'functions': {
-            'number_of_functions_per_element': pacemaker['b_basis_size'],
-            **{name: {key: list(value[key]) for key in orders} for name, value in pacemaker['functions'].items()},
+            'number_of_functions_per_element': settings['b_basis_size'],
+            **{name: {key: list(value[key]) for key in orders} for name, value in settings['functions'].items()},
         },
     }
 
@@ -119,27 +117,26 @@ def _bond(value: Values, cutoff: float) -> dict[str, Any]:
     }
 
 
-def _data(pacemaker: Values, files: InputFiles) -> dict[str, Any]:
+def _data(settings: Values, files: InputFiles) -> dict[str, Any]:
     data: dict[str, Any] = {'filename': files.train[0] if len(files.train) == 1 else list(files.train)}
     if files.test:
         data['test_filename'] = files.test
-    elif pacemaker['test_size'] is not None:
-        data['test_size'] = pacemaker['test_size']
+    elif settings['test_size'] is not None:
+        data['test_size'] = settings['test_size']
     return data
 
 
 def _fit(settings: Values, seed: int, kappa: float | str) -> dict[str, Any]:
-    pacemaker = settings['pacemaker']
     fit: dict[str, Any] = {
-        'loss': {'kappa': kappa, 'L1_coeffs': pacemaker['l1'], 'L2_coeffs': pacemaker['l2']},
-        'optimizer': pacemaker['optimizer'],
-        'maxiter': pacemaker['max_iter'],
+        'loss': {'kappa': kappa, 'L1_coeffs': settings['l1'], 'L2_coeffs': settings['l2']},
+        'optimizer': settings['optimizer'],
+        'maxiter': settings['max_iter'],
     }
-    if (step := pacemaker.get('ladder_step')) is not None:
+    if (step := settings.get('ladder_step')) is not None:
         fit['ladder_step'] = list(step) if isinstance(step, tuple) else step
-        fit['ladder_type'] = pacemaker['ladder_type']
-    if pacemaker['weighting'] == 'energy':
-        fit['weighting'] = _weighting(pacemaker['energy_weighting'], seed)
+        fit['ladder_type'] = settings['ladder_type']
+    if settings['weighting'] == 'energy':
+        fit['weighting'] = _weighting(settings['energy_weighting'], seed)
     return fit
 
 

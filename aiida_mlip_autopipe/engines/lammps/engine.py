@@ -11,7 +11,7 @@ from typing import Final, Protocol, cast
 
 from ase.calculators.calculator import Calculator
 
-from aiida_mlip_autopipe.common.entry_points import load_plugin, registered
+from aiida_mlip_autopipe.common.entry_points import OWN, load_plugin, registered
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem
@@ -19,9 +19,6 @@ from aiida_mlip_autopipe.science.linear.rows import RowSource
 
 GROUP: Final = 'mlip_autopipe.engines'
 """Entry points, found without AiiDA on the compute machine."""
-
-PREFIX: Final = 'mlip_autopipe.'
-"""Of the entry points of this package, which the record of a potential leaves out."""
 
 
 class ForceSource(Protocol):
@@ -68,7 +65,7 @@ def engine_of(name: str) -> Engine:
     :raises EngineError: nothing is registered under this name, or it cannot be imported here.
     """
     if not is_known(name):
-        known = ', '.join(found.removeprefix(PREFIX) for found in registered(GROUP))
+        known = ', '.join(found.removeprefix(OWN) for found in registered(GROUP))
         raise EngineError(f'engine: got {name!r}; the entry points of {GROUP} are {known}')
     return cast('Engine', load_plugin(GROUP, _entry_point(name)))
 
@@ -80,4 +77,4 @@ def is_known(name: str) -> bool:
 
 
 def _entry_point(name: str) -> str:
-    return name if '.' in name else f'{PREFIX}{name}'
+    return name if '.' in name else f'{OWN}{name}'

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
-from aiida_mlip_autopipe.common.entry_points import load_plugin, registered
-from aiida_mlip_autopipe.common.errors import EngineError, InputError
+from aiida_mlip_autopipe.common.entry_points import OWN, load_plugin, plugins
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
@@ -17,34 +17,22 @@ from aiida_mlip_autopipe.science.generate.checks import Checks
 from aiida_mlip_autopipe.science.generate.strategy import GROUP, Kind, Step, Strategy, System
 from aiida_mlip_autopipe.science.select.sanity import SanityLimits
 
-PREFIX: Final = 'mlip_autopipe.'
-"""Of the entry points of this package, which the names of their sections leave out."""
-
 
 @cache
 def strategies() -> Mapping[str, type[Strategy]]:
-    """Return the registered strategies by the name of their section, in the order of a plan.
-
-    One of another package that cannot be imported here is left out: :func:`strategy` says why when it is asked for.
-    """
-    found = {}
-    for entry_point in registered(GROUP):
-        try:
-            found[entry_point.removeprefix(PREFIX)] = _loaded(entry_point)
-        except EngineError:
-            if entry_point.startswith(PREFIX):
-                raise
+    """Return the registered strategies by the name of their section, in the order of a plan."""
+    found = {name.removeprefix(OWN): kind for name, kind in plugins(GROUP, _check).items()}
     return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))
 
 
 def strategy(name: str) -> type[Strategy]:
     """Return the strategy of a section.
 
-    :raises InputError: there is none of this name, or what is registered is no strategy.
+    :raises InputError: there is none of this name.
     :raises EngineError: it cannot be imported here.
     """
-    known = strategies()
-    return known[name] if name in known else _loaded(name if '.' in name else f'{PREFIX}{name}')
+    found: type[Strategy] | None = strategies().get(name)
+    return found if found is not None else load_plugin(GROUP, name if '.' in name else f'{OWN}{name}')
 
 
 def structure_builder(system: Mapping[str, Any], generate: Mapping[str, Any]) -> StructureBuilder:
@@ -88,13 +76,11 @@ def _step(name: str, settings: Mapping[str, Any]) -> Step:
         raise InputError('\n'.join(f'generate.{name}.{line}' for line in explain(error, kind).splitlines())) from error
 
 
-def _loaded(entry_point: str) -> type[Strategy]:
-    found = load_plugin(GROUP, entry_point)
+def _check(entry_point: str, found: Any) -> None:
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise InputError(f'{entry_point} of {GROUP} must be a subclass of {Strategy.__module__}.Strategy; got {found!r}')
     if not isinstance(kind := getattr(found, 'KIND', None), Kind):
         raise InputError(f'{entry_point} must have a KIND, a member of {Kind.__module__}.Kind; got {kind!r}')
-    return found
 
 
 def _checks(settings: Mapping[str, Any]) -> Checks:

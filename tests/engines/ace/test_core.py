@@ -10,9 +10,9 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
-from aiida_mlip_autopipe.config.checks import ChecksConfig
 from aiida_mlip_autopipe.engines.ace.core import CORE_INNER, CORE_OUTER, Pair, cores, shortest_distances
 from aiida_mlip_autopipe.engines.ace.pacemaker_start import starting_potential
+from aiida_mlip_autopipe.science.checks.settings import ChecksConfig
 from aiida_mlip_autopipe.science.checks.stress import numerical_stress, strained_cells, stress_finding
 from tests import pacemaker_data
 

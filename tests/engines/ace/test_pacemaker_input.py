@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.config.train import TrainingConfig
 from aiida_mlip_autopipe.engines.ace.pacemaker_input import (
     CONTINUE,
     EXTEND,
@@ -24,6 +23,7 @@ from aiida_mlip_autopipe.engines.ace.pacemaker_input import (
     with_core,
     without_ladder,
 )
+from aiida_mlip_autopipe.engines.ace.pacemaker_settings import PacemakerTrainer
 from tests.pacemaker_data import FAILURES, SMALL, settings, text
 
 AL, AL_TEST, ALCU = '../data/al_emt.pckl.gzip', '../data/al_emt_test.pckl.gzip', '../data/alcu_emt.pckl.gzip'
@@ -85,8 +85,7 @@ REFUSED = {
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:
     """Return complete settings of a fit from scratch, as the calculation hands them over."""
-    pacemaker = {'initial_potential': 'none', **values.get('pacemaker', {})}
-    return TrainingConfig.model_validate({**values, 'pacemaker': pacemaker}).model_dump()
+    return PacemakerTrainer.model_validate({'initial_potential': 'none', **values}).model_dump()
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -146,13 +145,13 @@ def test_every_recorded_failure_is_looked_at() -> None:
 
 
 def test_the_small_settings_give_the_input_of_the_failures() -> None:
-    config = plain({'cutoff': 6.0, 'pacemaker': SMALL})
+    config = plain({'cutoff': 6.0, **SMALL})
     found = build_input(config, ['Al'], InputFiles(('ok.pckl.gzip',)), seed=42)
     assert found == recorded('failures/ok')
 
 
 def test_the_cutoff_stands_in_every_bond() -> None:
-    config = plain({'cutoff': 7.25, 'pacemaker': {'bonds': {'ALL': {}, 'BINARY': {'radbase': 'ChebPow'}}}})
+    config = plain({'cutoff': 7.25, 'bonds': {'ALL': {}, 'BINARY': {'radbase': 'ChebPow'}}})
     found = build_input(config, ['Al', 'Cu'], InputFiles(('df',)), seed=0)
     assert found['cutoff'] == 7.25
     assert [bond['rcut'] for bond in found['potential']['bonds'].values()] == [7.25, 7.25]
@@ -191,7 +190,7 @@ def test_the_core_stands_in_the_bonds_of_each_pair() -> None:
 
 
 def test_the_basis_of_a_start_needs_no_settings_of_its_own() -> None:
-    config = TrainingConfig.model_validate({'cutoff': 5.0}).model_dump()
+    config = PacemakerTrainer(cutoff=5.0).model_dump()
     found = build_input(config, ['Al'], InputFiles(('df',), potential='start.yaml'), seed=0)
     assert found['potential'] == {'filename': 'start.yaml'}
     assert found['fit']['loss'] == {'kappa': 0.01, 'L1_coeffs': 0.0, 'L2_coeffs': 0.0}
@@ -200,7 +199,7 @@ def test_the_basis_of_a_start_needs_no_settings_of_its_own() -> None:
 
 def test_energy_based_weights() -> None:
     chosen = {'weighting': 'energy', 'energy_weighting': {'upper_force': 50, 'lower_weight': 0.75}}
-    config = plain({'pacemaker': chosen})
+    config = plain(chosen)
     assert build_input(config, ['Al'], InputFiles(('df',)), seed=42)['fit']['weighting'] == {
         'type': 'EnergyBasedWeightingPolicy',
         'energy': 'convex_hull',
@@ -215,18 +214,18 @@ def test_energy_based_weights() -> None:
 
 
 def test_energy_based_weights_leave_out_what_is_not_set() -> None:
-    config = plain({'pacemaker': {'weighting': 'energy'}})
+    config = plain({'weighting': 'energy'})
     assert {'DFup', 'wlow'}.isdisjoint(build_input(config, ['Al'], InputFiles(('df',)), seed=0)['fit']['weighting'])
 
 
 @pytest.mark.parametrize('step', [5, 0.1])
 def test_a_ladder_of_one_number(step: float) -> None:
-    config = plain({'pacemaker': {'ladder_step': step}})
+    config = plain({'ladder_step': step})
     assert build_input(config, ['Al'], InputFiles(('df',)), seed=0)['fit']['ladder_step'] == step
 
 
 def test_the_test_file_wins_over_a_random_part() -> None:
-    config = plain({'pacemaker': {'test_size': 10}})
+    config = plain({'test_size': 10})
     assert build_input(config, ['Al'], InputFiles(('df',), 'test'), seed=0)['data'] == {'filename': 'df', 'test_filename': 'test'}
 
 

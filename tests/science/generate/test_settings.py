@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +15,12 @@ from aiida_mlip_autopipe.config.system import TargetSystem
 from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.eos import EquationOfState
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
-from aiida_mlip_autopipe.science.generate.settings import _loaded, strategies, structure_builder
+from aiida_mlip_autopipe.science.generate.settings import _check, strategies, structure_builder
 from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strain import Strain
 from aiida_mlip_autopipe.science.generate.strategy import BULK, GROUP, Drawing, Kind, System
 from aiida_mlip_autopipe.science.generate.vacancy import Vacancies
+from tests.their_package import said_with
 
 SYSTEM: dict[str, Any] = {
     'elements': ['Cu', 'Au'],
@@ -144,26 +142,19 @@ def test_parents_come_before_their_children() -> None:
 
 
 def test_another_package_is_a_section_with_the_name_of_its_entry_point(tmp_path: Path) -> None:
-    (tmp_path / 'their_package.py').write_text(THEIRS, encoding='utf-8')
-    record = tmp_path / 'their_package-1.0.dist-info'
-    record.mkdir()
-    (record / 'METADATA').write_text('Metadata-Version: 2.1\nName: their-package\nVersion: 1.0\n', encoding='utf-8')
-    points = f'[{GROUP}]\ntheirs.twice = their_package:Twice\ntheirs.broken = no_such_package:Thrice\n'
-    (record / 'entry_points.txt').write_text(points, encoding='utf-8')
-    environment = {**os.environ, 'PYTHONPATH': str(tmp_path)}
-    command = [sys.executable, '-c', USE.format(system=SYSTEM)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    sizes, mistake, broken = json.loads(done.stdout)
+    points = {'theirs.twice': 'their_package:Twice', 'theirs.broken': 'no_such_package:Thrice'}
+    sizes, mistake, broken = json.loads(said_with(tmp_path, THEIRS, GROUP, points, USE.format(system=SYSTEM)))
     assert sizes == [8]
     assert mistake == 'theirs.twice.axis: got 3; input should be less than 3 (lattice vector)'
     assert 'theirs.broken of mlip_autopipe.strategies cannot be imported on this machine' in broken
 
 
-def test_a_strategy_of_no_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r'must be a subclass of .*strategy\.Strategy; got <class .dict.>'):
+        _check('theirs.one', dict)
     monkeypatch.setattr(EquationOfState, 'KIND', 'fixed')
     with pytest.raises(InputError, match=r"eos must have a KIND, a member of .*strategy.Kind; got 'fixed'"):
-        _loaded('mlip_autopipe.eos')
+        _check('mlip_autopipe.eos', EquationOfState)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""`PacemakerConfig`: what only Pacemaker has: basis, loss, optimizer, ladder, weights and the active set."""
+"""`PacemakerTrainer`: the settings of Pacemaker: basis, loss, optimizer, ladder, weights, active set, and its linear start."""
 
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -17,6 +17,10 @@ from pydantic import (
 )
 
 from aiida_mlip_autopipe.common.settings import Settings
+from aiida_mlip_autopipe.engines.ace.files import ENGINE
+from aiida_mlip_autopipe.engines.ace.trainer import EXPLORERS, FUNCTIONS, AceTrainer, Functions
+from aiida_mlip_autopipe.science.linear.trainer import CORE, LinearWeights
+from aiida_mlip_autopipe.science.trainer import Trainer
 
 Combination = Literal['ALL', 'UNARY', 'BINARY', 'TERNARY', 'QUATERNARY', 'QUINARY']
 """Which combinations of elements a block of basis functions or bonds is for; the more special one wins."""
@@ -28,6 +32,8 @@ OF_THE_START = ('b_basis_size', 'functions', 'bonds', 'delta_spline', 'ladder_st
 
 FROM_LINEAR = {'l1': 0.0, 'l2': 0.0, 'max_iter': 100}
 """Defaults of a fit that starts from a linear one, see docs/pacemaker.md: the regularisation would be half of the loss."""
+
+NAME: Final = 'mlip_autopipe.pacemaker'
 
 LINEAR_EMBEDDING = ('FinnisSinclairShiftedScaled', [1.0, 1.0])
 """Embedding and first density in which a linear potential can go on as it is."""
@@ -119,8 +125,22 @@ class EnergyWeightingConfig(PacemakerSettings):
         return self
 
 
-class PacemakerConfig(PacemakerSettings):
-    """What only Pacemaker has: basis, loss, optimizer, ladder, weights and the active set."""
+class LinearStart(LinearWeights):
+    """The linear ACE fit that Pacemaker starts from: its basis is that of the potential."""
+
+    functions: Functions = Field(default='auto', description=FUNCTIONS)
+
+
+class PacemakerTrainer(PacemakerSettings, Trainer):
+    """Pacemaker: an atomic cluster expansion with embeddings, by gradients; it has no stress loss."""
+
+    ENGINE = ENGINE
+    EXPLORERS = EXPLORERS
+    MAY_LACK = True
+
+    trainer: Literal['mlip_autopipe.pacemaker'] = Field(default=NAME, description='entry point of the trainer')
+    core_repulsion: bool = Field(default=True, description=CORE)
+    linear: LinearStart = LinearStart()
 
     initial_potential: Literal['linear', 'none'] = Field(
         default='linear',
@@ -172,6 +192,27 @@ class PacemakerConfig(PacemakerSettings):
 
     @model_validator(mode='before')
     @classmethod
+    def check_linear(cls, values: Any) -> Any:
+        """Refuse settings of the linear fit that do not stand in its section."""
+        if isinstance(values, dict) and (found := [name for name in LinearWeights.model_fields if name in values]):
+            raise ValueError(f'{found[0]}: Pacemaker has none; that of the linear fit from which it starts is linear.{found[0]}')
+        return values
+
+    @property
+    def start(self) -> AceTrainer | None:
+        """The linear fit that comes first, where it starts from one."""
+        if self.initial_potential == 'none':
+            return None
+        shared = {name: getattr(self, name) for name in ('cutoff', 'core_repulsion', 'checks')}
+        return AceTrainer(**{name: getattr(self.linear, name) for name in LinearStart.model_fields}, **shared)
+
+    @property
+    def continues(self) -> bool:
+        """Whether later rounds start from the potential of the round before."""
+        return self.initial_potential == 'linear'
+
+    @model_validator(mode='before')
+    @classmethod
     def fill_in(cls, values: Any) -> Any:
         """Return the values with the defaults of their start."""
         is_linear = isinstance(values, dict) and values.get('initial_potential', 'linear') == 'linear'
@@ -181,11 +222,13 @@ class PacemakerConfig(PacemakerSettings):
     def check_start(self) -> Self:
         """Refuse a basis that somebody chose for a fit that takes its basis from a linear one, and embeddings that change it."""
         if self.initial_potential == 'none':
+            if 'linear' in self.model_fields_set:
+                raise ValueError('linear has no effect beside initial_potential none: leave it out')
             return self
         if chosen := [name for name in OF_THE_START if name in self.model_fields_set]:
             raise ValueError(
                 f'{chosen[0]} has no effect beside initial_potential linear, where the basis is that of the linear fit '
-                '(train.ace.functions is its size): leave it out, or set initial_potential: none'
+                '(train.linear.functions is its size): leave it out, or set initial_potential: none'
             )
         for name, embedding in self.embeddings.items():
             if (embedding.npot, embedding.fs_parameters[:2]) != LINEAR_EMBEDDING:
@@ -200,7 +243,7 @@ class PacemakerConfig(PacemakerSettings):
     def without_basis(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Return the settings; a basis that nobody chose does not look chosen when they are read again."""
         values: dict[str, Any] = handler(self)
-        unused = OF_THE_START if self.initial_potential == 'linear' else ()
+        unused = OF_THE_START if self.initial_potential == 'linear' else ('linear',)
         return {name: value for name, value in values.items() if name not in unused}
 
     @model_validator(mode='after')

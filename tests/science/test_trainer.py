@@ -1,0 +1,87 @@
+"""A trainer of another package is found by its entry point, and its section is checked like ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.science.trainer import GROUP, Trainer, _check, trainers
+from tests.their_package import said_with
+
+THEIRS = """
+from typing import Literal
+from pydantic import Field
+from aiida_mlip_autopipe.science.trainer import Trainer
+
+
+class Morse(Trainer):
+    '''Morse pairs.'''
+
+    ENGINE = 'theirs.morse'
+    EXPLORERS = ('mlip_autopipe.lammps_md',)
+    trainer: Literal['theirs.morse'] = Field(default='theirs.morse', description='entry point')
+    width: float = Field(default=1.0, gt=0, description='1/Å')
+"""
+
+USE = """
+import json
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
+from tests.config.settings import changed
+
+def said(changes):
+    try:
+        config = MLIPConfig.from_mapping(changed(changes))
+    except InputError as error:
+        return str(error)
+    same = MLIPConfig.from_mapping(config.to_mapping()) == config
+    return [config.train.width, config.train.ENGINE, config.explore.explorer, same]
+
+theirs = {'train.trainer': 'theirs.morse'}
+print(json.dumps([said({**theirs, 'train.width': 2}), said({**theirs, 'train.width': 0}), said({**theirs, 'train.widht': 1})]))
+"""
+
+
+def test_another_package(tmp_path: Path) -> None:
+    points = {'theirs.morse': 'their_package:Morse', 'theirs.broken': 'no_such_package:Trainer'}
+    good, bad, misspelt = json.loads(said_with(tmp_path, THEIRS, GROUP, points, USE))
+    assert good == [2.0, 'theirs.morse', 'mlip_autopipe.lammps_md', True]
+    assert bad == 'train.width: got 0; input should be greater than 0 (1/Å)'
+    assert misspelt.startswith(
+        "train.widht: unknown key; did you mean 'width'? allowed here: code, cutoff, checks, trainer, width"
+    )
+
+
+@pytest.mark.parametrize('name', trainers())
+def test_each_says_what_a_run_has_to_know(name: str) -> None:
+    settings = trainers()[name]()
+    assert settings.name == name
+    assert settings.ENGINE
+    assert settings.EXPLORERS
+
+
+class Nameless(Trainer):
+    """No name."""
+
+
+class Other(Trainer):
+    """The name of another."""
+
+    trainer: Literal['other.name'] = 'other.name'
+
+
+@pytest.mark.parametrize(
+    ('found', 'said'),
+    [
+        (dict, r'must be a subclass of aiida_mlip_autopipe\.science\.trainer\.Trainer'),
+        (Nameless, r"must have the field trainer: Literal\['a.b'\]; got None"),
+        (Other, r"must have the field trainer: Literal\['a.b'\]; got 'other.name'"),
+    ],
+)
+def test_what_is_no_trainer(found: type, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        _check('a.b', found)
