@@ -245,7 +245,7 @@ class LammpsSystem:
         :raises EngineError: LAMMPS refuses a line.
         """
         kinds = kinds_of(atoms, self.elements)
-        self._prism = Prism(atoms.cell.array, pbc=True)
+        self._prism, self._n_cells = Prism(atoms.cell.array, pbc=True), 0
         for line in (
             'clear',
             'units metal',
@@ -316,6 +316,9 @@ class LammpsSystem:
         self.command(_CHANGE.format(a[0], b[1], c[2], b[0], c[0], c[1]))
         flat = np.ascontiguousarray(positions, dtype=np.float64).ravel()
         self.lammps.scatter_atoms('x', 1, 3, flat.ctypes.data_as(ctypes.POINTER(ctypes.c_double)))
+        # at the same step LAMMPS would take the bins of the cell before for a neighbour list that is built on demand
+        self._n_cells += 1
+        self.command(f'reset_timestep {self._n_cells}')
 
     def snapshot(self, like: Atoms) -> Atoms:
         """Return the present structure in the frame of `like`, the loaded structure, atoms wrapped into the cell."""

@@ -101,6 +101,19 @@ def test_descriptors_follow_a_permutation_of_the_atoms(source, atoms):
     np.testing.assert_array_equal(permuted_types, types[order])
 
 
+def test_stress_rows_where_the_number_of_bins_changes_within_the_strain(tmp_path):
+    """A bug that was: there LAMMPS counted neighbours by the bins of the strain before (3.59 Å), and the rows were off by 1e7."""
+    path = tmp_path / 'param.pod'
+    path.write_text(parameter_text(ELEMENTS, 'S', CUTOFF))
+    largest = []
+    with PodDescriptors(ELEMENTS, path) as source:
+        for a in (3.589, 3.59, 3.591):
+            atoms = bulk('Cu', a=a).repeat((3, 3, 4))
+            atoms.rattle(0.01, seed=1)
+            largest.append(np.abs(source.design(atoms).stress).max())
+    assert largest[1] == pytest.approx((largest[0] + largest[2]) / 2, rel=0.01)
+
+
 def test_types_follow_the_order_of_the_elements(source):
     assert source.per_atom(bulk('Au', cubic=True))[1].tolist() == [1, 1, 1, 1]
 
