@@ -147,8 +147,8 @@ def bench_of(trainer: str, seed: int, data: Path, functions: str = FUNCTIONS) ->
     values = MLIPConfig.from_yaml(ROOT / 'examples/cuau/config.yaml').to_mapping()
     values['explore'].pop('explorer')
     size = int(functions) if functions.isdigit() else functions
-    values['train'] |= {'trainer': TRAINERS[trainer], 'core_repulsion': False}
-    values['train'] |= {'functions': size} if trainer == 'ACE' else {}
+    own = {'functions': size} if trainer == 'ACE' else {}
+    values['train'] = {'trainer': TRAINERS[trainer], 'cutoff': values['train']['cutoff'], 'core_repulsion': False, **own}
     config = MLIPConfig.from_mapping(values)
     made = generated(config, seed + FROZEN_SEED)
     chosen = np.random.default_rng(seed).permutation(len(made))[:FROZEN_FRAMES]
