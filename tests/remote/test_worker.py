@@ -139,4 +139,4 @@ class TestCan:
         with pytest.raises(SystemExit) as caught:
             worker.main([CAN, 'snap'])
         assert caught.value.code == CANNOT
-        assert capsys.readouterr().err == "engine: got 'snap'; how LAMMPS gives its grade is known of pod, pace\n"
+        assert capsys.readouterr().err == "engine: got 'snap'; the entry points of mlip_autopipe.engines are pace, pod\n"

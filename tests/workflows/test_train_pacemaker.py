@@ -143,7 +143,7 @@ def test_a_failed_fit_names_its_reason(walk, children, inputs):
 def test_a_stress_weight_of_a_fit_from_scratch_is_refused(walk, children, inputs):
     chosen = inputs(initial_potential='none')
     chosen['settings'] = orm.Dict({**chosen['settings'].get_dict(), 'stress_weight': 100})
-    with pytest.raises(ValueError, match='Pacemaker has no stress loss'):
+    with pytest.raises(ValueError, match='stress_weight: Pacemaker has none; that of the linear fit'):
         walk(TrainWorkChain, children(), **chosen)
 
 

@@ -6,9 +6,13 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
 from aiida_mlip_autopipe.engines.lammps.library import LammpsSystem
 from aiida_mlip_autopipe.engines.pod.descriptors import ROUGHER, PodDescriptors, pod_features
-from aiida_mlip_autopipe.engines.pod.files import coefficient_text, pair_lines, parameter_text
+from aiida_mlip_autopipe.engines.pod.files import PARAMETERS, coefficient_text, pair_lines, parameter_text
+from aiida_mlip_autopipe.science.checks.wall import wall_paths
+from aiida_mlip_autopipe.science.linear.core import core_paths
+from tests import pod_data
 from tests.pod_data import CUTOFF, ELEMENTS, alloy
 
 pytestmark = pytest.mark.lammps
@@ -166,3 +170,16 @@ def test_rougher_functions_are_those_that_lammps_counts(basis, elements, tmp_pat
     with PodDescriptors(elements, path) as source:
         source.design(bulk('Cu', cubic=True).repeat(2), with_stress=False)
         np.testing.assert_array_equal(source.roughness, np.tile(expected, len(elements)))
+
+
+@pytest.mark.lammps
+def test_rows_and_overlay_are_what_lammps_makes_of_them(fitted):
+    """The fit judges its walls without LAMMPS: the numbers must be the same."""
+    folder = fitted.potential.active_set.parent
+    with PodDescriptors(pod_data.ELEMENTS, folder / PARAMETERS, core=fitted.fit.core) as source:
+        paths = core_paths(fitted.frames, pod_data.ELEMENTS, source)
+    walls = wall_paths(fitted.frames, pod_data.ELEMENTS, cutoff=pod_data.CUTOFF, depth=0.5, n_points=11)
+    for path, wall in zip(paths, walls, strict=True):
+        energies = evaluate_frames(Frames.from_atoms(wall.structures), fitted.potential).energy
+        own = path.rows @ fitted.fit.coefficients + path.overlay
+        np.testing.assert_allclose(own - own[0], energies - energies[0], rtol=1e-4, atol=1e-4)

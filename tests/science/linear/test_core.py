@@ -103,17 +103,6 @@ class TestRows:
             assert path.is_told.tolist() == [False] * 3 + [True] * 8, FIRST_SHARE
             assert path.rows[:, [0, 61]] == pytest.approx(0.0), 'no atom is gained or lost'
 
-    def test_rows_and_overlay_are_what_lammps_makes_of_them(self, fitted):
-        """The fit judges its walls without LAMMPS: the numbers must be the same."""
-        folder = fitted.potential.active_set.parent
-        with PodDescriptors(pod_data.ELEMENTS, folder / PARAMETERS, core=fitted.fit.core) as source:
-            paths = core_paths(fitted.frames, pod_data.ELEMENTS, source)
-        walls = wall_paths(fitted.frames, pod_data.ELEMENTS, cutoff=pod_data.CUTOFF, depth=0.5, n_points=11)
-        for path, wall in zip(paths, walls, strict=True):
-            energies = evaluate_frames(Frames.from_atoms(wall.structures), fitted.potential).energy
-            own = path.rows @ fitted.fit.coefficients + path.overlay
-            np.testing.assert_allclose(own - own[0], energies - energies[0], rtol=1e-4, atol=1e-4)
-
 
 @pytest.fixture(scope='module')
 def cold():
