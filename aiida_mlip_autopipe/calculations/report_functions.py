@@ -20,7 +20,7 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
     """
     stages = {name: reports[name].get_dict() if name in reports else None for name in STAGES}
     label, train, acquisition = stages['label'] or {}, stages['train'] or {}, stages['acquisition'] or {}
-    select = stages['select'] or {}
+    select, fit = stages['select'] or {}, train.get('fit') or {}
     grades = [(stages[name] or {}).get('gamma_max') for name in ('explore', 'train')]
     entry: dict[str, Any] = {
         **counts.get_dict(),
@@ -39,7 +39,8 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
         'test_groups': train.get('test_groups'),
         'test_caution': train.get('test_caution', ''),
         'test_md': stages['test_md'],
-        'stress_offset': (train.get('fit') or {}).get('stress_offset'),
+        'stress_offset': fit.get('stress_offset'),
+        'stress_noise': (fit.get('noise') or {}).get('stress'),
         'gamma_max': max((grade for grade in grades if grade is not None), default=None),
     }
     return orm.Dict(entry)

@@ -96,7 +96,8 @@ def training_lines(node: orm.WorkChainNode) -> list[str]:
     report = node.outputs.report.get_dict()
     lines = [_error_line(name, report[f'{name}_errors']) for name in ('train', 'test') if report[f'{name}_errors']]
     lines += [report['test_caution']] if report.get('test_caution') else []
-    lines += pressure_remarks((report.get('fit') or {}).get('stress_offset'))
+    fit = report.get('fit') or {}
+    lines += pressure_remarks({**fit, 'stress_noise': (fit.get('noise') or {}).get('stress')})
     lines += [_check_line(check) for check in report['checks']]
     return [*lines, f'potential: PK {node.outputs.potential.pk}']
 

@@ -22,7 +22,7 @@ def test_a_round_with_every_stage():
             'test_groups': {'part': {}},
             'test_caution': 'a guess',
             'gamma_max': 2.0,
-            'fit': {'stress_offset': 0.002},
+            'fit': {'stress_offset': 0.002, 'noise': {'stress': 0.001}},
         },
         'test_md': {'temperatures': []},
         'acquisition': {
@@ -51,6 +51,7 @@ def test_a_round_with_every_stage():
         'test_caution': 'a guess',
         'test_md': {'temperatures': []},
         'stress_offset': 0.002,
+        'stress_noise': 0.001,
         'gamma_max': 6.0,
     }
 
@@ -58,7 +59,7 @@ def test_a_round_with_every_stage():
 def test_a_round_with_nothing_but_counts():
     entry = summarize_round(orm.Dict(COUNTS)).get_dict()
     stages = ('explore', 'funnel', 'funnel_by_config_type', 'funnel_reasons', 'acquisition')
-    for name in (*stages, 'train_errors', 'test_errors', 'test_groups', 'test_md', 'stress_offset', 'gamma_max'):
+    for name in (*stages, 'train_errors', 'test_errors', 'test_groups', 'test_md', 'stress_offset', 'stress_noise', 'gamma_max'):
         assert entry[name] is None
     assert entry['test_caution'] == ''
     assert (entry['labels_failed'], entry['failures_by_reason']) == (0, {})

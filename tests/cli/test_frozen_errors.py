@@ -58,9 +58,11 @@ def test_what_speaks_against_the_errors_is_told():
 
 
 def test_a_pressure_of_the_labels_is_told_where_it_matters():
-    assert remarks({'stress_offset': 0.3 * GPA}) == pressure_remarks(0.3 * GPA)
-    assert pressure_remarks(0.3 * GPA)[0].startswith('the stresses of the labels are off by a pressure of 0.30 GPa')
-    assert pressure_remarks(0.04 * GPA) == pressure_remarks(None) == []
+    known = {'stress_offset': 0.3 * GPA, 'stress_noise': 0.1 * GPA}
+    assert remarks(known) == pressure_remarks(known) == pressure_remarks({'stress_offset': 0.3 * GPA})
+    assert pressure_remarks(known)[0].startswith('the stresses of the labels are off by a pressure of 0.30 GPa')
+    for fit in ({'stress_offset': 0.04 * GPA}, {'stress_offset': None}, {}, {**known, 'stress_noise': 0.2 * GPA}):
+        assert pressure_remarks(fit) == []
 
 
 def test_the_lines_of_a_round_hold_them():
