@@ -13,6 +13,11 @@ OWN: Final = 'mlip_autopipe.'
 """What the names of the entry points of this package begin with."""
 
 
+def full_name(name: str) -> str:
+    """Return the name of an entry point; those of this package may be given without their prefix."""
+    return name if '.' in name else f'{OWN}{name}'
+
+
 def registered(group: str) -> list[str]:
     """Return the names that packages registered in a group."""
     return sorted(point.name for point in metadata.entry_points(group=group))

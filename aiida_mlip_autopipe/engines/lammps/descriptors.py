@@ -8,7 +8,7 @@ import numpy as np
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.engines.lammps.engine import engine_of
-from aiida_mlip_autopipe.engines.lammps.forces import require_runnable
+from aiida_mlip_autopipe.engines.lammps.forces import require_each_runnable
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, kinds_of
 from aiida_mlip_autopipe.science.linear.posterior import Posterior, Spread
 from aiida_mlip_autopipe.science.select.d_optimal import AtomRows
@@ -22,8 +22,7 @@ def atom_rows(frames: Frames, potential: LammpsPotential, folder: Path) -> AtomR
     :raises EngineError: its engine is not registered, or LAMMPS or pyace refuses its files.
     """
     engine = engine_of(potential.engine)
-    for index, atoms in enumerate(frames):
-        require_runnable(atoms, potential, f'frame {index}')
+    require_each_runnable(frames, potential)
     kinds = [kinds_of(atoms, potential.elements) for atoms in frames]
     rows = engine.atom_rows(frames, potential, folder)
     return AtomRows(rows, np.concatenate([np.zeros(0, dtype=np.int64), *kinds]), frames.counts)
@@ -37,7 +36,6 @@ def posterior_spread(frames: Frames, potential: LammpsPotential, folder: Path) -
     :raises FormatError: there is no readable posterior.
     """
     posterior = Posterior.load(folder)
-    for index, atoms in enumerate(frames):
-        require_runnable(atoms, potential, f'frame {index}')
+    require_each_runnable(frames, potential)
     with engine_of(potential.engine).design_rows(potential, folder, len(posterior.root)) as source:
         return posterior.spread(frames, source)

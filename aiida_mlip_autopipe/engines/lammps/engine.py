@@ -11,7 +11,7 @@ from typing import Final, Protocol, cast
 
 from ase.calculators.calculator import Calculator
 
-from aiida_mlip_autopipe.common.entry_points import OWN, load_plugin, registered
+from aiida_mlip_autopipe.common.entry_points import OWN, full_name, load_plugin, registered
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem
@@ -67,14 +67,10 @@ def engine_of(name: str) -> Engine:
     if not is_known(name):
         known = ', '.join(found.removeprefix(OWN) for found in registered(GROUP))
         raise EngineError(f'engine: got {name!r}; the entry points of {GROUP} are {known}')
-    return cast('Engine', load_plugin(GROUP, _entry_point(name)))
+    return cast('Engine', load_plugin(GROUP, full_name(name)))
 
 
 @cache
 def is_known(name: str) -> bool:
     """Whether an engine is registered under the name in the record of a potential."""
-    return _entry_point(name) in registered(GROUP)
-
-
-def _entry_point(name: str) -> str:
-    return name if '.' in name else f'{OWN}{name}'
+    return full_name(name) in registered(GROUP)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
-from aiida_mlip_autopipe.engines.lammps.forces import force_source, require_runnable
+from aiida_mlip_autopipe.engines.lammps.forces import force_source, require_each_runnable
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem
 
 
@@ -34,8 +34,7 @@ def evaluate_frames(frames: Frames, potential: LammpsPotential) -> Evaluation:
     :raises InstallationError: LAMMPS has not what the potential needs.
     :raises EngineError: LAMMPS refuses the potential.
     """
-    for index, atoms in enumerate(frames):
-        require_runnable(atoms, potential, f'frame {index}')
+    require_each_runnable(frames, potential)
     energy, stress = np.zeros(len(frames)), np.zeros((len(frames), 6))
     forces, gamma = np.zeros((len(frames.numbers), 3)), np.zeros(len(frames.numbers))
     with LammpsSystem(potential.elements, package=None) as system:

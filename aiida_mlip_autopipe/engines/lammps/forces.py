@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 
 from aiida_mlip_autopipe.common.errors import InputError, InstallationError
-from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
+from aiida_mlip_autopipe.common.frames import FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.engines.lammps.engine import ForceSource, engine_of, is_known
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem, kinds_of
 from aiida_mlip_autopipe.engines.lammps.pair_styles import missing_style, missing_styles, require_pair_styles
@@ -43,6 +43,15 @@ def require_runnable(atoms: Atoms, potential: LammpsPotential, name: str) -> Non
         raise InputError(f'{name}: {error}') from error
     if not is_known(potential.engine) or not engine_of(potential.engine).takes_lonely_atoms:
         require_neighbours(atoms, potential.cutoff, name)
+
+
+def require_each_runnable(frames: Frames, potential: LammpsPotential) -> None:
+    """Check that a potential can run all of some frames.
+
+    :raises InputError: it cannot; the text names the frame.
+    """
+    for index, atoms in enumerate(frames):
+        require_runnable(atoms, potential, f'frame {index}')
 
 
 def require_neighbours(atoms: Atoms, cutoff: float, name: str) -> float:

@@ -10,7 +10,6 @@ from typing import Annotated, ClassVar, Final, Literal, get_args
 import numpy as np
 from ase import Atoms
 from pydantic import Field, NonNegativeInt
-from scipy.stats import qmc
 
 from aiida_mlip_autopipe.common.ranges import Spread
 from aiida_mlip_autopipe.science.generate.strain import strained
@@ -66,6 +65,8 @@ class Deform(Strategy):
             if any(sizes):
                 yield strained(given, np.array(sizes), 'grid')
         if self.general:
+            from scipy.stats import qmc  # noqa: PLC0415  # a third of a second, which every reader of a configuration would pay
+
             points = qmc.Sobol(6, rng=rng).random_base2(int(np.ceil(np.log2(self.general))))[: self.general]
             for point in points:
                 yield strained(given, self.max_strain * (2.0 * point - 1.0), 'sobol')

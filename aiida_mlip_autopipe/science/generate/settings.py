@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aiida_mlip_autopipe.common.entry_points import OWN, load_plugin, plugins
+from aiida_mlip_autopipe.common.entry_points import OWN, full_name, load_plugin, plugins
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.science.generate.budget import Budget
@@ -32,7 +32,7 @@ def strategy(name: str) -> type[Strategy]:
     :raises EngineError: it cannot be imported here.
     """
     found: type[Strategy] | None = strategies().get(name)
-    return found if found is not None else load_plugin(GROUP, name if '.' in name else f'{OWN}{name}')
+    return found if found is not None else load_plugin(GROUP, full_name(name))
 
 
 def structure_builder(system: Mapping[str, Any], generate: Mapping[str, Any]) -> StructureBuilder:
@@ -42,7 +42,7 @@ def structure_builder(system: Mapping[str, Any], generate: Mapping[str, Any]) ->
     :param generate: fields of `GeneratorConfig`: strains dimensionless, displacements and cutoffs in Å.
     :raises InputError: a strategy is unknown, or refuses its settings.
     """
-    named = [name for name, settings in generate.items() if settings and name not in ('checks', 'budget')]
+    named = [name for name, settings in generate.items() if settings is not None and name not in ('checks', 'budget')]
     steps = [_step(name, generate[name]) for name in sorted(named, key=lambda name: (strategy(name).ORDER, name))]
     budget = generate['budget']
     return StructureBuilder(

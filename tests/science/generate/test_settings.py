@@ -38,6 +38,7 @@ SECTIONS: dict[str, Any] = {
 
 
 THEIRS = """
+from ase import Atoms
 from pydantic import Field
 from aiida_mlip_autopipe.science.generate.strategy import Kind, Strategy
 
@@ -54,6 +55,19 @@ class Twice(Strategy):
         double.info = {'config_type': 'twice', 'origin': '{}'}
         double.positions[0] += rng.normal(size=3) * 0.1
         yield double
+
+
+class Plain(Strategy):
+    '''A strategy without settings.'''
+
+    KIND = Kind.FREE
+    CONFIG_TYPES = frozenset({'plain'})
+    IS_BULK = False
+
+    def __call__(self, given, rng):
+        atoms = Atoms(given.elements[0], cell=[2.5] * 3, pbc=True)
+        atoms.info.update(config_type='plain', origin='{}')
+        yield atoms
 """
 
 USE = """
@@ -65,8 +79,9 @@ from aiida_mlip_autopipe.config.generate import GeneratorConfig
 from aiida_mlip_autopipe.science.generate.settings import strategy, structure_builder
 from pydantic import ValidationError
 
-values = GeneratorConfig.model_validate({{'theirs.twice': {{'axis': 1}}}}).model_dump()
-made = structure_builder({system}, values).build(np.random.default_rng(0))
+values = GeneratorConfig.model_validate({{'theirs.twice': {{'axis': 1}}, 'theirs.plain': {{}}}}).model_dump()
+made = list(structure_builder({system}, values).build(np.random.default_rng(0)))
+plain = sum(atoms.info['config_type'] == 'plain' for atoms in made)
 sizes = sorted({{len(atoms) for atoms in made if atoms.info['config_type'] == 'twice'}})
 try:
     GeneratorConfig.model_validate({{'theirs.twice': {{'axis': 3}}}})
@@ -76,7 +91,7 @@ try:
     strategy('theirs.broken')
 except EngineError as error:
     broken = str(error)
-print(json.dumps([sizes, mistake, broken]))
+print(json.dumps([sizes, plain, mistake, broken]))
 """
 
 
@@ -142,9 +157,14 @@ def test_parents_come_before_their_children() -> None:
 
 
 def test_another_package_is_a_section_with_the_name_of_its_entry_point(tmp_path: Path) -> None:
-    points = {'theirs.twice': 'their_package:Twice', 'theirs.broken': 'no_such_package:Thrice'}
-    sizes, mistake, broken = json.loads(said_with(tmp_path, THEIRS, GROUP, points, USE.format(system=SYSTEM)))
+    points = {
+        'theirs.twice': 'their_package:Twice',
+        'theirs.plain': 'their_package:Plain',
+        'theirs.broken': 'no_such_package:Thrice',
+    }
+    sizes, plain, mistake, broken = json.loads(said_with(tmp_path, THEIRS, GROUP, points, USE.format(system=SYSTEM)))
     assert sizes == [8]
+    assert plain == 1, 'it has no settings'
     assert mistake == 'theirs.twice.axis: got 3; input should be less than 3 (lattice vector)'
     assert 'theirs.broken of mlip_autopipe.strategies cannot be imported on this machine' in broken
 
