@@ -96,6 +96,12 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True, check=False, timeout=300)
 
 
+def test_no_module_is_named_like_one_of_python() -> None:
+    modules = [path for folder in (SOURCE, ROOT / 'tests', ROOT / 'docs', ROOT / 'examples') for path in folder.rglob('*.py')]
+    names = {path: path.parent.name if path.stem == '__init__' else path.stem for path in modules}
+    assert not [path for path, name in names.items() if name in sys.stdlib_module_names]
+
+
 class TestImports:
     def test_every_folder_is_a_layer(self) -> None:
         assert {path.parent.name for path in SOURCE.glob('*/__init__.py')} == set(ALLOWED)

@@ -9,7 +9,7 @@ from aiida.engine import calcfunction
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.science.md.verdict import verdict
-from aiida_mlip_autopipe.science.select.duplicates import repeated_uids
+from aiida_mlip_autopipe.science.selection.duplicates import repeated_uids
 
 GRADES = 'grades_'
 """Prefix of the names under which :func:`unique_candidates` takes the grades that belong to frames of the same name."""

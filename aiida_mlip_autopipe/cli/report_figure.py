@@ -9,7 +9,7 @@ from typing import Any, Final
 from plotly import graph_objects as go
 
 from aiida_mlip_autopipe.common.units import MILLI
-from aiida_mlip_autopipe.science.select.funnel import REASONS, STAGES
+from aiida_mlip_autopipe.science.selection.funnel import REASONS, STAGES
 
 Counts = Mapping[str, Mapping[str, int]]
 """For each config_type, the number of frames by stage or by reason."""

@@ -16,7 +16,7 @@ from aiida_mlip_autopipe.cli.report_parts import DASH, figure_part, table_part
 from aiida_mlip_autopipe.cli.report_properties import properties_section
 from aiida_mlip_autopipe.cli.rounds import Round
 from aiida_mlip_autopipe.common.units import GPA, MILLI
-from aiida_mlip_autopipe.science.select.funnel import STAGES
+from aiida_mlip_autopipe.science.selection.funnel import STAGES
 
 STYLE: Final = """
 body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1f2933; background: #f3f5f7; margin: 0; }

@@ -10,7 +10,7 @@ from aiida import orm
 
 from aiida_mlip_autopipe.cli.frozen_errors import group_lines, interval_text
 from aiida_mlip_autopipe.common.units import GPA, MILLI
-from aiida_mlip_autopipe.science.select.funnel import STAGES
+from aiida_mlip_autopipe.science.selection.funnel import STAGES
 
 ROUND_ENTRY = 'summarize_round'
 

@@ -17,7 +17,7 @@ from aiida_mlip_autopipe.config.generate import GeneratorConfig
 from aiida_mlip_autopipe.config.label import AnyLabelConfig, AseLabelConfig, JobOptions
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.properties import PropertiesConfig, chosen_crystals
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from aiida_mlip_autopipe.config.system import TargetSystem
 from aiida_mlip_autopipe.config.train import AnyTrainer, refuse_old_names
 from aiida_mlip_autopipe.config.yaml_file import read_yaml

@@ -7,11 +7,11 @@ import json
 import numpy as np
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from aiida_mlip_autopipe.engines.mace.mace import evaluate
 from aiida_mlip_autopipe.engines.mace.model import MaceModel
 from aiida_mlip_autopipe.engines.mace.walk import Md, as_children, md, relax
-from aiida_mlip_autopipe.science.select.sanity import sanity_reasons
+from aiida_mlip_autopipe.science.selection.sanity import sanity_reasons
 
 CONFIG_TYPES = {'md': 'surrogate_md', 'relax': 'surrogate_relax'}
 

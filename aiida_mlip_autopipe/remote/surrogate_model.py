@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from aiida_mlip_autopipe.common.errors import DownloadError, ModelError
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from aiida_mlip_autopipe.engines.mace.model import MaceModel, quiet, require_mace
 from aiida_mlip_autopipe.formats.files import MODEL
 

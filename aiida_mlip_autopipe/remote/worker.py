@@ -15,7 +15,7 @@ from aiida_mlip_autopipe.formats.files import CAN, CANNOT
 
 STAGES = {
     'generate': 'aiida_mlip_autopipe.remote.generate',
-    'surrogate': 'aiida_mlip_autopipe.remote.select',
+    'surrogate': 'aiida_mlip_autopipe.remote.selection',
     'label-ase': 'aiida_mlip_autopipe.remote.label_ase',
     'label-pw': 'aiida_mlip_autopipe.remote.label_pw',
     'train-pod': 'aiida_mlip_autopipe.remote.train_pod',

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import BoolArray, FloatArray, Frames, IntArray
-from aiida_mlip_autopipe.science.select.funnel import reduced_formulas
+from aiida_mlip_autopipe.science.selection.funnel import reduced_formulas
 
 CONFIDENCE: Final = 0.9
 """Share of the resampled errors that lies within an interval."""

@@ -20,9 +20,9 @@ from aiida_mlip_autopipe.science.generate.dimer import CONFIG_TYPE as DIMER
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
 from aiida_mlip_autopipe.science.generate.seen import SeenStructures
 from aiida_mlip_autopipe.science.generate.strain import strained
-from aiida_mlip_autopipe.science.select.funnel import reduced_formulas
-from aiida_mlip_autopipe.science.select.sanity import sanity_reasons
-from aiida_mlip_autopipe.science.select.window import Window, window_reasons
+from aiida_mlip_autopipe.science.selection.funnel import reduced_formulas
+from aiida_mlip_autopipe.science.selection.sanity import sanity_reasons
+from aiida_mlip_autopipe.science.selection.window import Window, window_reasons
 
 COMPOSITION: Final = 'composition'
 """Key in the origin of a frame: reduced formula of the base of its lineage, which a vacancy does not change."""

@@ -12,7 +12,7 @@ from aiida_mlip_autopipe.calculations.frames_functions import pick_starts
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.pipeline import LAMMPS_MD, LAMMPS_PACE, MLIPConfig
-from aiida_mlip_autopipe.config.select import RANDOM
+from aiida_mlip_autopipe.config.selection import RANDOM
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.science.stopping import Decision, Exam, Gate, RoundSummary, StopLimits, StopReason, best_round, decide
 from aiida_mlip_autopipe.workflows.checks import find_stage_code

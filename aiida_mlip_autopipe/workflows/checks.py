@@ -19,7 +19,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.label import DFTConfig, JobOptions
 from aiida_mlip_autopipe.config.pipeline import LAMMPS_MD, LAMMPS_PACE, MLIPConfig
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from aiida_mlip_autopipe.science.trainer import Trainer
 from aiida_mlip_autopipe.workflows.programs import ask_lmp, ask_worker
 from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, find_family

@@ -17,7 +17,7 @@ from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
 from aiida_mlip_autopipe.calculations.testset_functions import make_test_set, part_labels
 from aiida_mlip_autopipe.common.units import MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.config.select import PreExplorationConfig
+from aiida_mlip_autopipe.config.selection import PreExplorationConfig
 from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from aiida_mlip_autopipe.cli.report_figure import PALETTE, error_figure, escaped, funnel_figure, removed_at
-from aiida_mlip_autopipe.science.select.funnel import REASONS, STAGES
+from aiida_mlip_autopipe.science.selection.funnel import REASONS, STAGES
 from tests.cli.conftest import SELECTION
 
 BY_TYPE, REASONS_OF = SELECTION['by_config_type'], SELECTION['reasons_by_config_type']

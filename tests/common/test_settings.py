@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from aiida_mlip_autopipe.common.settings import Settings, explain, models_in
 from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from tests.config.settings import DFT, LEFT_OUT, mistakes_in
 
 COMMON_LABEL_KEYS = 'labeller, code, isolated_box, force_cap, outlier_zscore, max_failure_rate, options'

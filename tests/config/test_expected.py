@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from aiida_mlip_autopipe.config.expected import compositions_of, config_types_of, least_first
-from aiida_mlip_autopipe.config.select import FIRST
+from aiida_mlip_autopipe.config.selection import FIRST
 from aiida_mlip_autopipe.science.generate.collect import collect
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
-from aiida_mlip_autopipe.science.select.funnel import reduced_formulas
+from aiida_mlip_autopipe.science.selection.funnel import reduced_formulas
 from tests.config.settings import config_with
 
 SHUFFLED = {'method': 'shuffle', 'per_composition': 1}

@@ -13,9 +13,9 @@ from ase.build import bulk
 from aiida_mlip_autopipe.common.errors import EngineError, InputError, InvalidFramesError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.explore import InferenceConfig
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from aiida_mlip_autopipe.remote.inputs import checked, load_plugin, read_frames
-from aiida_mlip_autopipe.science.select.fps import farthest_points
+from aiida_mlip_autopipe.science.selection.fps import farthest_points
 
 GROUP = 'mlip_autopipe.selectors'
 
@@ -67,7 +67,7 @@ class TestFunctions:
         assert str(caught.value).startswith(start)
         assert 'mlip_autopipe.fps' in str(caught.value)
 
-    @pytest.mark.parametrize('target', ['no_such_module:function', 'aiida_mlip_autopipe.science.select.fps:no_such_function'])
+    @pytest.mark.parametrize('target', ['no_such_module:function', 'aiida_mlip_autopipe.science.selection.fps:no_such_function'])
     def test_cannot_be_imported(self, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
         point = metadata.EntryPoint('third.party', target, GROUP)
         monkeypatch.setattr(metadata, 'entry_points', lambda **_: metadata.EntryPoints([point]))

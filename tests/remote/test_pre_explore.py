@@ -10,7 +10,7 @@ import pytest
 from ase.build import bulk
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from aiida_mlip_autopipe.engines.mace.mace import evaluate
 from aiida_mlip_autopipe.engines.mace.model import MaceModel
 from aiida_mlip_autopipe.remote.pre_explore import with_walks

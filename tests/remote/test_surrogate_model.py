@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from aiida_mlip_autopipe.common.errors import DownloadError, InstallationError, ModelError, NoGpuError
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote.surrogate_model import NO_MODEL, find_surrogate
 from tests.mace_data import MODEL, needs_mace

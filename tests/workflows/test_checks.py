@@ -9,7 +9,7 @@ from aiida_mlip_autopipe.cli.setup import ensure_code
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.label import JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from aiida_mlip_autopipe.engines.pod.trainer import PodTrainer
 from aiida_mlip_autopipe.workflows import checks
 from aiida_mlip_autopipe.workflows.checks import (

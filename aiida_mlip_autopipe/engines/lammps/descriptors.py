@@ -11,7 +11,7 @@ from aiida_mlip_autopipe.engines.lammps.engine import engine_of
 from aiida_mlip_autopipe.engines.lammps.forces import require_each_runnable
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, kinds_of
 from aiida_mlip_autopipe.science.linear.posterior import Posterior, Spread
-from aiida_mlip_autopipe.science.select.d_optimal import AtomRows
+from aiida_mlip_autopipe.science.selection.d_optimal import AtomRows
 
 
 def atom_rows(frames: Frames, potential: LammpsPotential, folder: Path) -> AtomRows:

@@ -17,7 +17,7 @@ from aiida_mlip_autopipe.science.generate.environment import reach_of
 from aiida_mlip_autopipe.science.generate.neighbours import Neighbours, NeighbourSearch
 from aiida_mlip_autopipe.science.generate.origin import with_lineage
 from aiida_mlip_autopipe.science.generate.seen import SeenStructures
-from aiida_mlip_autopipe.science.select.sanity import FLAT_CELL, SANITY_REASONS, SHORT_BOND, SanityLimits, cell_reason
+from aiida_mlip_autopipe.science.selection.sanity import FLAT_CELL, SANITY_REASONS, SHORT_BOND, SanityLimits, cell_reason
 
 NOT_FINITE = 'not_finite'
 TOO_MANY_ATOMS = 'too_many_atoms'

@@ -15,7 +15,7 @@ from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.checks import Checks
 from aiida_mlip_autopipe.science.generate.strategy import GROUP, Kind, Step, Strategy, System
-from aiida_mlip_autopipe.science.select.sanity import SanityLimits
+from aiida_mlip_autopipe.science.selection.sanity import SanityLimits
 
 
 @cache

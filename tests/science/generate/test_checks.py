@@ -16,7 +16,7 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.science.generate.checks import DUPLICATE, EQUIVALENT, NOT_FINITE, TOO_MANY_ATOMS, Checks, Gate, Tally
 from aiida_mlip_autopipe.science.generate.neighbours import LOOKS
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, with_lineage
-from aiida_mlip_autopipe.science.select.sanity import (
+from aiida_mlip_autopipe.science.selection.sanity import (
     FLAT_CELL,
     LARGE_VOLUME,
     NOT_PERIODIC,

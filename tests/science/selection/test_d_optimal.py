@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.select.d_optimal import AtomRows, d_optimal_frames, rows_won
+from aiida_mlip_autopipe.science.selection.d_optimal import AtomRows, d_optimal_frames, rows_won
 from aiida_mlip_autopipe.science.uncertainty.active_set import element_set
 
 

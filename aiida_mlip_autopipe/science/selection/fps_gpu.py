@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from aiida_mlip_autopipe.common.frames import IntArray
-from aiida_mlip_autopipe.science.select.features import Features
+from aiida_mlip_autopipe.science.selection.features import Features
 
 BLOCK_VALUES: Final = 2**24
 """Differences in double precision that are held at once."""

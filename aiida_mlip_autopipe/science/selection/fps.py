@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
-from aiida_mlip_autopipe.science.select.features import Features, checked_pool
-from aiida_mlip_autopipe.science.select.fps_gpu import gpu_for, sample_on
+from aiida_mlip_autopipe.science.selection.features import Features, checked_pool
+from aiida_mlip_autopipe.science.selection.fps_gpu import gpu_for, sample_on
 
 Single = npt.NDArray[np.float32]
 Runner = Callable[[Callable[[IntArray], None], list[IntArray]], None]

@@ -14,12 +14,12 @@ from ase.formula import Formula
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, BoolArray, FloatArray, Frames, IntArray
 from aiida_mlip_autopipe.science.md.findings import FAILURE
-from aiida_mlip_autopipe.science.select.d_optimal import AtomPick, AtomRows
-from aiida_mlip_autopipe.science.select.duplicates import duplicate_of, repeated_uids
-from aiida_mlip_autopipe.science.select.fps import farthest_points
-from aiida_mlip_autopipe.science.select.quotas import Quotas, allocate
-from aiida_mlip_autopipe.science.select.sanity import SANITY_REASONS, SanityLimits, sanity_reasons
-from aiida_mlip_autopipe.science.select.window import NOT_FINITE, WINDOW_REASONS, Window, window_reasons
+from aiida_mlip_autopipe.science.selection.d_optimal import AtomPick, AtomRows
+from aiida_mlip_autopipe.science.selection.duplicates import duplicate_of, repeated_uids
+from aiida_mlip_autopipe.science.selection.fps import farthest_points
+from aiida_mlip_autopipe.science.selection.quotas import Quotas, allocate
+from aiida_mlip_autopipe.science.selection.sanity import SANITY_REASONS, SanityLimits, sanity_reasons
+from aiida_mlip_autopipe.science.selection.window import NOT_FINITE, WINDOW_REASONS, Window, window_reasons
 
 DUPLICATE = 'duplicate'
 ALREADY_LABELLED = 'already_labelled'
@@ -73,7 +73,7 @@ class Selector(Protocol):
 class AtomSelector:
     """Picks frames by the descriptors of their atoms.
 
-    :param pick: such as :func:`~science.select.d_optimal.d_optimal_frames`.
+    :param pick: such as :func:`~science.selection.d_optimal.d_optimal_frames`.
     :param describe: descriptors of the atoms of frames.
     :param training: frames that the potential was fitted to, beside which candidates are picked; None: none.
     """

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiida_mlip_autopipe.science.select.quotas import Quotas, allocate, whole_numbers
+from aiida_mlip_autopipe.science.selection.quotas import Quotas, allocate, whole_numbers
 
 CELLS = [('md', 'Al')] * 30 + [('md', 'AlMg')] * 40 + [('sqs', 'Al')] * 5 + [('sqs', 'AlMg')] * 25
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from aiida_mlip_autopipe.science.select import fps_gpu
-from aiida_mlip_autopipe.science.select.fps import farthest_points
-from aiida_mlip_autopipe.science.select.fps_gpu import gpu_for, sample_on
+from aiida_mlip_autopipe.science.selection import fps_gpu
+from aiida_mlip_autopipe.science.selection.fps import farthest_points
+from aiida_mlip_autopipe.science.selection.fps_gpu import gpu_for, sample_on
 
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float64])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from tests.config.settings import config_with, mistakes_in
 
 

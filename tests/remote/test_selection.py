@@ -23,7 +23,7 @@ from aiida_mlip_autopipe.engines.mace.reduce import largest_force
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote.surrogate_model import NO_MODEL
 from aiida_mlip_autopipe.remote.worker import run_stage
-from aiida_mlip_autopipe.science.select.funnel import ALREADY_LABELLED, DUPLICATE, NOT_SELECTED
+from aiida_mlip_autopipe.science.selection.funnel import ALREADY_LABELLED, DUPLICATE, NOT_SELECTED
 from tests.mace_data import MODEL, almg_pool, needs_mace, poisoned
 from tests.remote.conftest import Outcome
 
@@ -316,7 +316,7 @@ class TestWithoutMace:
 def test_mace_is_not_imported_without_a_model(tmp_path: Path) -> None:
     code = (
         'import sys\n'
-        'import aiida_mlip_autopipe.remote.select, aiida_mlip_autopipe.remote.pre_explore\n'
+        'import aiida_mlip_autopipe.remote.selection, aiida_mlip_autopipe.remote.pre_explore\n'
         'assert not {"mace", "torch", "e3nn"} & set(sys.modules)\n'
     )
     done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.science.select.sanity import SanityLimits, sanity_reasons
+from aiida_mlip_autopipe.science.selection.sanity import SanityLimits, sanity_reasons
 
 AL = 2 * covalent_radii[13]
 

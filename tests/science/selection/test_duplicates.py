@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.select.duplicates import duplicate_of, repeated_uids
+from aiida_mlip_autopipe.science.selection.duplicates import duplicate_of, repeated_uids
 
 
 def brute_force(features, groups, tolerance):

@@ -1,4 +1,4 @@
-"""What selecting costs, as ratios measured in one run: `python -m tests.benchmarks.select [--quick]` from the root.
+"""What selecting costs, as ratios measured in one run: `python -m tests.benchmarks.selection [--quick]` from the root.
 
 Farthest-point sampling against scikit-matter's and against the limit of memory bandwidth: as many passes of `X @ v` over the
 same array as there are picks. MACE in batches against `MACECalculator` one by one. One thread for BLAS; our sampling uses all
@@ -27,8 +27,8 @@ from aiida_mlip_autopipe.engines.mace.mace import evaluate
 from aiida_mlip_autopipe.engines.mace.model import MaceModel, quiet
 from aiida_mlip_autopipe.engines.mace.reduce import per_structure
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
-from aiida_mlip_autopipe.science.select.fps import farthest_from
-from aiida_mlip_autopipe.science.select.funnel import standardise
+from aiida_mlip_autopipe.science.selection.fps import farthest_from
+from aiida_mlip_autopipe.science.selection.funnel import standardise
 from tests.benchmarks.explore import Figure, interleaved, ratios, say, tell
 
 MODEL = Path(__file__).parents[2] / 'examples' / 'almg' / 'surrogate.model'

@@ -12,10 +12,10 @@ from ase.build import bulk
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.science.generate.isolated import isolated_atoms
-from aiida_mlip_autopipe.science.select.baselines import cur_points, maxvol_points, random_points
-from aiida_mlip_autopipe.science.select.d_optimal import AtomRows
-from aiida_mlip_autopipe.science.select.fps import farthest_from_medoid, farthest_points
-from aiida_mlip_autopipe.science.select.funnel import (
+from aiida_mlip_autopipe.science.selection.baselines import cur_points, maxvol_points, random_points
+from aiida_mlip_autopipe.science.selection.d_optimal import AtomRows
+from aiida_mlip_autopipe.science.selection.fps import farthest_from_medoid, farthest_points
+from aiida_mlip_autopipe.science.selection.funnel import (
     AtomSelector,
     FunnelLimits,
     Screened,
@@ -24,9 +24,9 @@ from aiida_mlip_autopipe.science.select.funnel import (
     standardise,
     trajectories_of,
 )
-from aiida_mlip_autopipe.science.select.quotas import Quotas
-from aiida_mlip_autopipe.science.select.sanity import SanityLimits
-from aiida_mlip_autopipe.science.select.window import Window
+from aiida_mlip_autopipe.science.selection.quotas import Quotas
+from aiida_mlip_autopipe.science.selection.sanity import SanityLimits
+from aiida_mlip_autopipe.science.selection.window import Window
 
 
 def crystal(a, config_type='strain', symbol='Al'):

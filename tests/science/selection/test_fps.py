@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from skmatter.sample_selection import FPS
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.select import fps
-from aiida_mlip_autopipe.science.select.fps import farthest_from, farthest_from_medoid, farthest_points
+from aiida_mlip_autopipe.science.selection import fps
+from aiida_mlip_autopipe.science.selection.fps import farthest_from, farthest_from_medoid, farthest_points
 
 
 def brute_force(features, count, known=None):

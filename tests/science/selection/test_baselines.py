@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.select.baselines import cur_points, maxvol_points, random_points
-from aiida_mlip_autopipe.science.select.fps import farthest_from_medoid, farthest_points
+from aiida_mlip_autopipe.science.selection.baselines import cur_points, maxvol_points, random_points
+from aiida_mlip_autopipe.science.selection.fps import farthest_from_medoid, farthest_points
 
 SELECTORS = [random_points, cur_points, maxvol_points, farthest_points, farthest_from_medoid]
 DETERMINISTIC = [cur_points, maxvol_points, farthest_points, farthest_from_medoid]

@@ -8,7 +8,7 @@ import numpy as np
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
-from aiida_mlip_autopipe.science.select.features import Features, checked_pool
+from aiida_mlip_autopipe.science.selection.features import Features, checked_pool
 from aiida_mlip_autopipe.science.uncertainty.maxvol import maxvol
 
 NOTHING_LEFT: Final = 1e-10

@@ -10,7 +10,7 @@ from scipy.spatial import ConvexHull
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.science.select.window import Window, above_hull, compositions, window_reasons
+from aiida_mlip_autopipe.science.selection.window import Window, above_hull, compositions, window_reasons
 
 
 def test_one_composition_has_its_lowest_energy_as_hull():

@@ -13,7 +13,7 @@ import numpy as np
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.select import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from aiida_mlip_autopipe.engines.lammps.descriptors import atom_rows
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.mace.mace import evaluate
@@ -24,7 +24,7 @@ from aiida_mlip_autopipe.remote.inputs import checked, load_plugin, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.remote.pre_explore import with_walks
 from aiida_mlip_autopipe.remote.surrogate_model import Surrogate, find_surrogate
-from aiida_mlip_autopipe.science.select.funnel import (
+from aiida_mlip_autopipe.science.selection.funnel import (
     AtomSelector,
     FunnelLimits,
     Screen,
@@ -34,9 +34,9 @@ from aiida_mlip_autopipe.science.select.funnel import (
     reduced_formulas,
     select,
 )
-from aiida_mlip_autopipe.science.select.quotas import Quotas, whole_numbers
-from aiida_mlip_autopipe.science.select.sanity import SanityLimits
-from aiida_mlip_autopipe.science.select.window import Window
+from aiida_mlip_autopipe.science.selection.quotas import Quotas, whole_numbers
+from aiida_mlip_autopipe.science.selection.sanity import SanityLimits
+from aiida_mlip_autopipe.science.selection.window import Window
 
 DESCRIPTORS = 'mlip_autopipe.descriptors'
 SELECTORS = 'mlip_autopipe.selectors'
