@@ -32,8 +32,7 @@ from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.lammps.simulation import Simulation, SimulationKind
 from aiida_mlip_autopipe.remote.potential_files import lammps_potential
-from aiida_mlip_autopipe.science.trainer import DEFAULT as POD
-from aiida_mlip_autopipe.workflows.checks import find_lammps_code
+from aiida_mlip_autopipe.workflows.edge import find_lammps_code
 from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain
 from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
@@ -41,7 +40,7 @@ from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 MD = Simulation(SimulationKind.NVT, temperature=300, timestep=1.0, steps=1000, seed=4711)
 VOLUMES = np.linspace(0.80, 1.20, 21)
 
-POD_SETTINGS = {'trainer': POD, 'cutoff': 4.5}
+POD_SETTINGS = {'trainer': 'mlip_autopipe.pod', 'cutoff': 4.5}
 HELD_OUT = 0.2
 """Share of the training frames, in whole lineages, by which the last potential is chosen."""
 

@@ -5,6 +5,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,8 +40,12 @@ from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 from aiida_mlip_autopipe.science.generate.isolated import isolated_atoms
+from aiida_mlip_autopipe.workflows.edge import run_inputs
+from aiida_mlip_autopipe.workflows.pseudos import theory_inputs
+from aiida_mlip_autopipe.workflows.stages import StagesWorkChain
 from tests import pod_data
 from tests.conftest import AIIDA_FOLDERS
 
@@ -395,6 +400,11 @@ class Walk(NamedTuple):
         return next((name for name, code in codes if self.exit_code and code.status == self.exit_code.status), '')
 
 
+def theory_of(settings: orm.Dict, elements: Sequence[str] = ('Al',)) -> dict[str, Any]:
+    """Return settings of `pw.x` as input, with what they name in this profile."""
+    return {'settings': settings, **theory_inputs(DFTConfig.model_validate(settings.get_dict()), elements)}
+
+
 def _copied(values: Any) -> dict[str, Any]:
     # Defaults are filled in place, and a step may give the same options to two children.
     return {name: _copied(value) if isinstance(value, dict) else value for name, value in values.items()}
@@ -405,6 +415,9 @@ def walk(aiida_profile):
     """Return a function that walks the real outline of a work chain; `answer(process_class, inputs)` gives each child."""
 
     def run(chain: type, answer: Any, **inputs: Any) -> Walk:
+        if issubclass(chain, StagesWorkChain) and 'codes' not in inputs:
+            config = MLIPConfig.from_mapping(inputs.pop('config').get_dict())
+            inputs |= run_inputs(config, explores=chain.EXPLORES)
         process = instantiate_process(get_manager().get_runner(), chain, **inputs)
         submitted: list[tuple[type, dict[str, Any]]] = []
 

@@ -16,8 +16,8 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.science.convergence import Difference, Series, Targets, compare_series, judged
 from aiida_mlip_autopipe.science.generate.settings import structure_builder

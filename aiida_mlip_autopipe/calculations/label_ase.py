@@ -19,7 +19,7 @@ class LabelAseCalculation(WorkerCalculation):
         """Define inputs and outputs."""
         super().define(spec)
         spec.input('frames', valid_type=FramesData, help='Structures to label; positions and cells in Å.')
-        spec.inputs['settings'].help = 'Labeller settings, as `AseLabelConfig`: force cap in eV/Å.'
+        spec.inputs['settings'].help = 'Labeller settings, as `AseLabeller`: force cap in eV/Å.'
         spec.output(
             'labelled', valid_type=FramesData, required=False, help='Frames with energy (eV), forces (eV/Å), stress (eV/Å³).'
         )

@@ -16,8 +16,8 @@ from aiida_mlip_autopipe.calculations.pw_inputs import pw_inputs
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.label import RHO_TO_WFC, DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import RHO_TO_WFC, DFTConfig
 from aiida_mlip_autopipe.engines.espresso.output import level_of_theory, read_result
 from aiida_mlip_autopipe.science.batches import equal_batches
 from aiida_mlip_autopipe.science.label import Label
@@ -35,7 +35,7 @@ def port_of(kind: str, index: int) -> str:
 def completed(config: DFTConfig, pseudos: Mapping[str, Mapping[str, Any]]) -> DFTConfig:
     """Return the settings with what the protocol of aiida-quantumespresso and the family of pseudopotentials give.
 
-    :param pseudos: for each element of the frames; `cutoff_wfc` and `cutoff_rho` (Ry) where the family recommends them.
+    :param pseudos: for each element; `cutoff_wfc` and `cutoff_rho` (Ry) where the family recommends them.
     """
     is_open = {'cutoff_rho', *config.missing}  # elsewhere null is an answer: no outliers, no correction
     known = {name: value for name, value in config.model_dump().items() if value is not None or name not in is_open}
@@ -66,14 +66,13 @@ def _of_protocol(protocol: str) -> dict[str, Any]:
 
 
 @calcfunction
-def complete_settings(settings: orm.Dict, pseudos: orm.Dict, elements: orm.List) -> orm.Dict:
+def complete_settings(settings: orm.Dict, pseudos: orm.Dict) -> orm.Dict:
     """Return the settings with what the protocol and the family of pseudopotentials give.
 
-    :param pseudos: facts of the pseudopotentials of the family, by element.
-    :param elements: of the frames.
+    :param pseudos: facts of the pseudopotentials; cutoffs stand with the elements of the system.
     """
-    facts = {element: pseudos[element] for element in elements}
-    return orm.Dict(completed(DFTConfig.model_validate(settings.get_dict()), facts).model_dump())
+    recommended = {element: facts for element, facts in pseudos.get_dict().items() if 'cutoff_wfc' in facts}
+    return orm.Dict(completed(DFTConfig.model_validate(settings.get_dict()), recommended).model_dump())
 
 
 @calcfunction

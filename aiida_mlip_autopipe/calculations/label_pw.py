@@ -17,9 +17,9 @@ from aiida_quantumespresso.calculations.pw import PwCalculation
 
 from aiida_mlip_autopipe.calculations.pw_inputs import PwInputs, pw_inputs
 from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults, settings_validator
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.frame_archive import FrameArchive
 

@@ -10,9 +10,9 @@ from aiida.common.folders import Folder
 
 from aiida_mlip_autopipe.calculations.spec import settings_validator
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
-from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from aiida_mlip_autopipe.formats.restarts import RESTARTS
 
 
@@ -50,8 +50,8 @@ class LammpsMdCalculation(WorkerCalculation):
             required=False,
             help='Output `restarts` of a job with the same starts: its trajectories go on, with velocities and thermostat.',
         )
-        spec.inputs['settings'].help = 'Exploration settings, as `InferenceConfig`: timestep in fs, pressure in GPa.'
-        spec.inputs['settings'].validator = settings_validator(InferenceConfig)
+        spec.inputs['settings'].help = 'Exploration settings, as `LammpsMd`: timestep in fs, pressure in GPa.'
+        spec.inputs['settings'].validator = settings_validator(LammpsMd)
         spec.output('candidates', valid_type=FramesData, required=False, help='Frames above `gamma_select` (Å), of DFT size.')
         spec.output(
             'candidate_grades',

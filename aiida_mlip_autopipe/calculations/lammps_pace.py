@@ -20,9 +20,9 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults, settings_validator
 from aiida_mlip_autopipe.common.units import GPA
-from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.ace.explorer import LammpsPace
 from aiida_mlip_autopipe.engines.ace.files import GRADE_STYLE
 from aiida_mlip_autopipe.engines.ace.md_input import (
     Ensemble,
@@ -57,8 +57,8 @@ class LammpsPaceCalculation(CalcJob):
         spec.input(
             'settings',
             valid_type=orm.Dict,
-            validator=settings_validator(InferenceConfig),
-            help='Exploration settings, as `InferenceConfig`: timestep in fs, pressure in GPa.',
+            validator=settings_validator(LammpsPace),
+            help='Exploration settings, as `LammpsPace`: timestep in fs, pressure in GPa.',
         )
         spec.input(
             'restart',
@@ -112,7 +112,7 @@ class LammpsPaceCalculation(CalcJob):
         return info
 
     def _runs(self) -> Iterator[tuple[RunFiles, Atoms, PaceMd]]:
-        config = InferenceConfig.model_validate(self.inputs.settings.get_dict())
+        config = LammpsPace.model_validate(self.inputs.settings.get_dict())
         potential: PotentialData = self.inputs.potential
         lines = in_folder(potential.record.grade_lines, potential.base.repository.list_object_names(), POTENTIAL)
         pressure = self.inputs.pressure.value if 'pressure' in self.inputs else config.pressure

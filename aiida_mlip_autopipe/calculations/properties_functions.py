@@ -15,6 +15,7 @@ from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.config.properties import chosen_crystals
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.formats.bases import base_folder
 from aiida_mlip_autopipe.formats.structures import read_structures
 from aiida_mlip_autopipe.science.properties import plan, rows
 from aiida_mlip_autopipe.science.properties.crystal import Crystal, Family
@@ -45,9 +46,10 @@ def make_crystals(config: orm.Dict, **files: orm.SinglefileData) -> FramesData |
 
 
 def files_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the paths of the crystals that a configuration reads from files, by their names."""
+    """Return the names of the bases that are crystals from files, see `calculations.bases`, by the names of the crystals."""
     names = chosen_crystals(config['properties'], config['system'], config['generate'])
-    return plan.named_files(names, config['generate'])
+    paths = (config['generate'].get('files') or {}).get('paths', [])
+    return {name: base_folder('files', paths.index(path)) for name, path in plan.named_files(names, config['generate']).items()}
 
 
 def _structure(node: orm.SinglefileData) -> Any:

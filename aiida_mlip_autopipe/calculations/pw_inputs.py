@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.data import ground_state_magnetic_moments
 
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
-from aiida_mlip_autopipe.config.label import DFTConfig
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.engines.espresso.output import pw_parameters
 from aiida_mlip_autopipe.science.label import predicted_cost
 

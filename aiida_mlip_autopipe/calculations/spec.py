@@ -10,8 +10,10 @@ from aiida.engine.processes.calcjobs.calcjob import CalcJobProcessSpec
 from aiida.engine.processes.workchains.workchain import WorkChainSpec
 from pydantic import BaseModel, ValidationError
 
+from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.job_options import JobOptions
+from aiida_mlip_autopipe.common.plugin import Plugin
 from aiida_mlip_autopipe.common.settings import explain
-from aiida_mlip_autopipe.config.label import JobOptions
 
 FIRST_RUN_FAILURE = 400
 """Exit statuses below this one (contradictory inputs, output missing) are never served from the cache."""
@@ -76,6 +78,22 @@ def settings_validator(model: type[BaseModel]) -> Callable[[orm.Dict | None, Any
     return validate
 
 
+def plugin_validator(kind: type[Plugin]) -> Callable[[orm.Dict | None, Any], str | None]:
+    """Return a port validator that holds a `Dict` to the settings of the plug-in that it names."""
+
+    def validate(value: orm.Dict | None, _: Any) -> str | None:
+        """Return what is wrong with the settings, or None."""
+        if value is None:
+            return None
+        try:
+            kind.of(value.get_dict())
+        except InputError as error:
+            return str(error)
+        return None
+
+    return validate
+
+
 def job_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return AiiDA's `metadata.options` for settings of the kind `JobOptions`.
 
@@ -92,3 +110,25 @@ def job_options(options: dict[str, Any]) -> dict[str, Any]:
         'withmpi': asked.num_machines * asked.mpi_processes > 1,
         **{name: value for name, value in scheduler.items() if value is not None},
     }
+
+
+def add_options_port(spec: Any) -> None:
+    """Declare the input `options`, the resources of the jobs that a chain submits."""
+    spec.input(
+        'options',
+        valid_type=orm.Dict,
+        validator=settings_validator(JobOptions),
+        default=lambda: orm.Dict(JobOptions().model_dump()),
+        help='Resources of the jobs, as `JobOptions`: walltime in s.',
+    )
+
+
+def add_labeller_port(spec: Any) -> None:
+    """Declare the namespace `label`, for what a labeller needs beside code, frames and settings."""
+    spec.input_namespace(
+        'label',
+        dynamic=True,
+        required=False,
+        valid_type=orm.Data,
+        help='What the labeller needs beside code, frames and settings, such as pseudopotentials.',
+    )

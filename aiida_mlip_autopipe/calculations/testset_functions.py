@@ -59,7 +59,7 @@ def part_labels(labelled: FramesData, test: FramesData) -> dict[str, FramesData]
 def pick_md_starts(bases: FramesData, settings: orm.Dict, seed: orm.Int) -> FramesData:
     """Return the start structures of MD for the test set.
 
-    :param settings: as `InferenceConfig`.
+    :param settings: as `Explorer`.
     """
     return FramesData(
         md_starts(

@@ -9,9 +9,9 @@ from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
-from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.science.potential_checks import training_findings
+from aiida_mlip_autopipe.science.trainer import Trainer
 
 
 @calcfunction
@@ -42,7 +42,7 @@ def summarize_training(
     own = fit.get_dict()
     checks = list(check['checks'])
     if train is not None:
-        limits = training(settings.get_dict()).checks
+        limits = Trainer.of(settings.get_dict()).checks
         findings = training_findings(
             own.get('training_errors', {}),
             train['errors'],

@@ -17,7 +17,6 @@ from aiida_mlip_autopipe.cli.summary import funnel_lines, round_entries, round_l
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
-from aiida_mlip_autopipe.workflows.checks import check_profile
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 
 
@@ -28,12 +27,12 @@ def submit_run(path: Path, *, one_shot: bool, wait: bool) -> orm.WorkChainNode:
     """
     config = MLIPConfig.from_yaml(path)
     load_profile()
-    check_profile(config, explores=not one_shot)
+    chain = OneShotWorkChain if one_shot else ActiveLearningWorkChain
+    builder = chain.get_builder_from_config(config)
     check_generation(config)
     require_daemon()
-    chain = OneShotWorkChain if one_shot else ActiveLearningWorkChain
-    metadata = {'label': config.name, 'description': f'{config.name} from {path.resolve()}'}
-    node = submit(chain, config=orm.Dict(config.to_mapping()), metadata=metadata)
+    builder.metadata.description = f'{config.name} from {path.resolve()}'
+    node = submit(builder)
     click.echo(f'submitted {chain.__name__} with PK {node.pk}')
     click.echo(f'watch it with: verdi process status {node.pk}   or: mlip-auto status {node.pk}')
     if wait:

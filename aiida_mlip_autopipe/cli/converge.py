@@ -28,11 +28,11 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.workflows.checks import find_code
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.workflows.converge import ConvergeWorkChain
-from aiida_mlip_autopipe.workflows.pseudos import facts_of, find_family
+from aiida_mlip_autopipe.workflows.edge import find_code
+from aiida_mlip_autopipe.workflows.pseudos import facts_of, find_family, theory_inputs
 
 TITLES: Final = {
     'cutoff_wfc': 'cutoff of the wave functions (Ry), at k-point distance {kpoints_distance:g}/Å',
@@ -89,7 +89,7 @@ def submit_converge(path: Path, targets: AskedTargets, *, plot: Path | None, wai
     converge = targets.put_on(config.converge.model_dump())
     load_profile()
     code, worker = find_code(label.code, 'label.code'), find_code(config.worker.code, 'worker.code')
-    _resolved(label, config)
+    theory = theory_inputs(label, config.system.elements)
     require_daemon()
     options = orm.Dict(converge.model_dump())
     frames = make_study_frames(
@@ -104,6 +104,7 @@ def submit_converge(path: Path, targets: AskedTargets, *, plot: Path | None, wai
         worker_code=worker,
         frames=frames,
         settings=orm.Dict(label.model_dump()),
+        **theory,
         converge=options,
         metadata={'label': config.name, 'description': f'convergence study of {config.name} from {path.resolve()}'},
     )
@@ -184,7 +185,7 @@ def _config_of(path: Path) -> tuple[MLIPConfig, DFTConfig]:
     config = MLIPConfig.from_yaml(path)
     if not isinstance(config.label, DFTConfig):
         raise InputError(
-            f'{path}: label.labeller: got {config.label.labeller!r}; a convergence study is for pw.x: mlip_autopipe.label'
+            f'{path}: label.labeller: got {config.label.name!r}; a convergence study is for pw.x: mlip_autopipe.label'
         )
     return config, config.label
 
@@ -194,7 +195,7 @@ def _resolved(label: DFTConfig, config: MLIPConfig) -> tuple[DFTConfig, dict[str
 
     :raises InputError: the profile lacks the family, or the family an element.
     """
-    facts = facts_of(find_family(label, config.system.elements))
+    facts = facts_of(find_family(label, config.system.elements), config.system.elements)
     full = completed(label, {element: facts[element] for element in config.system.elements})
     return full, {element: values['z_valence'] for element, values in facts.items()}
 

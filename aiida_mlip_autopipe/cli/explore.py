@@ -17,7 +17,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.workflows.checks import find_stage_code
+from aiida_mlip_autopipe.workflows.edge import find_stage_code
 from aiida_mlip_autopipe.workflows.explore import ExploreWorkChain, validate_inputs
 
 ROUND = 0

@@ -14,7 +14,6 @@ from aiida_mlip_autopipe.cli.nodes import load_potential, require_daemon, requir
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.workflows.checks import check_profile
 from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain, properties_inputs, validate_inputs
 
 
@@ -30,7 +29,6 @@ def submit_properties(potential: str, path: Path, *, wait: bool) -> orm.WorkChai
         raise InputError(f'{path}: properties: missing; without this section there is nothing to compare')
     load_profile()
     data = load_potential(potential)
-    check_profile(config, explores=False)
     inputs = properties_inputs(config, data)
     if problem := validate_inputs(inputs, None):
         raise InputError(problem)

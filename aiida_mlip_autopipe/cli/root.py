@@ -33,9 +33,9 @@ def validate(config: Path, offline: bool) -> None:
     checked.require_first_round()
     if not offline:
         load_profile()
-        from aiida_mlip_autopipe.workflows.checks import check_profile, warnings_of
+        from aiida_mlip_autopipe.workflows.edge import run_inputs, warnings_of
 
-        check_profile(checked)
+        run_inputs(checked)
     check_generation(checked, offline=offline)
     for warning in checked.explore.warnings if offline else warnings_of(checked):
         click.echo(f'warning: {warning}', err=True)

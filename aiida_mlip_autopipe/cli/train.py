@@ -23,7 +23,7 @@ from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
 from aiida_mlip_autopipe.science.split import held_out_share
-from aiida_mlip_autopipe.workflows.checks import find_code, find_stage_code
+from aiida_mlip_autopipe.workflows.edge import find_code, find_stage_code
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain, validate_inputs
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
 
 from ase.data import atomic_numbers
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
@@ -14,10 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, Val
 from aiida_mlip_autopipe.common.names import nearest_name
 
 TAG = 'plug-in '
-"""Before the names of plug-ins, where a union chooses among them, so that the place of a mistake tells them from keys."""
-
-EXTERNAL_TAG = 'external'
-"""Name that pydantic gives to the member of a union which is none of the package's own."""
+"""Before key and name of a plug-in, where a union chooses among them, so that the place of a mistake tells them from keys."""
 
 WHOLE = 'the configuration'
 """What a mistake is said to be in when it is in no single field."""
@@ -33,6 +30,9 @@ class Settings(BaseModel):
     """Settings that refuse unknown keys and change after they were checked."""
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False, validate_default=True)
+
+    GONE: ClassVar[Mapping[str, str]] = {}
+    """Keys of an earlier form of the section, each with what to do in its place."""
 
     @field_validator('*', mode='before')
     @classmethod
@@ -88,7 +88,11 @@ def _explain_one(mistake: dict[str, Any], model: type[BaseModel]) -> str:
 
 def _unknown_key(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
     place = mistake['loc']
-    allowed = list(dict.fromkeys(name for owner in _models_at(model, place[:-1]) for name in owner.model_fields))
+    owners = _models_at(model, place[:-1])
+    for owner in owners:
+        if issubclass(owner, Settings) and place[-1] in owner.GONE:
+            return f'{field}: this key is gone; {owner.GONE[place[-1]]}'
+    allowed = list(dict.fromkeys(name for owner in owners for name in owner.model_fields))
     return f'{field}: unknown key; {_hint(place[-1], allowed)}allowed here: {", ".join(allowed)}'
 
 
@@ -113,13 +117,9 @@ def _no_mapping(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> 
 
 
 def _unknown_plugin(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
-    tags, got = str(mistake['ctx']['expected_tags']), str(mistake['ctx']['tag'])
-    if got.startswith(TAG):
-        known = re.findall(f"'{TAG}([^']*)'", tags)
-        name = got.removeprefix(TAG)
-        return f'{field}.trainer: got {name!r}; {_hint(name, known)}registered here: {", ".join(known)}'
-    tags = tags.replace(f", '{EXTERNAL_TAG}'", '')
-    return f'{field}.labeller: got {mistake["ctx"]["tag"]!r}; this package has {tags}, others come from other packages'
+    key, name = mistake['ctx']['tag'].removeprefix(TAG).split(' ', 1)
+    known = re.findall(f"'{TAG}{key} ([^']*)'", str(mistake['ctx']['expected_tags']))
+    return f'{field}.{key}: got {name!r}; {_hint(name, known)}registered here: {", ".join(known)}'
 
 
 def _wrong_value(field: str, mistake: dict[str, Any], model: type[BaseModel]) -> str:
@@ -145,7 +145,7 @@ _EXPLANATIONS = {
 
 def _is_tag(part: Any) -> bool:
     """Whether a part of a place is not a key but a mark of pydantic's, such as the member of a union that it chose."""
-    return part in (EXTERNAL_TAG, KEY_MARK) or str(part).startswith(('mlip_autopipe.', TAG))
+    return part == KEY_MARK or str(part).startswith(TAG)
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -159,7 +159,7 @@ def _models_at(model: type[BaseModel], place: tuple[Any, ...]) -> list[type[Base
     found = [model]
     for part in place:
         if _is_tag(part):
-            found = [member for member in found if tag_of(member) in (str(part).removeprefix(TAG), None)][:1]
+            found = [member for member in found if tag_of(member) in (str(part).rpartition(' ')[2], None)][:1]
             continue
         annotations = [member.model_fields[part].annotation for member in found if part in member.model_fields]
         found = [inner for annotation in annotations for inner in models_in(annotation)] or found

@@ -52,6 +52,8 @@ else:
 class GeneratorConfig(_Assembled):
     """Structures made for each composition: bases, then their distortions, then defects."""
 
+    GONE = {'extra': 'a strategy of another package is a section with the name of its entry point'}
+
     checks: CheckConfig = CheckConfig()
     budget: BudgetConfig | None = None
 
@@ -60,16 +62,6 @@ class GeneratorConfig(_Assembled):
         """The strategies that make something, by the name of their section, in the order of the plan."""
         given = {name: getattr(self, name) for name in strategies()}
         return {name: strategy for name, strategy in given.items() if strategy is not None and strategy.is_used}
-
-    @model_validator(mode='before')
-    @classmethod
-    def check_old_names(cls, values: Any) -> Any:
-        """Refuse the list in which strategies of other packages stood."""
-        if isinstance(values, dict) and 'extra' in values:
-            raise ValueError(
-                'extra: this key is gone; a strategy of another package is a section with the name of its entry point'
-            )
-        return values
 
     @model_validator(mode='after')
     def check_parents(self) -> Self:

@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.job_options import JobOptions
 from aiida_mlip_autopipe.common.prototypes import SITES_PER_CELL
 from aiida_mlip_autopipe.common.settings import Settings, explain
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
 from aiida_mlip_autopipe.config.expected import check_formula, compositions_of, config_types_of, has_other_bases, least_first
-from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.generate import GeneratorConfig
-from aiida_mlip_autopipe.config.label import AnyLabelConfig, AseLabelConfig, JobOptions
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.properties import PropertiesConfig, chosen_crystals
 from aiida_mlip_autopipe.config.selection import SurrogateConfig
 from aiida_mlip_autopipe.config.system import TargetSystem
-from aiida_mlip_autopipe.config.train import AnyTrainer, refuse_old_names
 from aiida_mlip_autopipe.config.yaml_file import read_yaml
+from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from aiida_mlip_autopipe.engines.pod.trainer import PodTrainer
-from aiida_mlip_autopipe.science.trainer import DEFAULT, trainers
-
-EMT_ELEMENTS = frozenset({'H', 'C', 'N', 'O', 'Al', 'Ni', 'Cu', 'Pd', 'Ag', 'Pt', 'Au'})
-
-LAMMPS_MD: Final = 'mlip_autopipe.lammps_md'
-"""Explorer in mlip-worker, which needs no LAMMPS of the user's own."""
-
-LAMMPS_PACE: Final = 'mlip_autopipe.lammps_pace'
-"""Explorer by a program `lmp` with ML-PACE, which can run on many ranks."""
+from aiida_mlip_autopipe.science.explorer import Explorer
+from aiida_mlip_autopipe.science.labeller import Labeller
+from aiida_mlip_autopipe.science.trainer import Trainer
 
 FEWEST_TO_TRAIN: Final = 2
 """Training labels that a budget must leave, as many as `loop.initial_labels` must be at least."""
+
+
+if TYPE_CHECKING:
+    AnyLabeller = Labeller
+    AnyTrainer = Trainer
+    AnyExplorer = Explorer
+else:
+    AnyLabeller, AnyTrainer, AnyExplorer = Labeller.union(), Trainer.union(), Explorer.union()
 
 
 class WorkerConfig(Settings):
@@ -51,10 +52,10 @@ class MLIPConfig(Settings):
     system: TargetSystem
     generate: GeneratorConfig = GeneratorConfig()
     select: SurrogateConfig = SurrogateConfig()
-    label: AnyLabelConfig
+    label: AnyLabeller
     converge: ConvergeConfig = ConvergeConfig()
     train: AnyTrainer = PodTrainer()
-    explore: InferenceConfig = InferenceConfig()
+    explore: AnyExplorer = LammpsMd()
     properties: PropertiesConfig | None = None
     loop: ActiveLearningConfig = ActiveLearningConfig()
     worker: WorkerConfig = WorkerConfig()
@@ -66,27 +67,19 @@ class MLIPConfig(Settings):
         train, explore = (values.get(name, {}) for name in ('train', 'explore')) if isinstance(values, dict) else ({}, {})
         if not isinstance(train, dict) or not isinstance(explore, dict) or 'explorer' in explore:
             return values
-        trainer = trainers().get(str(train.get('trainer', DEFAULT)))
+        trainer = Trainer.registered().get(str(train.get(Trainer.KEY, Trainer.DEFAULT)))
         if trainer is None:
             return values  # what is wrong is told when it is checked
-        return {**values, 'explore': {**explore, 'explorer': trainer.EXPLORERS[0]}}
+        return {**values, 'explore': {**explore, 'explorer': trainer.EXPLORER}}
 
     @model_validator(mode='after')
     def check_explorer(self) -> Self:
-        """Refuse an explorer of this package that cannot run the potentials of the trainer."""
-        fitting = self.train.EXPLORERS
-        if self.explore.explorer in (LAMMPS_MD, LAMMPS_PACE) and self.explore.explorer not in fitting:
+        """Refuse an explorer that cannot run the potentials of the trainer."""
+        if self.explore.ENGINES is not None and self.train.ENGINE not in self.explore.ENGINES:
             raise ValueError(
-                f'explore.explorer: got {self.explore.explorer!r}; it cannot run the potentials of {self.train.name}: '
-                f'take {fitting[0]}, or leave it out'
+                f'explore.explorer: got {self.explore.name!r}; it cannot run the potentials of {self.train.name}: '
+                f'take {self.train.EXPLORER}, or leave it out'
             )
-        return self
-
-    @model_validator(mode='after')
-    def check_samples(self) -> Self:
-        """Refuse samples that the explorer would not take."""
-        if self.explore.samples and self.explore.explorer == LAMMPS_PACE:
-            raise ValueError(f'explore.samples: got {self.explore.samples}; must be 0, for {LAMMPS_PACE} takes none')
         return self
 
     @model_validator(mode='after')
@@ -155,12 +148,10 @@ class MLIPConfig(Settings):
         return self
 
     @model_validator(mode='after')
-    def check_calculator(self) -> Self:
-        """Refuse elements that the ASE reference does not know."""
-        if isinstance(self.label, AseLabelConfig) and self.label.calculator == 'emt':
-            unknown = [element for element in self.system.elements if element not in EMT_ELEMENTS]
-            if unknown:
-                raise ValueError(f'label.calculator: emt does not know {unknown}; it knows {sorted(EMT_ELEMENTS)}')
+    def check_labeller(self) -> Self:
+        """Refuse elements that the labeller does not know."""
+        if problem := self.label.problem_with(self.system.elements):
+            raise ValueError(f'label.{problem}')
         return self
 
     def require_first_round(self) -> None:
@@ -187,7 +178,6 @@ class MLIPConfig(Settings):
         """
         if not isinstance(values, dict):
             raise InputError(f'the configuration must be a mapping with the keys {", ".join(cls.model_fields)}; got {values!r}')
-        refuse_old_names(values.get('train'))
         try:
             return cls.model_validate(values)
         except ValidationError as error:

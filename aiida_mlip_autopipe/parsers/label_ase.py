@@ -7,7 +7,7 @@ from typing import Any
 from aiida.engine import ExitCode
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.label import AseLabelConfig
+from aiida_mlip_autopipe.engines.ase.labeller import AseLabeller
 from aiida_mlip_autopipe.parsers.worker import WorkerParser
 
 
@@ -20,7 +20,7 @@ class LabelAseParser(WorkerParser):
 
     def judge(self, report: dict[str, Any]) -> ExitCode | None:
         """Return an error when the rate of failures is above its limit."""
-        limit = AseLabelConfig.model_validate(self.node.inputs.settings.get_dict()).max_failure_rate
+        limit = AseLabeller.model_validate(self.node.inputs.settings.get_dict()).max_failure_rate
         if report['n_failed'] <= limit * report['n_frames']:
             return None
         return self.exit_codes.ERROR_FAILURE_RATE.format(

@@ -15,9 +15,9 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.units import GPA
-from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.ace.errors import PACKAGE, REMEDY, explain_refusal
+from aiida_mlip_autopipe.engines.ace.explorer import LammpsPace
 from aiida_mlip_autopipe.engines.ace.md_input import RunFiles, velocity_seeds
 from aiida_mlip_autopipe.engines.lammps.log import RunEnd, missing_style
 from aiida_mlip_autopipe.parsers.pace_run import PaceRun, read_run
@@ -41,7 +41,7 @@ class LammpsPaceParser(Parser):
         starts, conditions = list(inputs.starts.frames), self._conditions()
         if not any(self._output(index) for index in range(len(starts))):
             return self.exit_codes.ERROR_OUTPUT_MISSING.format(stderr=self._stderr())
-        potential, config = inputs.potential.record, InferenceConfig.model_validate(inputs.settings.get_dict())
+        potential, config = inputs.potential.record, LammpsPace.model_validate(inputs.settings.get_dict())
         found = Findings(config.max_atoms, potential.cutoff, inputs.round.value)
         runs: list[PaceRun] = []
         cause = ''
@@ -69,7 +69,7 @@ class LammpsPaceParser(Parser):
     def _conditions(self) -> list[MdSettings]:
         """Return the conditions of each trajectory, those with which the calculation wrote its input."""
         inputs = self.node.inputs
-        config = InferenceConfig.model_validate(inputs.settings.get_dict())
+        config = LammpsPace.model_validate(inputs.settings.get_dict())
         pressure = inputs.pressure.value if 'pressure' in inputs else config.pressure
         return [
             MdSettings(

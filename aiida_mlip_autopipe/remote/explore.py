@@ -13,8 +13,8 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import EngineError, InputError, InstallationError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.common.units import GPA
-from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
+from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
 from aiida_mlip_autopipe.formats.files import arrays_file
@@ -33,7 +33,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     :raises InstallationError: LAMMPS is missing, or lacks what the potential needs: no start would fare better.
     """
-    config = checked(InferenceConfig, settings['settings'])
+    config = checked(LammpsMd, settings['settings'])
     potential, starts = read_potential(folder), read_frames(folder, 'starts')
     rng = np.random.default_rng([settings['seed'], settings['round']])
     found = Findings(config.max_atoms, potential.cutoff, settings['round'])
@@ -75,7 +75,7 @@ def _places(folder: Path, index: int) -> tuple[str, str]:
     return str(journal), str(before) if before.exists() else ''
 
 
-def _conditions(config: InferenceConfig, settings: dict[str, Any], seed: int, places: tuple[str, str]) -> MdSettings:
+def _conditions(config: LammpsMd, settings: dict[str, Any], seed: int, places: tuple[str, str]) -> MdSettings:
     pressure = settings.get('pressure', config.pressure)
     journal, restart = places
     return MdSettings(

@@ -12,7 +12,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from aiida_mlip_autopipe.common.errors import InputError, InvalidFramesError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.label import AseLabelConfig
+from aiida_mlip_autopipe.engines.ase.labeller import AseLabeller
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.science.label import Label
@@ -21,7 +21,7 @@ from aiida_mlip_autopipe.science.quarantine import Failure, label_report, withou
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the labelled and the quarantined frames and return the counts and the reasons."""
-    config = checked(AseLabelConfig, settings['settings'])
+    config = checked(AseLabeller, settings['settings'])
     frames = read_frames(folder, 'frames')
     level = {'code': 'ASE', 'code_version': ase.__version__, 'calculator': config.calculator, 'parameters': config.parameters}
     labelled: dict[int, Atoms] = {}
@@ -41,7 +41,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     return label_report(len(frames), failures, {fingerprint_of(level): level})
 
 
-def _calculator(config: AseLabelConfig) -> Calculator:
+def _calculator(config: AseLabeller) -> Calculator:
     kind = get_calculator_class(config.calculator)
     if unknown := sorted(set(config.parameters) - set(kind.default_parameters)):  # ASE takes any name and says nothing
         raise InputError(

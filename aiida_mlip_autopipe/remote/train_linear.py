@@ -9,12 +9,12 @@ from typing import Any, Generic, TypeVar
 from aiida_mlip_autopipe.common.errors import FitError, InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.settings import tag_of
-from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import read_frames
 from aiida_mlip_autopipe.science.linear.fit import FitErrors
 from aiida_mlip_autopipe.science.linear.search import FitReport
 from aiida_mlip_autopipe.science.linear.trainer import LinearTrainer
+from aiida_mlip_autopipe.science.trainer import Trainer
 
 Asked = TypeVar('Asked', bound=LinearTrainer)
 
@@ -48,7 +48,7 @@ def read_inputs(settings: dict[str, Any], folder: Path, kind: type[Asked]) -> Tr
     :raises InputError: a mistake in the settings.
     :raises FitError: an element without isolated atom where others have one, or labels of several levels of theory.
     """
-    asked = training(settings['settings'])
+    asked = Trainer.of(settings['settings'])
     config, elements = asked if isinstance(asked, kind) else asked.start, tuple(settings['elements'])
     if not isinstance(config, kind):
         raise InputError(f'train.trainer: got {asked.name!r}; this stage fits with {tag_of(kind)}')

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from typing import Any, ClassVar, Final
+from typing import ClassVar
 
 from pydantic import Field
 
-from aiida_mlip_autopipe.common.entry_points import plugins
-from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.settings import Settings, tag_of
+from aiida_mlip_autopipe.common.plugin import Plugin
 from aiida_mlip_autopipe.science.checks.settings import ChecksConfig
 
-GROUP: Final = 'mlip_autopipe.trainers'
-"""Entry points; each has the name of the process of AiiDA that runs it."""
 
-DEFAULT: Final = 'mlip_autopipe.pod'
-"""The trainer that needs LAMMPS alone."""
-
-
-class Trainer(Settings):
+class Trainer(Plugin):
     """Settings that every trainer has; a subclass has a field `trainer`, a `Literal` of its entry point, and what is its own."""
+
+    GROUP = 'mlip_autopipe.trainers'
+    SECTION = 'train'
+    KEY = 'trainer'
+    DEFAULT = 'mlip_autopipe.pod'
+    GONE = {'ace': 'its key functions stands in train itself', 'pacemaker': 'its keys stand in train itself'}
 
     ENGINE: ClassVar[str]
     """Of its potentials, as in their record, see `engines.lammps.engine`."""
 
-    EXPLORERS: ClassVar[tuple[str, ...]]
-    """Entry points of explorers that run its potentials; the first one is taken where none is chosen."""
+    EXPLORER: ClassVar[str] = 'mlip_autopipe.lammps_md'
+    """Entry point of the explorer that runs its potentials where none is chosen."""
 
     MAY_LACK: ClassVar[bool] = False
     """Whether a machine of mlip-worker may lack what runs its potentials, so that it is asked before anything is submitted."""
@@ -39,11 +35,6 @@ class Trainer(Settings):
     checks: ChecksConfig = ChecksConfig()
 
     @property
-    def name(self) -> str:
-        """The entry point."""
-        return str(tag_of(type(self)))
-
-    @property
     def start(self) -> Trainer | None:
         """The settings of the fit that comes before the first one and that it starts from; None: it starts from nothing."""
         return None
@@ -52,16 +43,3 @@ class Trainer(Settings):
     def continues(self) -> bool:
         """Whether later rounds start from the potential of the round before, where the process takes one."""
         return True
-
-
-@cache
-def trainers() -> Mapping[str, type[Trainer]]:
-    """Return the registered trainers by their entry points."""
-    return plugins(GROUP, _check)
-
-
-def _check(entry_point: str, found: Any) -> None:
-    if not (isinstance(found, type) and issubclass(found, Trainer)):
-        raise InputError(f'{entry_point} of {GROUP} must be a subclass of {Trainer.__module__}.Trainer; got {found!r}')
-    if (name := tag_of(found)) != entry_point:
-        raise InputError(f'{entry_point} of {GROUP} must have the field trainer: Literal[{entry_point!r}]; got {name!r}')

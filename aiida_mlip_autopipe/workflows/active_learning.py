@@ -9,16 +9,15 @@ from aiida import orm
 from aiida.engine import ExitCode, ToContext, if_, while_
 
 from aiida_mlip_autopipe.calculations.frames_functions import pick_starts
-from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
-from aiida_mlip_autopipe.config.pipeline import LAMMPS_MD, LAMMPS_PACE, MLIPConfig
 from aiida_mlip_autopipe.config.selection import RANDOM
 from aiida_mlip_autopipe.data.potential import PotentialData
+from aiida_mlip_autopipe.engines.lammps.explorer import sampling
+from aiida_mlip_autopipe.science.explorer import Explorer
 from aiida_mlip_autopipe.science.stopping import Decision, Exam, Gate, RoundSummary, StopLimits, StopReason, best_round, decide
-from aiida_mlip_autopipe.workflows.checks import find_stage_code
 from aiida_mlip_autopipe.workflows.explore import ExploreWorkChain
 from aiida_mlip_autopipe.workflows.md_test import MdTestWorkChain
-from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain, properties_inputs
+from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain, gate_inputs
 
 
 class ActiveLearningWorkChain(MdTestWorkChain):
@@ -27,6 +26,9 @@ class ActiveLearningWorkChain(MdTestWorkChain):
     Exploring is an exam, too: what it says of the newest potential, with the errors on the frozen test set and the physics gate,
     decides whether the loop has converged before anything more is bought.
     """
+
+    EXPLORES = True
+    CODES = {**MdTestWorkChain.CODES, 'explore': 'the explorer, or of `mlip-worker`'}
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -51,10 +53,8 @@ class ActiveLearningWorkChain(MdTestWorkChain):
         )
 
     def setup(self) -> None:
-        """Load the code of the explorer too."""
+        """Start without a decision."""
         super().setup()
-        config = MLIPConfig.from_mapping(self.inputs.config.get_dict())
-        self.ctx.explore_code = find_stage_code(config.explore, config.worker.code)
         self.ctx.decision = None
         self.ctx.gates = {}
         self.ctx.is_probe = False
@@ -76,7 +76,7 @@ class ActiveLearningWorkChain(MdTestWorkChain):
         is_foreign = settings['explorer'] != self.ctx.config['explore']['explorer']
         child = self.submit(
             ExploreWorkChain,
-            code=self.ctx.worker if is_foreign else self.ctx.explore_code,
+            code=self.inputs.codes.worker if is_foreign else self.inputs.codes.explore,
             potential=self.ctx.potential,
             starts=pick_starts(self.ctx.train, settings, self._seed(), self.ctx.generated),
             settings=settings,
@@ -106,12 +106,9 @@ class ActiveLearningWorkChain(MdTestWorkChain):
 
     def run_gate(self) -> Any:
         """Submit the comparison of the physical properties with those of the labeller."""
-        config = MLIPConfig.from_mapping(self.ctx.config)
         link = f'properties_{self.ctx.round:02d}'
         return ToContext(
-            gate=self.submit(
-                PropertiesWorkChain, **properties_inputs(config, self.ctx.judged), metadata={'call_link_label': link}
-            )
+            gate=self.submit(PropertiesWorkChain, **gate_inputs(self.ctx.judged, self.inputs), metadata={'call_link_label': link})
         )
 
     def inspect_gate(self) -> None:
@@ -167,12 +164,10 @@ class ActiveLearningWorkChain(MdTestWorkChain):
 
     def _probe_settings(self) -> dict[str, Any]:
         """Return settings with which each trajectory gives its share of the labels of a round."""
-        explore = InferenceConfig.model_validate(self.ctx.config['explore'])
+        explore = Explorer.of(self.ctx.config['explore'])
         n_trajectories = explore.starts * len(explore.temperatures) * len(explore.pressures or [None]) * explore.seeds
         samples = math.ceil(self.ctx.config['loop']['labels_per_round'] / n_trajectories)
-        explorer = {'explorer': LAMMPS_MD, 'code': None} if explore.explorer == LAMMPS_PACE else {}
-        most = max(samples, explore.max_candidates)
-        return {**self.ctx.config['explore'], **explorer, 'samples': samples, 'max_candidates': most}
+        return sampling(explore, samples, max_candidates=max(samples, explore.max_candidates))
 
     def _select_settings(self) -> dict[str, Any]:
         """Return the settings of the selection; a probe is not steered by what the potential takes for known."""

@@ -8,22 +8,22 @@ from aiida import orm
 from aiida.engine import ExitCode, ToContext, WorkChain, while_
 
 from aiida_mlip_autopipe.calculations.converge_functions import plan_study, summarize_study
+from aiida_mlip_autopipe.calculations.label_functions import complete_settings
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
-from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.science.convergence import FEWEST
 from aiida_mlip_autopipe.workflows.batch_jobs import MAX_STARTS, outcome_of
-from aiida_mlip_autopipe.workflows.pseudos import complete_theory
+from aiida_mlip_autopipe.workflows.pseudos import add_theory_ports, missing_pseudos
 
 
 def validate_inputs(inputs: Any, _: Any) -> str | None:
     """Return why no study can be made of the inputs, or None."""
     if 'frames' in inputs and len(inputs['frames']) < FEWEST:
         return f'frames: got {len(inputs["frames"])}; a convergence study compares at least {FEWEST} structures'
-    return None
+    return missing_pseudos(inputs, None)
 
 
 class ConvergeWorkChain(WorkChain):
@@ -44,6 +44,7 @@ class ConvergeWorkChain(WorkChain):
             validator=settings_validator(DFTConfig),
             help='Labeller settings, as `DFTConfig`: cutoffs in Ry, k-point distance in 1/Å.',
         )
+        add_theory_ports(spec)
         spec.input(
             'converge',
             valid_type=orm.Dict,
@@ -64,7 +65,6 @@ class ConvergeWorkChain(WorkChain):
             while_(cls.should_run_settings)(cls.run_settings, cls.inspect_settings),
             cls.results,
         )
-        spec.exit_code(201, 'ERROR_NO_PSEUDOPOTENTIAL', message='{cause}')
         spec.exit_code(420, 'ERROR_NOTHING_TO_COMPARE', message='Too few structures were labelled: {reasons}')
         spec.exit_code(
             510, 'ERROR_NOT_CONVERGED', message='The report is complete as far as it goes, but there is no proposal: {verdicts}'
@@ -73,23 +73,17 @@ class ConvergeWorkChain(WorkChain):
             520, 'ERROR_PARTLY_COMPARED', message='{n_left_out} labels are missing and were left out of the comparison: {reasons}'
         )
 
-    def setup(self) -> ExitCode | None:
-        """Find the pseudopotentials and start with nothing done."""
-        try:
-            theory = complete_theory(self.inputs.settings, self.inputs.frames)
-        except InputError as error:
-            return self.exit_codes.ERROR_NO_PSEUDOPOTENTIAL.format(cause=error)
-        self.ctx.pseudos = dict(theory.family.pseudos)
-        self.ctx.facts, self.ctx.settings = theory.facts, theory.settings
+    def setup(self) -> None:
+        """Complete the settings and start with nothing done."""
+        self.ctx.settings = complete_settings(self.inputs.settings, self.inputs.facts)
         self.ctx.config = self.ctx.settings.get_dict()
         self.ctx.jobs = {}
         self.ctx.pks = {}
         self.ctx.failures = {}
-        return None
 
     def plan(self) -> None:
         """List the settings, and put all structures in line at each of them."""
-        self.ctx.planned = plan_study(self.inputs.frames, self.ctx.settings, self.inputs.converge, self.ctx.facts)
+        self.ctx.planned = plan_study(self.inputs.frames, self.ctx.settings, self.inputs.converge, self.inputs.facts)
         indices = list(range(len(self.inputs.frames)))
         names = sorted(self.ctx.planned['plan']['facts'])
         self.ctx.waiting = [{'setting': name, 'indices': indices, 'start': 1} for name in names]
@@ -114,7 +108,7 @@ class ConvergeWorkChain(WorkChain):
             pw_code=self.inputs.code,
             frames=self.inputs.frames,
             indices=orm.List(entry['indices']),
-            pseudos=self.ctx.pseudos,
+            pseudos=dict(self.inputs.pseudos),
             settings=self.ctx.planned[entry['setting']],
             metadata={'call_link_label': name, 'options': job_options(self.ctx.config['options'])},
         )

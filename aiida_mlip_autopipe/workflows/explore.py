@@ -10,20 +10,20 @@ from aiida.engine import ExitCode, ToContext, WorkChain
 
 from aiida_mlip_autopipe.calculations.explore_functions import GRADES, summarize_exploration, unique_candidates
 from aiida_mlip_autopipe.calculations.frames_functions import merge_frames
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, add_options_port, job_options, plugin_validator
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process
+from aiida_mlip_autopipe.science.explorer import Explorer
+from aiida_mlip_autopipe.workflows.processes import find_process
 
 
 def validate_inputs(inputs: Any, _: Any) -> str | None:
     """Return why the explorer of the settings cannot run the potential, or None."""
     if not {'potential', 'settings'} <= set(inputs):
         return None
-    name = InferenceConfig.model_validate(inputs['settings'].get_dict()).explorer
     try:
+        name = Explorer.of(inputs['settings'].get_dict()).name
         port = find_process(name, 'explore.explorer').spec().inputs['potential']
     except InputError as error:
         return str(error)
@@ -32,12 +32,7 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
 
 
 class ExploreWorkChain(WorkChain):
-    """One job with all starts for each temperature, pressure and seed, side by side.
-
-    An explorer is a process with the inputs `code`, `potential`, `starts`, `temperature` (K), `settings`, `seed`, `round` and,
-    where the settings have `pressures`, `pressure` (GPa); it gives `report` and, where it has any, `candidates`,
-    `candidate_grades` and `uncut`.
-    """
+    """One job with all starts for each temperature, pressure and seed, side by side."""
 
     _spec_class = BandedWorkChainSpec
 
@@ -53,8 +48,8 @@ class ExploreWorkChain(WorkChain):
         spec.input(
             'settings',
             valid_type=orm.Dict,
-            validator=settings_validator(InferenceConfig),
-            help='Exploration settings, as `InferenceConfig`: temperatures in K, timestep in fs, pressure in GPa.',
+            validator=plugin_validator(Explorer),
+            help='Exploration settings, as `Explorer`: temperatures in K, timestep in fs, pressure in GPa.',
         )
         add_options_port(spec)
         spec.inputs.validator = validate_inputs
@@ -74,7 +69,7 @@ class ExploreWorkChain(WorkChain):
 
     def setup(self) -> None:
         """Read the settings."""
-        config = InferenceConfig.model_validate(self.inputs.settings.get_dict())
+        config = Explorer.of(self.inputs.settings.get_dict())
         for warning in config.warnings:
             self.report(f'warning: {warning}')
         self.ctx.config = config.model_dump(mode='json')

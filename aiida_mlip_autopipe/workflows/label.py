@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiida import orm
@@ -9,6 +10,7 @@ from aiida.engine import ExitCode, ToContext, WorkChain, while_
 
 from aiida_mlip_autopipe.calculations.label_functions import (
     collect_labels,
+    complete_settings,
     plan_batches,
     port_of,
     prepare_label,
@@ -16,13 +18,12 @@ from aiida_mlip_autopipe.calculations.label_functions import (
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
 from aiida_mlip_autopipe.calculations.reuse import find_labels, reuse_labels
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
-from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.fingerprint import difference, recipe_of
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.engines.espresso.remedies import is_final
 from aiida_mlip_autopipe.workflows.batch_jobs import MAX_STARTS, outcome_of
-from aiida_mlip_autopipe.workflows.pseudos import complete_theory, cutoff_warnings
+from aiida_mlip_autopipe.workflows.pseudos import add_theory_ports, cutoff_warnings, missing_pseudos, theory_inputs
 from aiida_mlip_autopipe.workflows.recover import OUTPUTS, RecoverWorkChain, remedy_of
 
 
@@ -61,6 +62,8 @@ class LabelWorkChain(WorkChain):
             validator=settings_validator(DFTConfig),
             help='Labeller settings, as `DFTConfig`: cutoffs in Ry, k-point distance in 1/Å, force cap in eV/Å.',
         )
+        add_theory_ports(spec)
+        spec.inputs.validator = missing_pseudos
         spec.output(
             'labelled', valid_type=FramesData, required=False, help='Frames with energy (eV), forces (eV/Å), stress (eV/Å³).'
         )
@@ -80,7 +83,6 @@ class LabelWorkChain(WorkChain):
             cls.collect,
             cls.results,
         )
-        spec.exit_code(201, 'ERROR_NO_PSEUDOPOTENTIAL', message='{cause}')
         spec.exit_code(
             420,
             'ERROR_FAILURE_RATE',
@@ -93,23 +95,25 @@ class LabelWorkChain(WorkChain):
             'label.reuse: false calculates all of them anew',
         )
 
-    def setup(self) -> ExitCode | None:
-        """Find the pseudopotentials, complete the settings and start with nothing done."""
-        try:
-            theory = complete_theory(self.inputs.settings, self.inputs.frames)
-        except InputError as error:
-            return self.exit_codes.ERROR_NO_PSEUDOPOTENTIAL.format(cause=error)
-        self.ctx.pseudos = dict(theory.family.pseudos)
-        self.ctx.facts, self.ctx.settings = theory.facts, theory.settings
+    @classmethod
+    def named_nodes(cls, config: DFTConfig, elements: Sequence[str]) -> dict[str, Any]:
+        """Return what the settings name in this profile, as the inputs `pseudos` and `facts`.
+
+        :raises InputError: see :func:`~aiida_mlip_autopipe.workflows.pseudos.find_family`.
+        """
+        return theory_inputs(config, elements)
+
+    def setup(self) -> None:
+        """Complete the settings and start with nothing done."""
+        self.ctx.settings = complete_settings(self.inputs.settings, self.inputs.facts)
         config = DFTConfig.model_validate(self.ctx.settings.get_dict())
         self.ctx.config = config.model_dump()
-        known = config.theory({element: pseudo.md5 for element, pseudo in self.ctx.pseudos.items()})
+        known = config.theory({element: pseudo.md5 for element, pseudo in self.inputs.pseudos.items()})
         self.ctx.recipe = recipe_of(known, f'{self.inputs.code.computer.label}:{self.inputs.code.filepath_executable}')
-        self.ctx.warnings = cutoff_warnings(config, theory.family, self.inputs.frames.base.attributes.get('elements'))
+        self.ctx.warnings = cutoff_warnings(config, self.inputs.facts.get_dict())
         for sentence in self.ctx.warnings:
             self.report(f'warning: {sentence}')
         self.ctx.update(starts={}, jobs=[], failures={}, to_recover=[], recovered={}, levels={}, reused={}, done=[])
-        return None
 
     def reuse(self) -> None:
         """Take over the labels that this profile already has of the same structures and level of theory."""
@@ -125,7 +129,7 @@ class LabelWorkChain(WorkChain):
 
     def plan(self) -> None:
         """Divide the frames into jobs that take about equally long."""
-        plan = plan_batches(self.inputs.frames, self.ctx.settings, self.ctx.facts, orm.List(self.ctx.done))
+        plan = plan_batches(self.inputs.frames, self.ctx.settings, self.inputs.facts, orm.List(self.ctx.done))
         self.ctx.waiting = plan.get_list()
 
     def should_run_batches(self) -> bool:
@@ -147,7 +151,7 @@ class LabelWorkChain(WorkChain):
                 pw_code=self.inputs.code,
                 frames=self.inputs.frames,
                 indices=orm.List(batch),
-                pseudos=self.ctx.pseudos,
+                pseudos=dict(self.inputs.pseudos),
                 settings=self.ctx.settings,
                 metadata={'call_link_label': name, 'options': job_options(self.ctx.config['options'])},
             )
@@ -192,14 +196,14 @@ class LabelWorkChain(WorkChain):
         return ToContext(**{port_of('frame', index): self._recovery(index) for index in self.ctx.recovering})
 
     def _recovery(self, index: int) -> orm.WorkChainNode:
-        prepared = prepare_label(self.inputs.frames, self.ctx.settings, self.ctx.facts, orm.Int(index))
+        prepared = prepare_label(self.inputs.frames, self.ctx.settings, self.inputs.facts, orm.Int(index))
         return self.submit(
             RecoverWorkChain,
             code=self.inputs.code,
             **prepared,
             reason=orm.Str(self.ctx.failures[index]),
             options=orm.Dict(self.ctx.config['options']),
-            pseudos={kind: self.ctx.pseudos[kind] for kind in prepared['structure'].get_kind_names()},
+            pseudos={kind: self.inputs.pseudos[kind] for kind in prepared['structure'].get_kind_names()},
             metadata={'call_link_label': port_of('frame', index)},
         )
 
@@ -234,7 +238,7 @@ class LabelWorkChain(WorkChain):
                 **{name: self.ctx[name] for name in ('levels', 'recipe', 'warnings')},
             }
         )
-        self.ctx.collected = collect_labels(self.inputs.frames, self.ctx.settings, self.ctx.facts, outcome, **results)
+        self.ctx.collected = collect_labels(self.inputs.frames, self.ctx.settings, self.inputs.facts, outcome, **results)
         self.out_many(self.ctx.collected)
 
     def results(self) -> ExitCode | None:

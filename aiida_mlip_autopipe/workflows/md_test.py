@@ -10,7 +10,8 @@ from aiida.engine import ExitCode
 from aiida_mlip_autopipe.calculations.lammps_md import LammpsMdCalculation
 from aiida_mlip_autopipe.calculations.testset_functions import choose_md_frames, pick_md_starts
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
-from aiida_mlip_autopipe.config.pipeline import LAMMPS_MD
+from aiida_mlip_autopipe.engines.lammps.explorer import sampling
+from aiida_mlip_autopipe.science.explorer import Explorer
 from aiida_mlip_autopipe.science.testset import md_shares, temperatures_of
 from aiida_mlip_autopipe.workflows.stages import StagesWorkChain
 
@@ -49,7 +50,7 @@ class MdTestWorkChain(StagesWorkChain):
         for index, temperature in enumerate(wanted):
             children[f'md_test_{index}'] = self.submit(
                 LammpsMdCalculation,
-                code=self.ctx.worker,
+                code=self.inputs.codes.worker,
                 potential=self.ctx.potential,
                 starts=starts,
                 temperature=orm.Float(float(temperature)),
@@ -99,17 +100,8 @@ class MdTestWorkChain(StagesWorkChain):
         return wanted
 
     def _md_settings(self, samples: int) -> dict[str, Any]:
-        return {
-            **self.ctx.config['explore'],
-            'explorer': LAMMPS_MD,
-            'code': None,
-            'temperature_end': None,
-            'quench': 'none',
-            'gamma_select': NEVER,
-            'gamma_halt': 2 * NEVER,
-            'samples': samples,
-            'max_candidates': samples,
-        }
+        changes = {'temperature_end': None, 'quench': 'none', 'gamma_select': NEVER, 'gamma_halt': 2 * NEVER}
+        return sampling(Explorer.of(self.ctx.config['explore']), samples, max_candidates=samples, **changes)
 
     def _kept_for_md(self) -> int:
         """Return the labels of the second part, and one for training in the round that buys it."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from aiida.engine import ExitCode
 
-from aiida_mlip_autopipe.workflows.checks import validate_one_shot
 from aiida_mlip_autopipe.workflows.stages import StagesWorkChain
 
 
@@ -17,7 +16,6 @@ class OneShotWorkChain(StagesWorkChain):
     def define(cls, spec: Any) -> None:
         """Define the outline."""
         super().define(spec)
-        spec.inputs['config'].validator = validate_one_shot
         spec.outline(
             *cls.first_round(),
             cls.finish,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiida import orm
@@ -9,6 +10,7 @@ from aiida.engine import ExitCode, ToContext, WorkChain, if_
 
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.frames_functions import merge_frames
+from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
 from aiida_mlip_autopipe.calculations.properties_functions import (
     EXPANSION_PORT,
     add_predictions,
@@ -22,13 +24,14 @@ from aiida_mlip_autopipe.calculations.properties_functions import (
     make_rested_crystals,
     move_vacancies,
 )
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, add_labeller_port, job_options
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.engines.lammps.simulation import Simulation, SimulationKind
-from aiida_mlip_autopipe.workflows.checks import find_code, find_lammps_code, find_process
+from aiida_mlip_autopipe.workflows.edge import run_inputs
+from aiida_mlip_autopipe.workflows.processes import labelling
 from aiida_mlip_autopipe.workflows.simulate import SimulateWorkChain
 
 RELAXATION_STEPS: Final = 500
@@ -59,18 +62,18 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
 
 
 def properties_inputs(config: MLIPConfig, potential: PotentialData) -> dict[str, Any]:
-    """Return the inputs of a :class:`PropertiesWorkChain`, its codes found by the labels of the configuration.
+    """Return the inputs of a :class:`PropertiesWorkChain`: all that the configuration names becomes a node.
 
-    :raises InputError: the profile lacks one of them.
+    :raises InputError: one line for each thing that is missing in this profile or on this disk.
     """
-    lammps = find_lammps_code(config)
-    return {
-        'potential': potential,
-        'config': orm.Dict(config.to_mapping()),
-        'label_code': find_code(config.label.code, 'label.code'),
-        'worker_code': find_code(config.worker.code, 'worker.code'),
-        **({'lammps_code': lammps} if lammps is not None else {}),
-    }
+    return gate_inputs(potential, run_inputs(config, explores=False))
+
+
+def gate_inputs(potential: PotentialData, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a :class:`PropertiesWorkChain` out of those of a run."""
+    codes = {f'{name}_code': code for name, code in run['codes'].items() if name in ('label', 'worker', 'lammps')}
+    named = {'bases': run.get('generate', {}).get('bases', {}), 'label': run.get('label', {})}
+    return {'potential': potential, 'config': run['config'], **codes, **named}
 
 
 class PropertiesWorkChain(WorkChain):
@@ -94,6 +97,8 @@ class PropertiesWorkChain(WorkChain):
         )
         spec.input('label_code', valid_type=orm.AbstractCode, help='Code of the labeller, such as `pw.x`.')
         spec.input('worker_code', valid_type=orm.AbstractCode, help='Code of `mlip-worker`.')
+        spec.expose_inputs(GenerateCalculation, include=('bases',))
+        add_labeller_port(spec)
         spec.input('lammps_code', valid_type=orm.AbstractCode, required=False, help='Code of `lmp`, for aiida-lammps.')
         spec.inputs.validator = validate_inputs
         spec.output(
@@ -125,7 +130,8 @@ class PropertiesWorkChain(WorkChain):
         config = MLIPConfig.from_mapping(self.inputs.config.get_dict()).to_mapping()
         self.ctx.config = config
         self.ctx.update(parts={}, failures=[], reused=0, to_measure={}, vacancies=None, expansion={})
-        files = {f'file_{i:03d}': orm.SinglefileData(path) for i, path in enumerate(files_of(config).values())}
+        bases = self.inputs.get('bases', {})
+        files = {f'file_{i:03d}': bases[name] for i, name in enumerate(files_of(config).values())}
         crystals, node = make_crystals.run_get_node(self.inputs.config, **files)
         if not node.is_finished_ok:
             return self.exit_codes.ERROR_CRYSTALS_FAILED.format(cause=node.exit_message)
@@ -219,16 +225,10 @@ class PropertiesWorkChain(WorkChain):
 
     def _label(self, name: str, frames: FramesData) -> orm.ProcessNode:
         """Submit the labeller as a round of the loop does, without its judgement of outliers: these energies differ by little."""
-        section = self.ctx.config['label']
-        settings = section.get('settings') or {**section, 'outlier_zscore': None}
-        labeller = find_process(section['labeller'], 'label.labeller')
-        metadata: dict[str, Any] = {'call_link_label': f'label_{name}'}
-        if not issubclass(labeller, WorkChain):
-            metadata['options'] = job_options(section['options'])
-        helper = {'worker_code': self.inputs.worker_code} if 'worker_code' in labeller.spec().inputs else {}
-        return self.submit(
-            labeller, code=self.inputs.label_code, frames=frames, settings=orm.Dict(settings), metadata=metadata, **helper
-        )
+        section = {**self.ctx.config['label'], 'outlier_zscore': None}
+        codes = {'code': self.inputs.label_code, 'worker': self.inputs.worker_code}
+        labeller, inputs = labelling(section, frames=frames, link=f'label_{name}', **codes)
+        return self.submit(labeller, **inputs, **self.inputs.get('label', {}))
 
     def _evaluate(self, name: str, frames: FramesData) -> orm.ProcessNode:
         options = job_options(self.ctx.config['worker']['options'])

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida_pseudo.data.pseudo.upf import UpfData
 from aiida_pseudo.groups.family import PseudoPotentialFamily
 
-from aiida_mlip_autopipe.calculations.label_functions import complete_settings, completed
+from aiida_mlip_autopipe.calculations.label_functions import completed
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.config.label import DFTConfig
-from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
+
+CUTOFFS: Final = ('cutoff_wfc', 'cutoff_rho')
+LEAST: Final = 'least_'
 
 
-@dataclass(frozen=True, eq=False)
-class Theory:
-    """What every calculation of a chain needs to know of the theory.
-
-    :param family: of the pseudopotentials.
-    :param facts: stored, see :func:`facts_of`.
-    :param settings: complete, as `DFTConfig`, with its provenance.
-    """
-
-    family: PseudoPotentialFamily
-    facts: orm.Dict
-    settings: orm.Dict
+def add_theory_ports(spec: Any) -> None:
+    """Declare the inputs that :func:`theory_inputs` gives."""
+    spec.input_namespace('pseudos', valid_type=UpfData, dynamic=True, help='Pseudopotentials of the family, by element.')
+    spec.input('facts', valid_type=orm.Dict, help='Of each pseudopotential, see `workflows.pseudos.facts_of`; cutoffs in Ry.')
 
 
-CUTOFFS = ('cutoff_wfc', 'cutoff_rho')
+def missing_pseudos(inputs: Any, _: Any) -> str | None:
+    """Return for which elements of the frames there is no pseudopotential, or None."""
+    if not {'frames', 'pseudos'} <= set(inputs):
+        return None
+    missing = sorted(set(inputs['frames'].base.attributes.get('elements')) - set(inputs['pseudos']))
+    return f'pseudos: none for {missing}; given: {sorted(inputs["pseudos"])}' if missing else None
 
 
 def find_family(config: DFTConfig, elements: Sequence[str]) -> PseudoPotentialFamily:
@@ -55,36 +54,48 @@ def find_family(config: DFTConfig, elements: Sequence[str]) -> PseudoPotentialFa
     return family
 
 
-def complete_theory(settings: orm.Dict, frames: FramesData) -> Theory:
-    """Return the settings of a chain with what the protocol and the family give.
+def theory_inputs(config: DFTConfig, elements: Sequence[str]) -> dict[str, Any]:
+    """Return the inputs that a chain of `pw.x` takes from a family: `pseudos`, all of them, and `facts`, see :func:`facts_of`.
 
+    The level of theory names the whole family, so that labels of Al and of Al-Mg may be mixed.
+
+    :param elements: of the system, not only of some frames: the cutoffs are the largest that these need.
     :raises InputError: see :func:`find_family`.
     """
-    elements = frames.base.attributes.get('elements')
-    family = find_family(DFTConfig.model_validate(settings.get_dict()), elements)
-    facts = orm.Dict(facts_of(family)).store()
-    return Theory(family, facts, complete_settings(settings, facts, orm.List(elements)))
+    family = find_family(config, elements)
+    return {'pseudos': dict(family.pseudos), 'facts': orm.Dict(facts_of(family, elements))}
 
 
-def facts_of(family: PseudoPotentialFamily) -> dict[str, dict[str, Any]]:
-    """Return `md5`, `z_valence` and, where the family recommends them, `cutoff_wfc` and `cutoff_rho` (Ry) of each element."""
+def facts_of(family: PseudoPotentialFamily, elements: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return `md5` and `z_valence` of each pseudopotential, and in Ry what the family recommends for some elements.
+
+    That is `cutoff_wfc` and `cutoff_rho`, and `least_cutoff_wfc` and `least_cutoff_rho` of its least stringency.
+    """
     cutoffs = _recommended(family)
-    return {
-        element: {'md5': pseudo.md5, 'z_valence': pseudo.z_valence, **cutoffs.get(element, {})}
-        for element, pseudo in family.pseudos.items()
+    stringencies = [_recommended(family, name) for name in getattr(family, 'get_cutoff_stringencies', tuple)()]
+    facts: dict[str, dict[str, Any]] = {
+        element: {'md5': pseudo.md5, 'z_valence': pseudo.z_valence} for element, pseudo in family.pseudos.items()
     }
+    for element in elements if cutoffs else ():
+        least = {f'{LEAST}{name}': min(found[element][name] for found in stringencies) for name in CUTOFFS}
+        facts[element] |= {**cutoffs[element], **least}
+    return facts
 
 
-def cutoff_warnings(config: DFTConfig, family: PseudoPotentialFamily, elements: Sequence[str]) -> list[str]:
-    """Return a sentence for each cutoff that is lower than the least that the family recommends for these elements."""
-    least = [_recommended(family, stringency) for stringency in getattr(family, 'get_cutoff_stringencies', tuple)()]
+def cutoff_warnings(config: DFTConfig, facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each cutoff that is lower than the least that the family recommends for these elements.
+
+    :param facts: as of :func:`facts_of`.
+    """
     sentences = []
     for name, given in (('cutoff_wfc', config.cutoff_wfc), ('cutoff_rho', config.cutoff_rho)):
-        wanted = {element: min(cutoffs[element][name] for cutoffs in least) for element in elements if least}
+        wanted = {element: told[f'{LEAST}{name}'] for element, told in facts.items() if f'{LEAST}{name}' in told}
         short = {element: value for element, value in wanted.items() if given is not None and given < value}
         if short:
             needs = ', '.join(f'{element} {value:g}' for element, value in sorted(short.items()))
-            sentences.append(f'label.{name}: {given:g} Ry is less than the least that {family.label} recommends: {needs} Ry')
+            sentences.append(
+                f'label.{name}: {given:g} Ry is less than the least that {config.pseudo_family} recommends: {needs} Ry'
+            )
     return sentences
 
 

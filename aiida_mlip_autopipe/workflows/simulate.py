@@ -9,12 +9,12 @@ from aiida.engine import CalcJob, ExitCode, ToContext, WorkChain, if_
 
 from aiida_mlip_autopipe.calculations.simulate_functions import OUTPUT, SCRIPT_PORT, lammps_inputs, read_lammps, wanted_files
 from aiida_mlip_autopipe.calculations.simulate_worker import SimulateCalculation, validate_simulation
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, add_options_port, job_options
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.engines.lammps.log import read_log
 from aiida_mlip_autopipe.engines.lammps.simulation_files import lacks_style
-from aiida_mlip_autopipe.workflows.checks import LAMMPS_RAW, add_options_port, find_process
+from aiida_mlip_autopipe.workflows.processes import LAMMPS_RAW, find_process
 from aiida_mlip_autopipe.workflows.programs import lacks_pair_styles
 
 

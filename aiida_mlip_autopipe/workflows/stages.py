@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 from aiida import orm
-from aiida.engine import ExitCode, ToContext, WorkChain
+from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain
 
-from aiida_mlip_autopipe.calculations.bases import bases_of
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.frames_functions import add_isolated_atoms, merge_frames, take_frames
 from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
 from aiida_mlip_autopipe.calculations.report_functions import summarize_round, summarize_run
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, add_labeller_port, job_options
 from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
 from aiida_mlip_autopipe.calculations.testset_functions import make_test_set, part_labels
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.units import MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.selection import PreExplorationConfig
-from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.workflows.checks import find_code, find_process, find_stage_code, surrogate_model, validate_config
+from aiida_mlip_autopipe.science.trainer import Trainer
+from aiida_mlip_autopipe.workflows.edge import run_inputs
+from aiida_mlip_autopipe.workflows.processes import find_process, labelling
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 
 SEED_STRIDE = 1000
@@ -31,10 +34,44 @@ TEST_SEED = SEED_STRIDE // 2
 """Added to the seed of a round for what is made for the test set."""
 
 
+def validate_config(value: orm.Dict | None, _: Any) -> str | None:
+    """Return what is wrong with a whole configuration in itself, or None."""
+    if value is None:
+        return None
+    try:
+        MLIPConfig.from_mapping(value.get_dict()).require_first_round()
+    except InputError as error:
+        return str(error)
+    return None
+
+
 class StagesWorkChain(WorkChain):
     """Inputs, outputs and steps shared by the chains that run a whole configuration; the outline is the subclass's."""
 
     _spec_class = BandedWorkChainSpec
+
+    EXPLORES: ClassVar[bool] = False
+    """Whether the section explore counts."""
+
+    CODES: ClassVar[Mapping[str, str]] = {
+        'worker': '`mlip-worker`',
+        'label': 'the labeller, such as `pw.x`',
+        'train': 'the trainer, or of `mlip-worker`',
+        'lammps': '`lmp`, for aiida-lammps',
+    }
+
+    @classmethod
+    def get_builder_from_config(cls, config: MLIPConfig | Path | str) -> ProcessBuilder:
+        """Return the inputs of a run: all that the configuration names becomes a node, once.
+
+        :param config: or the path of its YAML file.
+        :raises InputError: a mistake in the file, or one line for each thing that is missing in this profile or on this disk.
+        """
+        checked = config if isinstance(config, MLIPConfig) else MLIPConfig.from_yaml(Path(config))
+        builder = cls.get_builder()
+        builder._update(run_inputs(checked, explores=cls.EXPLORES))
+        builder.metadata.label = checked.name
+        return builder
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -46,6 +83,13 @@ class StagesWorkChain(WorkChain):
             validator=validate_config,
             help='The whole configuration, as `MLIPConfig`; every field describes its unit (Å, eV, fs, K, GPa, Ry).',
         )
+        spec.input_namespace('codes', help='Programs of the stages.')
+        for name, program in cls.CODES.items():
+            spec.input(f'codes.{name}', valid_type=orm.AbstractCode, required=name != 'lammps', help=f'Code of {program}.')
+        for stage, process, port in (('generate', GenerateCalculation, 'bases'), ('select', SurrogateCalculation, 'model')):
+            named = {'help': f'What the section {stage} of the configuration names.', 'dynamic': False}
+            spec.expose_inputs(process, namespace=stage, include=(port,), namespace_options=named)
+        add_labeller_port(spec)
         spec.output('potential', valid_type=PotentialData, required=False, help='The potential of the last round that gave one.')
         spec.output(
             'frames',
@@ -83,13 +127,8 @@ class StagesWorkChain(WorkChain):
         )
 
     def setup(self) -> None:
-        """Load the codes and start with nothing bought."""
-        config = MLIPConfig.from_mapping(self.inputs.config.get_dict())
-        self.ctx.config = config.to_mapping()
-        self.ctx.worker = find_code(self.ctx.config['worker']['code'], 'worker.code')
-        self.ctx.train_code = find_stage_code(config.train, config.worker.code)
-        self.ctx.label_code = find_code(self.ctx.config['label']['code'], 'label.code')
-        self.ctx.model = surrogate_model(config.select)
+        """Start with nothing bought."""
+        self.ctx.config = MLIPConfig.from_mapping(self.inputs.config.get_dict()).to_mapping()
         self.ctx.round = 0
         self.ctx.labels_bought = 0
         self.ctx.labels_total = 0
@@ -111,11 +150,11 @@ class StagesWorkChain(WorkChain):
     def _generate(self, stage: str, seed: orm.Int) -> Any:
         return self.submit(
             GenerateCalculation,
-            code=self.ctx.worker,
+            code=self.inputs.codes.worker,
             system=orm.Dict(self.ctx.config['system']),
             settings=orm.Dict(self.ctx.config['generate']),
             seed=seed,
-            bases=bases_of(self.ctx.config['generate']),
+            bases=self.inputs.get('generate', {}).get('bases', {}),
             metadata=self._metadata(stage),
         )
 
@@ -138,7 +177,7 @@ class StagesWorkChain(WorkChain):
         potential = {'potential': self.ctx.potential, 'train': self.ctx.train} if 'potential' in self.ctx else {}
         child = self.submit(
             SurrogateCalculation,
-            code=self.ctx.worker,
+            code=self.inputs.codes.worker,
             frames=self.ctx.pool,
             budget=orm.Int(self._budget()),
             settings=orm.Dict(self._select_settings()),
@@ -146,7 +185,7 @@ class StagesWorkChain(WorkChain):
             metadata=self._metadata('select'),
             **known,
             **potential,
-            **({'model': self.ctx.model} if self.ctx.model is not None else {}),
+            **self.inputs.get('select', {}),
         )
         return ToContext(select=child)
 
@@ -177,16 +216,9 @@ class StagesWorkChain(WorkChain):
             frames = add_isolated_atoms(frames, elements, orm.Float(label['isolated_box']))
         self.ctx.labels_bought = len(frames)
         self.ctx.labels_total += len(frames)
-        settings = label.get('settings', label)
-        labeller = find_process(label['labeller'], 'label.labeller')
-        metadata = self._metadata('label', label['options'])
-        if issubclass(labeller, WorkChain):
-            metadata.pop('options')
-        helper = {'worker_code': self.ctx.worker} if 'worker_code' in labeller.spec().inputs else {}
-        child = self.submit(
-            labeller, code=self.ctx.label_code, frames=frames, settings=orm.Dict(settings), metadata=metadata, **helper
-        )
-        return ToContext(label=child)
+        codes = {'code': self.inputs.codes.label, 'worker': self.inputs.codes.worker}
+        labeller, inputs = labelling(label, frames=frames, link=f'label_{self.ctx.round:02d}', **codes)
+        return ToContext(label=self.submit(labeller, **inputs, **self.inputs.get('label', {})))
 
     def inspect_label(self) -> ExitCode | None:
         """Take over the labels: those of test frames are frozen, all others are for training."""
@@ -229,8 +261,8 @@ class StagesWorkChain(WorkChain):
         children = {
             'fit': self.submit(
                 TrainWorkChain,
-                code=self.ctx.train_code,
-                evaluate_code=self.ctx.worker,
+                code=self.inputs.codes.train,
+                evaluate_code=self.inputs.codes.worker,
                 train_frames=self.ctx.train,
                 test_frames=self.ctx.test,
                 references=self.ctx.references,
@@ -246,7 +278,7 @@ class StagesWorkChain(WorkChain):
         if self.ctx.round > 0 and self.ctx.new is not None:
             children['acquisition'] = self.submit(
                 EvaluateCalculation,
-                code=self.ctx.worker,
+                code=self.inputs.codes.worker,
                 potential=self.ctx.potential,
                 frames=self.ctx.new,
                 metadata=self._metadata('acquisition'),
@@ -255,7 +287,7 @@ class StagesWorkChain(WorkChain):
 
     def _start(self) -> dict[str, PotentialData]:
         """Return the potential of the round before where the trainer can start from it."""
-        config = training(self.ctx.config['train'])
+        config = Trainer.of(self.ctx.config['train'])
         ports = find_process(config.name, 'train.trainer').spec().inputs
         is_wanted = self.ctx.round > 0 and 'initial_potential' in ports and config.continues
         return {'initial_potential': self.ctx.potential} if is_wanted else {}
@@ -355,11 +387,9 @@ class StagesWorkChain(WorkChain):
     def _test_seed(self) -> orm.Int:
         return orm.Int(self._seed().value + TEST_SEED)
 
-    def _metadata(self, stage: str, options: dict[str, Any] | None = None) -> dict[str, Any]:
-        return {
-            'call_link_label': f'{stage}_{self.ctx.round:02d}',
-            'options': job_options(options or self.ctx.config['worker']['options']),
-        }
+    def _metadata(self, stage: str) -> dict[str, Any]:
+        options = job_options(self.ctx.config['worker']['options'])
+        return {'call_link_label': f'{stage}_{self.ctx.round:02d}', 'options': options}
 
     def _stop(self, code: ExitCode, child: orm.ProcessNode | None = None, **details: Any) -> ExitCode:
         """Attach what there is and return the exit code with the cause."""

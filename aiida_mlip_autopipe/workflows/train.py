@@ -11,28 +11,16 @@ from aiida_mlip_autopipe.calculations.check import CheckCalculation
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.linear_fit import AceCalculation
 from aiida_mlip_autopipe.calculations.reuse import known_difference
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
+from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, add_options_port, job_options, plugin_validator
 from aiida_mlip_autopipe.calculations.train_functions import summarize_training
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.science.trainer import Trainer
-from aiida_mlip_autopipe.workflows.checks import add_options_port, find_process
+from aiida_mlip_autopipe.workflows.processes import find_process
 
 OPTIONAL_PORTS = ('initial_potential', 'references', 'test_frames')
 """Inputs that a trainer gets when it has a port of that name."""
-
-
-def validate_settings(value: orm.Dict | None, _: Any) -> str | None:
-    """Return what is wrong with the settings of the trainer, or None."""
-    if value is None:
-        return None
-    try:
-        training(value.get_dict())
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def validate_inputs(inputs: Any, _: Any) -> str | None:
@@ -72,7 +60,7 @@ def _initial_problem(inputs: Any) -> str | None:
     elements, found = inputs['elements'].get_list(), inputs['initial_potential'].elements
     if found != elements:
         return f'initial_potential is of {found}, expected {elements} in this order'
-    name = training(inputs['settings'].get_dict()).name
+    name = Trainer.of(inputs['settings'].get_dict()).name
     try:
         trainer = find_process(name, 'train.trainer')
     except InputError as error:
@@ -86,7 +74,7 @@ def _reference_problem(inputs: Any) -> str | None:
     """Return a sentence when there are no isolated atoms for a trainer that needs them."""
     if 'references' in inputs:
         return None
-    name = training(inputs['settings'].get_dict()).name
+    name = Trainer.of(inputs['settings'].get_dict()).name
     try:
         port = find_process(name, 'train.trainer').spec().inputs.get('references')
     except InputError as error:
@@ -130,7 +118,7 @@ class TrainWorkChain(WorkChain):
         spec.input(
             'settings',
             valid_type=orm.Dict,
-            validator=validate_settings,
+            validator=plugin_validator(Trainer),
             help='Settings of the trainer that they name: cutoff in Å, weights per eV, eV/Å and eV/Å³.',
         )
         add_options_port(spec)
@@ -155,7 +143,7 @@ class TrainWorkChain(WorkChain):
 
     @property
     def _config(self) -> Trainer:
-        return training(self.inputs.settings.get_dict())
+        return Trainer.of(self.inputs.settings.get_dict())
 
     def should_fit_start(self) -> bool:
         """Whether the trainer starts from a linear fit that nobody made yet."""

@@ -3,13 +3,10 @@
 import sys
 from pathlib import Path
 
-from aiida import orm
 from aiida.engine import submit
 
-from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 
 path = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / 'config.yaml'
-config = MLIPConfig.from_yaml(path)
-node = submit(ActiveLearningWorkChain, config=orm.Dict(config.to_mapping()), metadata={'label': config.name})
+node = submit(ActiveLearningWorkChain.get_builder_from_config(path))
 print(f'submitted ActiveLearningWorkChain<{node.pk}>; watch it with: verdi process status {node.pk}')

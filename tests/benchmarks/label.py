@@ -30,10 +30,11 @@ from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 from aiida_mlip_autopipe.calculations.pw_inputs import pw_inputs
 from aiida_mlip_autopipe.calculations.spec import job_options
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
+from aiida_mlip_autopipe.workflows.pseudos import theory_inputs
 from tests.benchmarks.explore import Figure, say
 from tests.pw_data import strained_aluminium
 
@@ -125,13 +126,14 @@ def measure(n_frames: int) -> None:
 def batched(frames: Frames) -> Arm:
     """Return what one `LabelWorkChain` with one job costs."""
     before, start = count(), time.perf_counter()
-    settings = orm.Dict(DFTConfig.model_validate({**SETTINGS, 'frames_per_job': len(frames)}).model_dump())
+    config = DFTConfig.model_validate({**SETTINGS, 'frames_per_job': len(frames)})
     chain = submit(
         LabelWorkChain,
         code=orm.load_code('pw@localhost'),
         worker_code=orm.load_code('mlip-worker@localhost'),
         frames=FramesData(frames),
-        settings=settings,
+        settings=orm.Dict(config.model_dump()),
+        **theory_inputs(config, ['Al']),
     )
     wait([chain])
     wall = time.perf_counter() - start

@@ -150,8 +150,9 @@ def main() -> None:
 
 def run(trainer: str, seed: int) -> orm.WorkChainNode:
     """Return a run of the loop that has ended."""
-    mapping = orm.Dict(configuration(trainer, seed).to_mapping())
-    node = submit(ActiveLearningWorkChain, config=mapping, metadata={'label': f'{trainer} seed {seed}'})
+    builder = ActiveLearningWorkChain.get_builder_from_config(configuration(trainer, seed))
+    builder.metadata.label = f'{trainer} seed {seed}'
+    node = submit(builder)
     say(json.dumps({'submitted': node.pk, 'trainer': trainer, 'seed': seed}))
     while not node.is_terminated:
         time.sleep(POLL_SECONDS)

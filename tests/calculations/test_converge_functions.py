@@ -18,8 +18,8 @@ from aiida_mlip_autopipe.calculations.converge_functions import (
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.science.convergence import Targets
 from aiida_mlip_autopipe.science.generate.study import SERIES_STRAINS, STRAIN_SERIES

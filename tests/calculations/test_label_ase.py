@@ -2,14 +2,14 @@ import numpy as np
 from aiida import orm
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.label import AseLabelConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.ase.labeller import AseLabeller
 
 TOLERANCE = 1e-10
 
 
 def settings(**values):
-    return orm.Dict(AseLabelConfig(labeller='mlip_autopipe.label_ase', **values).model_dump())
+    return orm.Dict(AseLabeller(labeller='mlip_autopipe.label_ase', **values).model_dump())
 
 
 def test_labels_are_those_of_the_calculator_and_lead_to_the_calculation(run_stage, emt_frames):

@@ -5,8 +5,8 @@ from aiida import orm
 from aiida_mlip_autopipe.calculations.label_functions import collect_labels, plan_batches, port_of, prepare_label
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.common.units import GPA
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 
 ENERGY = -123.5
 STRESS = np.array([[1.0, 0.1, 0.2], [0.1, 2.0, 0.3], [0.2, 0.3, 3.0]])

@@ -11,10 +11,11 @@ from aiida_mlip_autopipe.calculations.label_functions import prepare_label
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
 from aiida_mlip_autopipe.calculations.spec import job_options
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.engines.espresso.output import read_result
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
+from tests.aiida_fixtures import theory_of
 from tests.pw_data import strained_aluminium
 
 ENERGY_TOLERANCE = 1e-8
@@ -100,7 +101,11 @@ def test_one_that_fails_leaves_the_others(batch):
 def test_the_chain_recovers_what_did_not_converge(worker_code, pw_code, lda_family):
     frames = FramesData(Frames.from_atoms(strained_aluminium(3)))
     outputs, node = run_get_node(
-        LabelWorkChain, code=pw_code, worker_code=worker_code, frames=frames, settings=settings(electron_maxstep=2, reuse=False)
+        LabelWorkChain,
+        code=pw_code,
+        worker_code=worker_code,
+        frames=frames,
+        **theory_of(settings(electron_maxstep=2, reuse=False)),
     )
     assert node.exit_status == 0, node.exit_message
     report = outputs['report'].get_dict()

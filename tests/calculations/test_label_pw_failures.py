@@ -14,10 +14,10 @@ from ase.build import bulk
 from aiida_mlip_autopipe.calculations import label_pw
 from aiida_mlip_autopipe.cli.setup import ensure_code, ensure_computer
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
-from tests.aiida_fixtures import PW
+from tests.aiida_fixtures import PW, theory_of
 
 pytestmark = pytest.mark.espresso
 
@@ -130,7 +130,7 @@ def label(cases, code, worker_code, **values):
         code=code,
         worker_code=worker_code,
         frames=FramesData(Frames.from_atoms(structures)),
-        settings=settings,
+        **theory_of(settings),
     )
 
 
@@ -209,10 +209,8 @@ def test_a_full_disk_costs_only_the_frame_that_met_it(small_disk, sabotaged, pw_
 
 def test_an_element_without_pseudopotential_stops_before_anything_runs(pw_code, worker_code, lda_family):
     cases = {'copper': Case(bulk('Cu', a=3.6), '')}
-    _, node = label(cases, pw_code, worker_code)
-    assert node.exit_status == LabelWorkChain.exit_codes.ERROR_NO_PSEUDOPOTENTIAL.status
-    assert 'Cu' in node.exit_message
-    assert not node.called_descendants
+    with pytest.raises(ValueError, match=r"pseudos: none for \['Cu'\]; given: \['Al', 'Mg'\]"):
+        label(cases, pw_code, worker_code)
 
 
 def test_a_program_that_is_not_there_is_named(localhost, worker_code, lda_family, tmp_path):
@@ -228,7 +226,7 @@ def test_a_program_that_is_not_there_is_named(localhost, worker_code, lda_family
         pw_code=code,
         frames=frames,
         pseudos={'Al': lda_family.pseudos['Al']},
-        settings=settings,
+        **theory_of(settings),
     )
     assert node.exit_status == 420
     (failure,) = outputs['report']['failures']

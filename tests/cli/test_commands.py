@@ -12,10 +12,11 @@ def submitted(monkeypatch, daemon, fake_process, worker_code):
     """Take what would be submitted, with a daemon that says that it runs."""
     calls = []
 
-    def submit(chain, **inputs):
-        calls.append((chain.__name__, inputs))
+    def submit(builder):
+        name = builder.process_class.__name__
+        calls.append((name, builder._inputs(prune=True)))
         report = orm.Dict({'stop_reason': 'converged', 'labels_total': 3})
-        return fake_process(orm.WorkChainNode, label=chain.__name__, outputs={'report': report}, **outcome)
+        return fake_process(orm.WorkChainNode, label=name, outputs={'report': report}, **outcome)
 
     outcome = {}
     monkeypatch.setattr(commands, 'submit', submit)
@@ -34,6 +35,7 @@ def test_run_submits_the_chain_with_its_name(run_cli, config_file, submitted, fu
     ((name, inputs),) = calls
     assert name == chain
     assert inputs['config'].get_dict() == full_config()
+    assert set(inputs['codes']) == {'worker', 'label', 'train'} | ({'explore'} if chain.startswith('Active') else set())
     assert inputs['metadata']['label'] == 'test'
     assert str(path) in inputs['metadata']['description']
     assert f'submitted {chain} with PK ' in result.output

@@ -132,7 +132,7 @@ class TestValidate:
         ('sections', 'said'),
         [
             ({'eoss': {}}, "did you mean 'eos'?"),
-            ({'extra': [{'strategy': 'x'}]}, 'generate: extra: this key is gone; a strategy of another package is a section'),
+            ({'extra': [{'strategy': 'x'}]}, 'generate.extra: this key is gone; a strategy of another package is a section'),
             ({'rattel': {}}, "rattel: unknown key; did you mean 'rattle'?"),
             ({'surface': {'millers': [[0, 0, 0]]}}, 'must not be (0, 0, 0)'),
             ({'strain': {'max_strain': 0.5}}, 'strain.max_strain: got 0.5; input should be less than 0.33'),
@@ -163,7 +163,7 @@ class TestValidate:
         (path.parent / 'rubbish.cif').write_text('rubbish', encoding='utf-8')
         said = self.said(run_cli, path).splitlines()
         assert [line for line in said if 'rubbish.cif: ' in line]
-        assert [line for line in said if 'none.cif: ASE cannot read it (FileNotFoundError' in line]
+        assert [line for line in said if 'none.cif is no file on this machine (FileNotFoundError' in line]
 
     def test_a_file_with_another_element(self, run_cli, config_file):
         path = config_file(generate={'files': {'paths': ['a.cif']}})
@@ -174,7 +174,7 @@ class TestValidate:
         before = count_processes()
         result = run_cli('run', config_file(generate={'files': {'paths': ['none.cif']}}))
         assert result.exit_code == 1
-        assert 'none.cif: ASE cannot read it' in result.output
+        assert 'none.cif is no file on this machine' in result.output
         assert count_processes() == before
 
     def test_paths_are_relative_to_the_configuration(self, run_cli, config_file, tmp_path):

@@ -8,12 +8,12 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from aiida_mlip_autopipe.common.settings import Settings, explain, models_in
-from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from tests.config.settings import DFT, LEFT_OUT, mistakes_in
 
-COMMON_LABEL_KEYS = 'labeller, code, isolated_box, force_cap, outlier_zscore, max_failure_rate, options'
+COMMON_LABEL_KEYS = 'code, isolated_box, force_cap, outlier_zscore, max_failure_rate, options, labeller'
 DFT_KEYS = (
     'protocol, pseudo_family, cutoff_wfc, cutoff_rho, kpoints_distance, smearing, degauss, conv_thr_per_atom, mixing_beta, '
     'electron_maxstep, magnetic_moments, hubbard, hubbard_input, vdw_correction, charge, reuse, clean_workdir, runs_at_once, '
@@ -35,7 +35,7 @@ ALL_MODELS = list(dict.fromkeys(models(MLIPConfig)))
 class TestModels:
     def test_walk_reaches_the_ends(self) -> None:
         names = {model.__name__ for model in ALL_MODELS}
-        assert {'MLIPConfig', 'DFTConfig', 'AseLabelConfig', 'ExternalLabelConfig', 'SQS', 'JobOptions'} <= names
+        assert {'MLIPConfig', 'DFTConfig', 'AseLabeller', 'LammpsPace', 'SQS', 'JobOptions'} <= names
 
     @pytest.mark.parametrize('model', ALL_MODELS)
     def test_every_field_is_described(self, model: type[BaseModel]) -> None:
@@ -50,7 +50,7 @@ class TestModels:
 
     def test_settings_do_not_change(self) -> None:
         with pytest.raises(ValidationError, match='frozen'):
-            InferenceConfig().steps = 3
+            LammpsMd().steps = 3
 
 
 class TestUnknownKey:
@@ -63,10 +63,6 @@ class TestUnknownKey:
         assert line == (
             f"label.calculater: unknown key; did you mean 'calculator'? allowed here: {COMMON_LABEL_KEYS}, calculator, parameters"
         )
-
-    def test_keys_of_a_labeller_of_a_third_party(self) -> None:
-        (line,) = mistakes_in({'label': {'labeller': 'other.labeller', 'code': 'a@b', 'xyz': 1}})
-        assert line == f'label.xyz: unknown key; allowed here: {COMMON_LABEL_KEYS}, settings'
 
     def test_at_the_top(self) -> None:
         (line,) = mistakes_in({'nme': 'x'})
@@ -94,7 +90,7 @@ class TestOneLine:
     @pytest.mark.parametrize('stage', ['label', 'explore', 'system'])
     @pytest.mark.parametrize('value', [3, None, [1]])
     def test_section_that_is_no_mapping(self, stage: str, value: object) -> None:
-        # A bug that was: `label: 3` was told to be no instance of ExternalLabelConfig.
+        # A bug that was: `label: 3` was told to be no instance of one of its members.
         assert mistakes_in({stage: value}) == [f'{stage}: got {value!r}; it must be a mapping of keys and values']
 
     def test_union_of_plain_types_is_one_mistake(self) -> None:
@@ -153,8 +149,8 @@ def test_explain_a_single_model() -> None:
         'max_skew: got 90; input should be less than 90 (degrees, largest deviation of a cell angle from 90 degrees)'
     )
     with pytest.raises(ValidationError) as caught:
-        InferenceConfig.model_validate({'gamma_select': 5, 'gamma_halt': 2})
-    assert explain(caught.value, InferenceConfig) == 'gamma_halt 2 must be larger than gamma_select 5'
+        LammpsMd.model_validate({'gamma_select': 5, 'gamma_halt': 2})
+    assert explain(caught.value, LammpsMd) == 'gamma_halt 2 must be larger than gamma_select 5'
 
 
 def test_a_wrong_member_does_not_make_a_list_too_short() -> None:

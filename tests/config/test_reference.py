@@ -31,4 +31,4 @@ def test_every_key_stands_in_the_page():
 
 def test_a_row_tells_default_bounds_and_unit():
     assert '| `train.cutoff` | `4.5` | ≥ 2, ≤ 12 | Å, range of the interaction |' in reference_page()
-    assert '| `label.code` | **required** |' in reference_page()
+    assert "| `label.code` | `'pw@localhost'` |" in reference_page()

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.engines.ace.fit import AceSettings
 from aiida_mlip_autopipe.engines.pod.files import BASES
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings
 from aiida_mlip_autopipe.engines.pod.trainer import PodTrainer
 from aiida_mlip_autopipe.science.linear.settings import LinearSettings
+from aiida_mlip_autopipe.science.trainer import Trainer
 from tests.config.settings import config_with, mistakes_in
 
 ACE = {'train.trainer': 'mlip_autopipe.ace'}
@@ -83,9 +83,9 @@ def test_defaults_of_the_weights_are_those_of_the_fit() -> None:
 
 @pytest.mark.parametrize('trainer', ['mlip_autopipe.pod', 'mlip_autopipe.ace', 'mlip_autopipe.pacemaker'])
 def test_a_dump_can_be_loaded(trainer: str) -> None:
-    config = training({'trainer': trainer})
-    assert training(config.model_dump(mode='json')) == config
-    assert training(config.model_dump()) == config
+    config = Trainer.of({'trainer': trainer})
+    assert Trainer.of(config.model_dump(mode='json')) == config
+    assert Trainer.of(config.model_dump()) == config
 
 
 @pytest.mark.parametrize('functions', ['auto', 10, 2000])

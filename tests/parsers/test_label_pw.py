@@ -12,9 +12,9 @@ from aiida.plugins import ParserFactory
 from ase.build import bulk
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.frame_archive import FrameArchive
 from tests.aiida_fixtures import Parsed

@@ -12,8 +12,8 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.errors import EngineError, InputError, InvalidFramesError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from aiida_mlip_autopipe.remote.inputs import checked, load_plugin, read_frames
 from aiida_mlip_autopipe.science.selection.fps import farthest_points
 
@@ -26,7 +26,7 @@ class TestChecked:
 
     def test_one_line_for_each_mistake(self) -> None:
         with pytest.raises(InputError) as caught:
-            checked(InferenceConfig, {'step': 3, 'timestep': -1})
+            checked(LammpsMd, {'step': 3, 'timestep': -1})
         first, second = str(caught.value).splitlines()
         assert first == 'timestep: got -1; input should be greater than 0 (fs; above 5 fs there is a warning)'
         assert second.startswith("step: unknown key; did you mean 'steps'? allowed here: explorer, code, starts")

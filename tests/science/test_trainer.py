@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
-from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.trainer import GROUP, Trainer, _check, trainers
+from aiida_mlip_autopipe.science.explorer import Explorer
+from aiida_mlip_autopipe.science.trainer import Trainer
 from tests.their_package import said_with
 
 THEIRS = """
@@ -22,7 +21,6 @@ class Morse(Trainer):
     '''Morse pairs.'''
 
     ENGINE = 'theirs.morse'
-    EXPLORERS = ('mlip_autopipe.lammps_md',)
     trainer: Literal['theirs.morse'] = Field(default='theirs.morse', description='entry point')
     width: float = Field(default=1.0, gt=0, description='1/Å')
 """
@@ -48,7 +46,7 @@ print(json.dumps([said({**theirs, 'train.width': 2}), said({**theirs, 'train.wid
 
 def test_another_package(tmp_path: Path) -> None:
     points = {'theirs.morse': 'their_package:Morse', 'theirs.broken': 'no_such_package:Trainer'}
-    good, bad, misspelt = json.loads(said_with(tmp_path, THEIRS, GROUP, points, USE))
+    good, bad, misspelt = json.loads(said_with(tmp_path, THEIRS, Trainer.GROUP, points, USE))
     assert good == [2.0, 'theirs.morse', 'mlip_autopipe.lammps_md', True]
     assert bad == 'train.width: got 0; input should be greater than 0 (1/Å)'
     assert misspelt.startswith(
@@ -56,32 +54,9 @@ def test_another_package(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize('name', trainers())
+@pytest.mark.parametrize('name', Trainer.registered())
 def test_each_says_what_a_run_has_to_know(name: str) -> None:
-    settings = trainers()[name]()
+    settings = Trainer.registered()[name]()
     assert settings.name == name
     assert settings.ENGINE
-    assert settings.EXPLORERS
-
-
-class Nameless(Trainer):
-    """No name."""
-
-
-class Other(Trainer):
-    """The name of another."""
-
-    trainer: Literal['other.name'] = 'other.name'
-
-
-@pytest.mark.parametrize(
-    ('found', 'said'),
-    [
-        (dict, r'must be a subclass of aiida_mlip_autopipe\.science\.trainer\.Trainer'),
-        (Nameless, r"must have the field trainer: Literal\['a.b'\]; got None"),
-        (Other, r"must have the field trainer: Literal\['a.b'\]; got 'other.name'"),
-    ],
-)
-def test_what_is_no_trainer(found: type, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        _check('a.b', found)
+    assert settings.EXPLORER in Explorer.registered()

@@ -137,7 +137,7 @@ class Children:
         report = {
             'n_trajectories': 2,
             'n_stopped': 0,
-            'n_candidates': self.n_candidates or inputs['settings']['samples'],
+            'n_candidates': self.n_candidates or inputs['settings'].get('samples', 0),
             'gamma_max': 4.0,
             'temperatures': [300.0],
             'trajectories': [],
@@ -146,7 +146,7 @@ class Children:
             'share_above_select': self.share_above_select,
         }
         outputs = {'report': orm.Dict(report)}
-        n_candidates = self.n_candidates or inputs['settings']['samples']
+        n_candidates = self.n_candidates or inputs['settings'].get('samples', 0)
         if n_candidates:
             start = inputs['starts'].frames
             frames = self._frames(n_candidates, labelled=False, seed=100 + loop_round, round=loop_round, config_type='md')
@@ -156,7 +156,7 @@ class Children:
     def _md_test(self, inputs, kind):
         """Give each temperature as many samples as its settings ask for, or what `n_samples` says."""
         temperature, loop_round = inputs['temperature'].value, inputs['round'].value
-        count = self.n_samples.get(temperature, inputs['settings']['samples'])
+        count = self.n_samples.get(temperature, inputs['settings'].get('samples', 0))
         reason = 'finished' if count else 'bond'
         outputs = {'report': orm.Dict({'trajectories': [trajectory(temperature=temperature, reason=reason)]})}
         if count:

@@ -7,11 +7,12 @@ from aiida.engine import ProcessState, run_get_node
 from ase.build import bulk
 
 from aiida_mlip_autopipe.common.units import GPA
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso.batch import OUT_OF_TIME
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.workflows.converge import MAX_STARTS, ConvergeWorkChain
+from tests.aiida_fixtures import theory_of
 
 SERIES = {'cutoffs_wfc': [15, 20, 30], 'kpoints_distances': [0.6, 0.4, 0.2]}
 N_SETTINGS = 5
@@ -84,7 +85,7 @@ def study(walk, jobs, lda_family, worker_code):
             code=worker_code,
             worker_code=worker_code,
             frames=frames or aluminium(),
-            settings=orm.Dict(settings(**values)),
+            **theory_of(orm.Dict(settings(**values))),
             converge=orm.Dict(converge),
         )
 
@@ -172,13 +173,6 @@ def test_when_all_fails_there_is_a_report_all_the_same(study, jobs):
     assert len(found.outputs['report']['left_out']) == 3 * N_SETTINGS
 
 
-def test_a_missing_family_stops_before_anything_is_submitted(study):
-    found = study(pseudo_family='nowhere')
-    assert found.label == 'ERROR_NO_PSEUDOPOTENTIAL'
-    assert "got 'nowhere'" in found.exit_code.message
-    assert found.submitted == []
-
-
 @pytest.mark.parametrize(
     ('converge', 'said'),
     [({'cutoffs_wfc': [20]}, 'cutoffs_wfc: got'), ({'kpoints_distances': [0, 1]}, 'kpoints_distances.0: got 0')],
@@ -201,7 +195,7 @@ def test_aluminium_by_the_real_program(worker_code, pw_code, lda_family):
         code=pw_code,
         worker_code=worker_code,
         frames=aluminium(),
-        settings=orm.Dict(settings(cutoff_wfc=12, kpoints_distance=0.5)),
+        **theory_of(orm.Dict(settings(cutoff_wfc=12, kpoints_distance=0.5))),
         converge=orm.Dict({**converge, 'target_stress': None}),
     )
     report = outputs['report'].get_dict()

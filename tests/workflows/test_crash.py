@@ -9,9 +9,10 @@ from aiida import orm
 from aiida.engine import submit
 from ase.build import bulk
 
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
+from tests.aiida_fixtures import theory_of
 
 N_FRAMES = 6
 TIMEOUT = 240
@@ -45,7 +46,7 @@ def test_killed_workers_lose_no_label(started_daemon_client, worker_code, pw_cod
         reuse=False,
     )
     settings = orm.Dict(config.model_dump(mode='json'))
-    node = submit(LabelWorkChain, code=pw_code, worker_code=worker_code, frames=aluminium(N_FRAMES), settings=settings)
+    node = submit(LabelWorkChain, code=pw_code, worker_code=worker_code, frames=aluminium(N_FRAMES), **theory_of(settings))
     wait_until(lambda: finished_jobs(node) >= 2, 'the first jobs')
 
     killed = [int(pid) for pid in started_daemon_client.get_worker_info()['info']]

@@ -13,16 +13,17 @@ from ase.io import read
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
 from aiida_mlip_autopipe.engines.espresso.batch import OUT_OF_TIME
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.formats.frame_archive import read_frame_archive
 from aiida_mlip_autopipe.parsers import label_pw
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.quarantine import Failure, label_report
 from aiida_mlip_autopipe.workflows.label import MAX_STARTS, LabelWorkChain
 from aiida_mlip_autopipe.workflows.recover import RecoverWorkChain
+from tests.aiida_fixtures import theory_of
 from tests.pw_data import strained_aluminium
 
 # ASE reads pw.x's text, which has fewer digits than the XML.
@@ -92,7 +93,7 @@ def label(walk, fake_process, lda_family, worker_code, monkeypatch):
 
     def run(plan, **values):
         inputs = {'code': worker_code, 'worker_code': worker_code, 'frames': FramesData(aluminium(len(plan)))}
-        return walk(LabelWorkChain, Children(fake_process, plan), settings=orm.Dict(settings(**values)), **inputs)
+        return walk(LabelWorkChain, Children(fake_process, plan), **theory_of(orm.Dict(settings(**values))), **inputs)
 
     return run
 
@@ -189,13 +190,6 @@ def test_when_all_frames_failed_there_is_a_report(label):
     assert found.outputs['report']['n_labelled'] == 0
 
 
-def test_a_missing_family_stops_before_anything_is_submitted(label):
-    found = label([['ok']], pseudo_family='nowhere')
-    assert found.label == 'ERROR_NO_PSEUDOPOTENTIAL'
-    assert "got 'nowhere'" in found.exit_code.message
-    assert found.submitted == []
-
-
 def test_the_protocol_reaches_the_jobs(walk, fake_process, lda_family, worker_code):
     given = {'pseudo_family': lda_family.label, 'cutoff_wfc': 15, 'protocol': 'stringent', 'reuse': False, 'degauss': 0.03}
     found = walk(
@@ -204,16 +198,17 @@ def test_the_protocol_reaches_the_jobs(walk, fake_process, lda_family, worker_co
         code=worker_code,
         worker_code=worker_code,
         frames=FramesData(aluminium(1)),
-        settings=orm.Dict(given),
+        **theory_of(orm.Dict(given)),
     )
     (_, inputs), *_ = found.submitted
     assert [inputs['settings'][name] for name in ('kpoints_distance', 'degauss', 'mixing_beta')] == [0.1, 0.03, 0.4]
 
 
 def refused(walk, worker_code, frames, **values):
-    given = orm.Dict({'pseudo_family': 'mlip-demo-lda', 'cutoff_wfc': 15, **values})
+    good = {'pseudo_family': 'mlip-demo-lda', 'cutoff_wfc': 15}
+    given = {**theory_of(orm.Dict(good)), 'settings': orm.Dict({**good, **values})}
     with pytest.raises(ValueError, match='Error occurred validating port') as caught:
-        walk(LabelWorkChain, None, code=worker_code, worker_code=worker_code, frames=FramesData(frames), settings=given)
+        walk(LabelWorkChain, None, code=worker_code, worker_code=worker_code, frames=FramesData(frames), **given)
     return str(caught.value)
 
 
@@ -227,11 +222,11 @@ def refused(walk, worker_code, frames, **values):
         ({'charge': 1}, 'charge: got 1; must be 0: the energy of a charged periodic cell'),
     ],
 )
-def test_bad_settings_are_refused(walk, worker_code, values, message):
+def test_bad_settings_are_refused(walk, worker_code, lda_family, values, message):
     assert message in refused(walk, worker_code, aluminium(1), **values)
 
 
-def test_a_structure_that_is_not_periodic_is_refused(walk, worker_code):
+def test_a_structure_that_is_not_periodic_is_refused(walk, worker_code, lda_family):
     slab = bulk('Al', a=4.0, cubic=True)
     slab.pbc = (True, True, False)
     slab.info['config_type'] = 'surface'
@@ -245,7 +240,7 @@ def test_a_structure_that_is_not_periodic_is_refused(walk, worker_code):
 def real(worker_code, pw_code, lda_family):
     def run(frames, **values):
         inputs = {'code': pw_code, 'worker_code': worker_code, 'frames': FramesData(frames)}
-        _, node = run_get_node(LabelWorkChain, settings=orm.Dict(settings(reuse=True, **values)), **inputs)
+        _, node = run_get_node(LabelWorkChain, **theory_of(orm.Dict(settings(reuse=True, **values))), **inputs)
         assert node.is_finished_ok, node.exit_message
         return node
 
@@ -312,7 +307,7 @@ def test_another_version_of_the_program_is_not_mixed_with_reused_labels(real, wo
         code=pw_code,
         worker_code=worker_code,
         frames=FramesData(frames),
-        settings=orm.Dict(settings(reuse=True, degauss=0.025)),
+        **theory_of(orm.Dict(settings(reuse=True, degauss=0.025))),
     )
     assert node.exit_status == LabelWorkChain.exit_codes.ERROR_MIXED_LEVELS.status
     assert 'different levels of theory, which are never mixed: code_version: ' in node.exit_message

@@ -12,10 +12,10 @@ from ase.build import bulk
 from aiida_mlip_autopipe.calculations.label_functions import prepare_label
 from aiida_mlip_autopipe.cli.setup import ensure_family
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
 from aiida_mlip_autopipe.engines.espresso import output as espresso
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.engines.espresso.remedies import ladder, next_remedy
 from aiida_mlip_autopipe.formats.frame_archive import read_frame_archive
 from aiida_mlip_autopipe.science.generate.isolated import isolated_atoms
@@ -23,7 +23,7 @@ from aiida_mlip_autopipe.workflows import recover
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
 from aiida_mlip_autopipe.workflows.pseudos import facts_of
 from aiida_mlip_autopipe.workflows.recover import RecoverWorkChain
-from tests.aiida_fixtures import PSEUDO_FOLDER
+from tests.aiida_fixtures import PSEUDO_FOLDER, theory_of
 
 pytestmark = pytest.mark.espresso
 
@@ -38,7 +38,7 @@ def label(worker_code, pw_code, lda_family):
         given = {'pseudo_family': lda_family.label, 'cutoff_wfc': 12, 'kpoints_distance': 0.8, 'reuse': False, **values}
         settings = orm.Dict(DFTConfig.model_validate(given).model_dump(exclude_none=True))
         frames = FramesData(Frames.from_atoms(structures))
-        _, node = run_get_node(LabelWorkChain, code=pw_code, worker_code=worker_code, frames=frames, settings=settings)
+        _, node = run_get_node(LabelWorkChain, code=pw_code, worker_code=worker_code, frames=frames, **theory_of(settings))
         return node
 
     return run
@@ -140,7 +140,7 @@ def test_each_remedy_gives_the_label_of_the_target_theory(remedy, label, pw_code
     expected = label([structure]).outputs.labelled.frames
     config = orm.Dict(DFTConfig(pseudo_family=lda_family.label, cutoff_wfc=12, kpoints_distance=0.8).model_dump())
     frames = FramesData(Frames.from_atoms([structure]))
-    prepared = prepare_label(frames, config, orm.Dict(facts_of(lda_family)), orm.Int(0))
+    prepared = prepare_label(frames, config, orm.Dict(facts_of(lda_family, ['Al'])), orm.Int(0))
     outputs, node = run_get_node(
         RecoverWorkChain,
         code=pw_code,

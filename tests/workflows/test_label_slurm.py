@@ -9,9 +9,10 @@ from aiida import orm
 from aiida.engine import run_get_node
 
 from aiida_mlip_autopipe.cli.setup import ensure_code, ensure_computer
-from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.workflows.label import LabelWorkChain
+from tests.aiida_fixtures import theory_of
 from tests.pw_data import strained_aluminium
 from tests.slurm_cluster import slurm_cluster
 
@@ -59,7 +60,7 @@ def test_one_batch_is_one_job_of_slurm(slurm_cluster, computer, worker_code, pw_
         code=pw,
         worker_code=worker,
         frames=FramesData.from_atoms(strained_aluminium(N_FRAMES, seed=5)),
-        settings=orm.Dict(settings.model_dump()),
+        **theory_of(orm.Dict(settings.model_dump())),
     )
     assert node.exit_status == 0, node.exit_message
     assert len(outputs['labelled']) == N_FRAMES

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from aiida import orm
 
-from aiida_mlip_autopipe.config.explore import InferenceConfig
 from aiida_mlip_autopipe.data.frames import FramesData
+from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from aiida_mlip_autopipe.science.testset import temperatures_of
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from tests.workflows.conftest import Children
@@ -69,7 +69,7 @@ def test_it_starts_from_test_lineages_only_and_is_never_trained_on(plain):
 
 def test_its_frames_do_not_depend_on_the_grade(plain):
     for inputs, count in zip(inputs_of(plain, 'LammpsMdCalculation'), (3, 2), strict=True):
-        settings = InferenceConfig.model_validate(inputs['settings'].get_dict())
+        settings = LammpsMd.model_validate(inputs['settings'].get_dict())
         assert settings.samples == settings.max_candidates == count
         assert settings.gamma_select == 1e9
         assert (settings.quench, settings.temperature_end) == ('none', None)

@@ -4,6 +4,7 @@ from aiida import orm
 from aiida.engine import run_get_node
 from ase.build import bulk
 
+from aiida_mlip_autopipe.calculations.bases import bases_of
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.potential import PotentialData
@@ -162,7 +163,7 @@ def test_a_file_that_holds_no_crystal(walk, fake_process, inputs, tmp_path):
     path = tmp_path / 'bad.xyz'
     path.write_text('no structure', encoding='utf-8')
     given = inputs({'crystals': ['bad']}, generate={'files': {'paths': [str(path)]}})
-    found = walk(PropertiesWorkChain, Jobs(fake_process), **given)
+    found = walk(PropertiesWorkChain, Jobs(fake_process), **given, bases=bases_of(given['config']['generate']))
     assert found.label == 'ERROR_CRYSTALS_FAILED'
 
 
@@ -170,7 +171,8 @@ def test_a_crystal_of_a_file(walk, fake_process, inputs, tmp_path):
     path = tmp_path / 'rough.xyz'
     (bulk('Cu', a=3.55, cubic=True) * (1, 1, 2)).write(path, format='extxyz')
     given = inputs({'crystals': ['rough'], 'elastic': None, 'vacancy': None}, generate={'files': {'paths': [str(path)]}})
-    found = walk(PropertiesWorkChain, Jobs(fake_process), **given)
+    found = walk(PropertiesWorkChain, Jobs(fake_process), **given, bases=bases_of(given['config']['generate']))
+    path.unlink()
     assert found.outputs['report']['passed'] is True
     assert {row['crystal'] for row in found.outputs['report']['rows']} == {'rough'}
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiida import orm
-from aiida.plugins import CalculationFactory
 from ase.build import bulk
 from ase.io import write
 
 from aiida_mlip_autopipe.cli.setup import ensure_code
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.science.testset import compositions
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
-from aiida_mlip_autopipe.workflows.stages import SEED_STRIDE
+from aiida_mlip_autopipe.workflows.stages import SEED_STRIDE, validate_config
 from tests.mace_data import MODEL
 from tests.workflows.conftest import Children
 
@@ -224,15 +224,15 @@ def test_train_failed_keeps_the_labels(one_shot, children):
     assert 'potential' not in found.outputs
 
 
-def test_a_labeller_is_chosen_by_its_entry_point(one_shot, walk, children, config, entry_points):
-    external = CalculationFactory('mlip_autopipe.label_ase')
-    entry_points.add(external, 'aiida.calculations:other.labeller')
-    label = {'labeller': 'other.labeller', 'code': 'mlip-worker@localhost', 'settings': {'anything': 1}}
-    mapping = config().get_dict()
-    found = walk(OneShotWorkChain, children, config=orm.Dict({**mapping, 'label': label}))
-    (inputs,) = inputs_of(found, 'LabelAseCalculation')
-    assert inputs['settings'].get_dict() == {'anything': 1}
-    assert found.exit_code is None
+def test_a_config_is_held_to_its_model(mapping):
+    assert validate_config(None, None) is None
+    assert validate_config(orm.Dict(mapping()), None) is None
+    assert 'train.trainer' in validate_config(orm.Dict(mapping(train={'trainer': 'a'})), None)
+    assert 'loop.initial_labels' in validate_config(orm.Dict(mapping(loop={'initial_labels': 2})), None)
+    assert validate_config(orm.Dict({'name': 'x'}), None).splitlines() == [
+        'system: missing; this key is required',
+        'label: missing; this key is required',
+    ]
 
 
 class TestCodes:
@@ -286,7 +286,7 @@ class TestCodes:
         assert explore['settings']['explorer'] == 'mlip_autopipe.lammps_md'
 
     def test_a_loop_without_the_code_of_lammps_is_refused(self, walk, children, config, pacemaker):
-        with pytest.raises(ValueError, match=r'explore\.code: missing; mlip_autopipe\.lammps_pace runs a program of its own'):
+        with pytest.raises(InputError, match=r'explore\.code: missing; mlip_autopipe\.lammps_pace runs a program of its own'):
             walk(
                 ActiveLearningWorkChain,
                 children,
@@ -294,24 +294,24 @@ class TestCodes:
             )
 
     def test_a_run_without_the_code_of_pacemaker_is_refused(self, one_shot):
-        with pytest.raises(ValueError, match=r'train\.code: missing; mlip_autopipe\.pacemaker runs a program of its own'):
+        with pytest.raises(InputError, match=r'train\.code: missing; mlip_autopipe\.pacemaker runs a program of its own'):
             one_shot(train={'trainer': 'mlip_autopipe.pacemaker'})
 
     def test_codes_that_do_not_exist_are_refused(self, walk, children, config):
         sections = {'train': {**self.PACE, 'code': 'a@b'}, 'explore': {'code': 'c@d'}}
-        with pytest.raises(ValueError, match=r"(?s)train\.code: got 'a@b'; no such code.*explore\.code: got 'c@d'; no such code"):
+        with pytest.raises(InputError, match=r"(?s)train\.code: got 'a@b'; no such code.*explore\.code: got 'c@d'; no such code"):
             walk(ActiveLearningWorkChain, children, config=config(**sections))
 
 
 def test_a_config_with_a_mistake_is_refused(walk, children, config):
     mapping = config().get_dict()
     mapping['train']['cutof'] = 5.0
-    with pytest.raises(ValueError, match="did you mean 'cutoff'"):
+    with pytest.raises(InputError, match="did you mean 'cutoff'"):
         walk(OneShotWorkChain, children, config=orm.Dict(mapping))
 
 
 def test_a_code_that_does_not_exist_is_refused(walk, children, config):
-    with pytest.raises(ValueError, match=r"worker\.code: got 'nowhere@localhost'; no such code in this profile"):
+    with pytest.raises(InputError, match=r"worker\.code: got 'nowhere@localhost'; no such code in this profile"):
         walk(OneShotWorkChain, children, config=config(worker={'code': 'nowhere@localhost'}))
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 
 from aiida_mlip_autopipe.common.settings import Settings
 from aiida_mlip_autopipe.engines.ace.files import ENGINE
-from aiida_mlip_autopipe.engines.ace.trainer import EXPLORERS, FUNCTIONS, AceTrainer, Functions
+from aiida_mlip_autopipe.engines.ace.trainer import FUNCTIONS, AceTrainer, Functions
 from aiida_mlip_autopipe.science.linear.trainer import CORE, LinearWeights
 from aiida_mlip_autopipe.science.trainer import Trainer
 
@@ -135,7 +135,6 @@ class PacemakerTrainer(PacemakerSettings, Trainer):
     """Pacemaker: an atomic cluster expansion with embeddings, by gradients; it has no stress loss."""
 
     ENGINE = ENGINE
-    EXPLORERS = EXPLORERS
     MAY_LACK = True
 
     trainer: Literal['mlip_autopipe.pacemaker'] = Field(default=NAME, description='entry point of the trainer')

@@ -9,9 +9,6 @@ from pydantic import Field
 from aiida_mlip_autopipe.engines.ace.files import ENGINE
 from aiida_mlip_autopipe.science.linear.trainer import LinearTrainer
 
-EXPLORERS: Final = ('mlip_autopipe.lammps_md', 'mlip_autopipe.lammps_pace')
-"""In mlip-worker, which needs no LAMMPS of the user's own, or by a program `lmp` with ML-PACE, on any number of ranks."""
-
 Functions = Literal['auto'] | Annotated[int, Field(ge=10, le=2000)]
 FUNCTIONS: Final = 'basis functions per element; auto: 40 to 600, as many as the evidence is worth'
 
@@ -20,7 +17,6 @@ class AceTrainer(LinearTrainer):
     """Linear atomic cluster expansion, in mlip-worker; it needs `python-ace` there."""
 
     ENGINE = ENGINE
-    EXPLORERS = EXPLORERS
     MAY_LACK = True
 
     trainer: Literal['mlip_autopipe.ace'] = Field(default='mlip_autopipe.ace', description='entry point of the trainer')

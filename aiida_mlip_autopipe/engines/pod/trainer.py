@@ -14,7 +14,6 @@ class PodTrainer(LinearTrainer):
     """Linear fit on POD descriptors, which needs LAMMPS alone."""
 
     ENGINE = ENGINE
-    EXPLORERS = ('mlip_autopipe.lammps_md',)
 
     trainer: Literal['mlip_autopipe.pod'] = Field(default='mlip_autopipe.pod', description='entry point of the trainer')
     basis: Literal['S', 'M', 'L', 'auto'] = Field(

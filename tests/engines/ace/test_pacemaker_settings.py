@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.engines.ace.pacemaker_settings import NAME, PacemakerTrainer
+from aiida_mlip_autopipe.science.trainer import Trainer
 from tests.config.settings import changed, config_with, mistakes_in
 
 PACEMAKER = {'train.trainer': NAME}
@@ -190,5 +190,5 @@ class TestLinear:
 
     @pytest.mark.parametrize('start', ['linear', 'none'])
     def test_settings_that_were_written_can_be_read(self, start: str) -> None:
-        once = training({'trainer': NAME, 'initial_potential': start}).model_dump(mode='json')
-        assert training(once).model_dump(mode='json') == once
+        once = Trainer.of({'trainer': NAME, 'initial_potential': start}).model_dump(mode='json')
+        assert Trainer.of(once).model_dump(mode='json') == once

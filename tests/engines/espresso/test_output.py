@@ -9,7 +9,7 @@ import pytest
 from ase import units
 
 from aiida_mlip_autopipe.common.errors import FormatError
-from aiida_mlip_autopipe.config.label import DFTConfig
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.engines.espresso.output import (
     BANDS_OVER_FILLED,
     MIN_EMPTY_BANDS,

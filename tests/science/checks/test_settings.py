@@ -2,9 +2,9 @@ import pytest
 from pydantic import ValidationError
 
 from aiida_mlip_autopipe.common.settings import explain
-from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.science.checks.settings import ChecksConfig
 from aiida_mlip_autopipe.science.potential_checks import AGREEMENT, GAMMA_TOLERANCE
+from aiida_mlip_autopipe.science.trainer import Trainer
 
 
 def mistake(**values):
@@ -20,7 +20,7 @@ def test_defaults_are_what_the_checks_are_known_for():
 
 
 def test_it_is_a_section_of_the_training():
-    assert training({'checks': {'nve_temperature': 100}}).checks.nve_temperature == 100
+    assert Trainer.of({'checks': {'nve_temperature': 100}}).checks.nve_temperature == 100
 
 
 def test_every_field_is_described():

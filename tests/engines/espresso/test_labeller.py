@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.config.label import AseLabelConfig, DFTConfig, ExternalLabelConfig, JobOptions
+from aiida_mlip_autopipe.common.job_options import JobOptions
+from aiida_mlip_autopipe.engines.ase.labeller import AseLabeller
+from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from tests.config.settings import DFT, config_with, mistakes_in
 
 
@@ -19,26 +21,11 @@ class TestChoice:
 
     def test_by_name(self) -> None:
         assert isinstance(config_with({'label': DFT}).label, DFTConfig)
-        assert isinstance(config_with({'label': {'labeller': 'mlip_autopipe.label_ase'}}).label, AseLabelConfig)
-
-    def test_third_party_keeps_its_settings(self) -> None:
-        given = {'labeller': 'other.labeller', 'code': 'vasp@cluster', 'settings': {'ENCUT': 400, 'nested': {'a': [1]}}}
-        label = config_with({'label': given}).label
-        assert isinstance(label, ExternalLabelConfig)
-        assert label.settings == given['settings']
+        assert isinstance(config_with({'label': {'labeller': 'mlip_autopipe.label_ase'}}).label, AseLabeller)
 
     def test_model_in_place_of_a_mapping(self) -> None:
-        label = AseLabelConfig(labeller='mlip_autopipe.label_ase')
+        label = AseLabeller()
         assert config_with({'label': label}).label == label
-
-    def test_labeller_that_is_no_text(self) -> None:
-        assert mistakes_in({'label': {'labeller': 5, 'code': 'a@b'}}) == [
-            'label.labeller: got 5; input should be a valid string '
-            '(entry point of the process that turns frames into labelled frames)'
-        ]
-
-    def test_third_party_needs_a_code(self) -> None:
-        assert mistakes_in({'label': {'labeller': 'other.labeller'}}) == ['label.code: missing; this key is required']
 
 
 class TestQuantumEspresso:
@@ -103,7 +90,7 @@ class TestAse:
         assert [(value, type(value)) for value in kept.values()] == [(value, type(value)) for value in parameters.values()]
 
 
-@pytest.mark.parametrize('chosen', [DFT, {'labeller': 'mlip_autopipe.label_ase'}, {'labeller': 'other.l', 'code': 'a@b'}])
+@pytest.mark.parametrize('chosen', [DFT, {'labeller': 'mlip_autopipe.label_ase'}])
 @pytest.mark.parametrize(
     ('field', 'value', 'said'),
     [
@@ -145,10 +132,16 @@ def test_charge_cutoff_below_that_of_the_wave_functions_is_refused():
         DFTConfig(pseudo_family='f', cutoff_wfc=20, cutoff_rho=10)
 
 
-def test_misspelt_name_of_an_own_labeller_is_told_as_such():
+def test_an_unknown_labeller() -> None:
     assert mistakes_in({'label': {'labeller': 'mlip_autopipe.labl'}}) == [
-        "label.labeller: got 'mlip_autopipe.labl'; this package has 'mlip_autopipe.label', 'mlip_autopipe.label_ase', "
-        'others come from other packages'
+        "label.labeller: got 'mlip_autopipe.labl'; did you mean 'mlip_autopipe.label'? "
+        'registered here: mlip_autopipe.label, mlip_autopipe.label_ase'
+    ]
+
+
+def test_settings_of_another_package_stand_in_the_section() -> None:
+    assert mistakes_in({'label': {**DFT, 'settings': {}}}) == [
+        'label.settings: this key is gone; the keys of a labeller of another package stand in label itself'
     ]
 
 

@@ -1,4 +1,4 @@
-"""`InferenceConfig`: thresholds, temperatures and intervals that contradict each other."""
+"""`LammpsMd`: thresholds, temperatures and intervals that contradict each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.config.explore import LONG_TIMESTEP, MAX_TIMESTEP, InferenceConfig
+from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
+from aiida_mlip_autopipe.science.explorer import LONG_TIMESTEP, MAX_TIMESTEP
 from tests.config.settings import config_with, mistakes_in
 
 
@@ -79,7 +80,7 @@ def test_supercell() -> None:
 
 def test_constant_volume() -> None:
     assert config_with({'explore.pressure': None}).explore.pressure is None
-    assert InferenceConfig().pressure == 0.0
+    assert LammpsMd().pressure == 0.0
 
 
 def test_one_of_several_pressures_out_of_bounds() -> None:
@@ -102,7 +103,7 @@ def test_pressures_that_repeat() -> None:
 def test_pressure_beside_pressures(pressure: float) -> None:
     config = config_with({'explore.pressure': pressure, 'explore.pressures': [5.0, -1.0]}).explore
     assert config.pressures == [5.0, -1.0]
-    assert InferenceConfig.model_validate(config.model_dump(mode='json')) == config
+    assert LammpsMd.model_validate(config.model_dump(mode='json')) == config
 
 
 @pytest.mark.parametrize(('end', 'begins'), [({}, 40), ({'explore.temperature_end': 30}, 30)])
@@ -113,15 +114,15 @@ def test_cooling_that_heats(end: dict[str, Any], begins: float) -> None:
 
 
 def test_long_timestep_is_worth_a_warning() -> None:
-    assert InferenceConfig(timestep=LONG_TIMESTEP).warnings == []
-    assert InferenceConfig(timestep=6).warnings == [
+    assert LammpsMd(timestep=LONG_TIMESTEP).warnings == []
+    assert LammpsMd(timestep=6).warnings == [
         'explore.timestep: 6 fs is longer than 5 fs: '
         'vibrations may be integrated badly and trajectories stopped for that reason alone'
     ]
 
 
 def test_defaults_are_plain_md() -> None:
-    config = InferenceConfig()
+    config = LammpsMd()
     assert (config.temperature_end, config.pressures, config.barostat, config.seeds, config.quench) == (
         None,
         None,

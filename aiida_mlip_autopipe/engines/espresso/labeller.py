@@ -1,13 +1,14 @@
-"""Settings of the labellers: Quantum ESPRESSO, an ASE calculator, or one that a third party registers."""
+"""`DFTConfig`: the settings of labels by Quantum ESPRESSO's `pw.x`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Discriminator, Field, PositiveFloat, PositiveInt, Tag, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from aiida_mlip_autopipe.common.settings import EXTERNAL_TAG, Element, Settings
+from aiida_mlip_autopipe.common.settings import Element, Settings
+from aiida_mlip_autopipe.science.labeller import LABELLER, Labeller
 
 RHO_TO_WFC = 4.0
 """Cutoff of the charge density over that of the wave functions, for norm-conserving pseudopotentials."""
@@ -33,38 +34,9 @@ THEORY_FIELDS: Final = (
 )
 """Settings that enter the level of theory as they are."""
 
+NAME: Final = 'mlip_autopipe.label'
+
 Moment = Annotated[float, Field(ge=-10, le=10)]
-
-LABELLER = 'entry point of the process that turns frames into labelled frames'
-
-
-class JobOptions(Settings):
-    """What a job asks of the scheduler."""
-
-    num_machines: PositiveInt = Field(default=1, description='nodes')
-    mpi_processes: PositiveInt = Field(default=1, description='MPI processes on each node')
-    walltime: PositiveInt = Field(default=3600, description='s, longest run time of one job')
-    queue: str | None = Field(default=None, description='queue or partition of the scheduler')
-    account: str | None = Field(default=None, description='account that the scheduler charges')
-
-
-class LabelConfig(Settings):
-    """What every labeller has."""
-
-    labeller: str = Field(description=LABELLER)
-    code: str = Field(description='label of the AiiDA code that the labeller runs, such as pw@localhost')
-    isolated_box: float = Field(default=12.0, ge=6, le=40, description='Å, edge of the cubic box of the isolated atoms')
-    force_cap: PositiveFloat = Field(default=50.0, description='eV/Å, frames with a larger force are quarantined')
-    outlier_zscore: float | None = Field(
-        default=20.0,
-        gt=3,
-        description='energies per atom further than this from their config_type, in robust standard deviations, are quarantined; '
-        'null keeps them',
-    )
-    max_failure_rate: float = Field(
-        default=0.5, ge=0, le=1, description='fraction of failed frames above which the run stops with a table of reasons'
-    )
-    options: JobOptions = JobOptions()
 
 
 class HubbardU(Settings):
@@ -74,10 +46,10 @@ class HubbardU(Settings):
     u: PositiveFloat = Field(le=20, description='eV')
 
 
-class DFTConfig(LabelConfig):
+class DFTConfig(Labeller):
     """Labels by Quantum ESPRESSO's `pw.x`, many frames in one job."""
 
-    labeller: Literal['mlip_autopipe.label'] = Field(default='mlip_autopipe.label', description=LABELLER)
+    labeller: Literal['mlip_autopipe.label'] = Field(default=NAME, description=LABELLER)
     code: str = Field(default='pw@localhost', description='label of the AiiDA code of pw.x')
     protocol: Literal['fast', 'balanced', 'stringent'] | None = Field(
         default=None, description='protocol of aiida-quantumespresso that gives every setting which is not given here'
@@ -188,35 +160,3 @@ class DFTConfig(LabelConfig):
     def charge_cutoff(self) -> float | None:
         """Kinetic-energy cutoff of the charge density, Ry; that of norm-conserving pseudopotentials when none is given."""
         return self.cutoff_rho or (RHO_TO_WFC * self.cutoff_wfc if self.cutoff_wfc else None)
-
-
-class AseLabelConfig(LabelConfig):
-    """Labels by a calculator of ASE: for tests, teachers, and the demo where Quantum ESPRESSO is not installed."""
-
-    labeller: Literal['mlip_autopipe.label_ase'] = Field(description=LABELLER)
-    code: str = Field(default='mlip-worker@localhost', description='label of the AiiDA code of mlip-worker')
-    calculator: Literal['emt', 'lj', 'morse'] = Field(default='emt', description="name of the calculator in ASE's registry")
-    parameters: dict[str, float | int | bool | str] = Field(default={}, description='keyword arguments of the calculator')
-
-
-class ExternalLabelConfig(LabelConfig):
-    """A labeller that another package registers; its settings are passed on as they are."""
-
-    settings: dict[str, Any] = Field(default={}, description='settings of the labeller, checked by the labeller')
-
-
-OWN_PREFIX = 'mlip_autopipe.'
-
-
-def _tag(value: Any) -> str:
-    """Return the name by which the union chooses: the labeller itself where it is, or claims to be, one of this package."""
-    labeller = value.get('labeller', 'mlip_autopipe.label') if isinstance(value, dict) else getattr(value, 'labeller', None)
-    return str(labeller) if str(labeller).startswith(OWN_PREFIX) else EXTERNAL_TAG
-
-
-AnyLabelConfig = Annotated[
-    Annotated[DFTConfig, Tag('mlip_autopipe.label')]
-    | Annotated[AseLabelConfig, Tag('mlip_autopipe.label_ase')]
-    | Annotated[ExternalLabelConfig, Tag(EXTERNAL_TAG)],
-    Discriminator(_tag),
-]

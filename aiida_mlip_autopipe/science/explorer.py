@@ -1,12 +1,14 @@
-"""`InferenceConfig`: the MD runs that look for what the potential does not know."""
+"""`Explorer`: the MD runs that look for what the potential does not know. Its settings are the section `explore`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from aiida_mlip_autopipe.common.settings import Settings
+from aiida_mlip_autopipe.common.plugin import Plugin
+
+EXPLORER: Final = 'entry point of the process that runs the MD; after train.trainer when not given'
 
 MAX_TIMESTEP = 10.0
 """fs; no atom moves through its nearest neighbour below this, above it nothing integrates."""
@@ -21,7 +23,6 @@ RUN_FIELDS: Final = (
     'gamma_select',
     'gamma_halt',
     'max_candidates',
-    'samples',
     'temperature_end',
     'barostat',
     'min_bond_fraction',
@@ -30,7 +31,7 @@ RUN_FIELDS: Final = (
     'quench_steps',
     'quench_temperature',
 )
-"""Fields of `InferenceConfig` that are the conditions of a run, whatever runs it."""
+"""Fields of `Explorer` that are the conditions of a run, whatever runs it."""
 
 MOST_WARMUP = 0.25
 """Share of a trajectory that the warm-up may take."""
@@ -39,13 +40,22 @@ Pressure = Annotated[float, Field(ge=-50, le=1000)]
 """GPa."""
 
 
-class InferenceConfig(Settings):
-    """Starts, temperatures, pressures and the thresholds of the extrapolation grade."""
+class Explorer(Plugin):
+    """Settings that every explorer has; a subclass has a field `explorer`, a `Literal` of its entry point, and what is its own.
 
-    explorer: str = Field(
-        default='mlip_autopipe.lammps_md',
-        description='entry point of the process that runs the MD; after train.trainer when not given',
-    )
+    Its process has the inputs `code`, `potential`, `starts`, `temperature` (K), `settings`, `seed`, `round` and, where the
+    settings have `pressures`, `pressure` (GPa). It gives `report` and, where it has any, `candidates`, `candidate_grades` and
+    `uncut`. With a field `samples` it can give frames whatever their grade; where it has none, mlip-worker does that.
+    """
+
+    GROUP = 'mlip_autopipe.explorers'
+    SECTION = 'explore'
+    KEY = 'explorer'
+    DEFAULT = 'mlip_autopipe.lammps_md'
+
+    ENGINES: ClassVar[tuple[str, ...] | None] = None
+    """Of the potentials that it runs, see `engines.lammps.engine`; None: all of them."""
+
     code: str | None = Field(
         default=None, description='label of the AiiDA code of the explorer, such as that of lmp; null: that of mlip-worker'
     )
@@ -91,11 +101,6 @@ class InferenceConfig(Settings):
         'at most a quarter of the trajectory',
     )
     max_candidates: PositiveInt = Field(default=20, description='candidates kept of each trajectory')
-    samples: NonNegativeInt = Field(
-        default=0,
-        description='frames kept of each trajectory in place of candidates, evenly spaced after the warm-up, whatever their '
-        'grade; 0: none; mlip_autopipe.lammps_md only',
-    )
     max_atoms: PositiveInt = Field(default=200, description='atoms above which a periodic cell is cut out of a candidate')
 
     @model_validator(mode='after')

@@ -2,40 +2,16 @@ from pathlib import Path
 
 import pytest
 from aiida import orm
+from ase.build import bulk
 
-from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
-from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, settings_validator
 from aiida_mlip_autopipe.cli.setup import ensure_code
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.config.label import JobOptions
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.config.selection import SurrogateConfig
-from aiida_mlip_autopipe.engines.pod.trainer import PodTrainer
-from aiida_mlip_autopipe.workflows import checks
-from aiida_mlip_autopipe.workflows.checks import (
-    add_options_port,
-    check_engine,
-    check_profile,
-    check_surrogate_model,
-    find_code,
-    find_process,
-    surrogate_model,
-    validate_config,
-    warnings_of,
-)
-from aiida_mlip_autopipe.workflows.train import TrainWorkChain
+from aiida_mlip_autopipe.workflows import edge
+from aiida_mlip_autopipe.workflows.edge import check_engine, find_code, run_inputs, surrogate_model, warnings_of
 
 ESPRESSO = {'labeller': 'mlip_autopipe.label', 'code': 'mlip-worker@localhost', 'pseudo_family': 'nowhere', 'cutoff_wfc': 15}
-
-
-def test_a_process_is_a_calculation_or_a_work_chain():
-    assert find_process('mlip_autopipe.generate', 'any') is GenerateCalculation
-    assert find_process('mlip_autopipe.train', 'any') is TrainWorkChain
-
-
-def test_an_unknown_entry_point_names_the_field_and_the_value():
-    with pytest.raises(InputError, match=r"^train\.trainer: got 'mine'; no such entry point in aiida\.calculations or aiida"):
-        find_process('mine', 'train.trainer')
 
 
 def test_a_code_is_found_by_its_label(worker_code):
@@ -55,55 +31,46 @@ def test_two_codes_of_one_label_are_told(localhost, worker_code):
 
 
 def test_a_good_profile_passes(mapping, worker_code):
-    check_profile(MLIPConfig.from_mapping(mapping()))
+    run_inputs(MLIPConfig.from_mapping(mapping()))
 
 
 def test_everything_that_is_missing_is_told_at_once(mapping, worker_code):
-    config = mapping(explore={'explorer': 'b'}, worker={'code': 'c@d'})
+    config = mapping(explore={'code': 'a@b'}, worker={'code': 'c@d'})
     config['label'] = {**ESPRESSO, 'code': 'e@f'}
     with pytest.raises(InputError) as error:
-        check_profile(MLIPConfig.from_mapping(config))
+        run_inputs(MLIPConfig.from_mapping(config))
     fields = [line.split(':')[0] for line in str(error.value).splitlines()]
-    assert fields == ['worker.code', 'explore.explorer', 'label.code', 'label.pseudo_family']
+    assert fields == ['label.pseudo_family', 'worker.code', 'explore.code', 'label.code']
 
 
-def test_an_unknown_labeller_is_told(mapping, worker_code):
-    config = mapping()
-    config['label'] = {'labeller': 'third.party', 'code': 'mlip-worker@localhost'}
-    with pytest.raises(InputError, match=r"^label\.labeller: got 'third\.party'"):
-        check_profile(MLIPConfig.from_mapping(config))
+def test_what_is_named_becomes_nodes(mapping, worker_code, tmp_path):
+    model, crystal = tmp_path / 'mine.model', tmp_path / 'crystal.cif'
+    model.write_bytes(b'weights')
+    bulk('Cu').write(crystal)
+    config = mapping(select={'model': str(model)}, generate={'files': {'paths': [str(crystal)]}})
+    inputs = run_inputs(MLIPConfig.from_mapping(config))
+    assert {name: code.pk for name, code in inputs['codes'].items()} == dict.fromkeys(
+        ('worker', 'label', 'train', 'explore'), worker_code.pk
+    )
+    assert inputs['select']['model'].get_content(mode='rb') == b'weights'
+    ((_, base),) = inputs['generate']['bases'].items()
+    assert base.get_content() == crystal.read_text()
+    assert not inputs['select']['model'].is_stored
+    assert inputs['label'] == {}
 
 
-def test_a_port_is_held_to_its_model():
-    validate = settings_validator(PodTrainer)
-    assert validate(None, None) is None
-    assert validate(orm.Dict({'cutoff': 5.0}), None) is None
-    assert validate(orm.Dict({'cutoff': 50.0}), None).startswith('cutoff: got 50.0;')
-    assert len(validate(orm.Dict({'cutoff': 50.0, 'basis': 'XL'}), None).splitlines()) == 2
-
-
-def test_options_are_held_to_their_model_and_have_defaults():
-    spec = BandedWorkChainSpec()
-    add_options_port(spec)
-    port = spec.inputs['options']
-    assert port.default().get_dict() == JobOptions().model_dump()
-    assert port.validate(orm.Dict({'walltime': 10})) is None
-    assert 'walltime: got 0;' in port.validate(orm.Dict({'walltime': 0})).message
-
-
-def test_a_config_is_held_to_its_model_and_to_the_profile(mapping, worker_code):
-    assert validate_config(None, None) is None
-    assert validate_config(orm.Dict(mapping()), None) is None
-    assert 'train.trainer' in validate_config(orm.Dict(mapping(train={'trainer': 'a'})), None)
-    assert validate_config(orm.Dict({'name': 'x'}), None).splitlines() == [
-        'system: missing; this key is required',
-        'label: missing; this key is required',
-    ]
+def test_what_pw_needs_becomes_nodes(mapping, worker_code, lda_family):
+    config = mapping(system={'elements': ['Al'], 'prototype': 'fcc', 'compositions': [{'Al': 1.0}], 'lattice_parameters': {}})
+    config['label'] = {**ESPRESSO, 'pseudo_family': lda_family.label}
+    named = run_inputs(MLIPConfig.from_mapping(config))['label']
+    assert {element: pseudo.pk for element, pseudo in named['pseudos'].items()} == {
+        element: pseudo.pk for element, pseudo in lda_family.pseudos.items()
+    }
+    assert named['facts']['Al']['z_valence'] == 3.0
 
 
 @pytest.mark.parametrize('name', [None, 'medium-mpa-0', '/on/the/cluster/mine.model'])
 def test_a_model_that_may_be_elsewhere_passes(name):
-    check_surrogate_model(name)
     assert surrogate_model(SurrogateConfig(model=name)) is None
 
 
@@ -111,15 +78,15 @@ def test_a_model_that_may_be_elsewhere_passes(name):
 def test_a_model_file_that_is_missing_is_told(mapping, worker_code, name):
     said = rf'^select\.model: got {name!r}; there is no such file beside the configuration, and a path on the compute'
     with pytest.raises(InputError, match=said):
-        check_profile(MLIPConfig.from_mapping(mapping(select={'model': name})))
+        run_inputs(MLIPConfig.from_mapping(mapping(select={'model': name})))
 
 
 def test_a_changed_model_is_another_node(tmp_path):
     path = tmp_path / 'a.model'
     path.write_bytes(b'first')
-    first = surrogate_model(SurrogateConfig(model=str(path)))
+    first = surrogate_model(SurrogateConfig(model=str(path))).store()
     path.write_bytes(b'second')
-    second = surrogate_model(SurrogateConfig(model=str(path)))
+    second = surrogate_model(SurrogateConfig(model=str(path))).store()
     path.write_bytes(b'first')
     assert surrogate_model(SurrogateConfig(model=str(path))).uuid == first.uuid != second.uuid
 
@@ -141,8 +108,8 @@ class TestEngine:
 
             return answer
 
-        monkeypatch.setattr(checks, 'ask_worker', ask('worker'))
-        monkeypatch.setattr(checks, 'ask_lmp', ask('lmp'))
+        monkeypatch.setattr(edge, 'ask_worker', ask('worker'))
+        monkeypatch.setattr(edge, 'ask_lmp', ask('lmp'))
         return asked
 
     @pytest.fixture
@@ -178,13 +145,13 @@ class TestEngine:
             r"^explore\.code: got 'lmp-of-checks@localhost', the program of mlip_autopipe\.lammps_pace, but mlip_auto.*lammps_md"
         )
         with pytest.raises(InputError, match=said) as error:
-            check_profile(config)
+            run_inputs(config)
         assert len(str(error.value).splitlines()) == 1
 
     def test_a_worker_that_cannot_is_refused(self, mapping, worker_code, monkeypatch):
         def refuse(code, field):
             raise InputError(f'{field}: it cannot')
 
-        monkeypatch.setattr(checks, 'ask_worker', refuse)
+        monkeypatch.setattr(edge, 'ask_worker', refuse)
         with pytest.raises(InputError, match=r'^worker\.code: it cannot$'):
-            check_profile(MLIPConfig.from_mapping(mapping(train=self.ACE)))
+            run_inputs(MLIPConfig.from_mapping(mapping(train=self.ACE)))
