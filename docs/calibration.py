@@ -431,14 +431,14 @@ def roc(axis: Axes, samples: Sequence[Sample]) -> None:
 
 def report(samples: Sequence[Sample], seed: int) -> str:
     """Return the measured part of the page."""
-    fits = '; '.join(f'{s.name}: {" or ".join(s.sizes)}, {s.fitted * 1e3:.0f} meV/Å' for s in samples)
+    fits = '\n'.join(f'- {s.name}: {" or ".join(s.sizes)}, {s.fitted * 1e3:.0f} meV/Å' for s in samples)
     parts = [
-        f'Seed {seed}. Basis by evidence, and root mean square error of a force component on the training set: {fits}.',
+        f'Seed {seed}. Basis by evidence, and root mean square error of a force component on the training set:\n\n{fits}',
         '## By grade\n\nForces of atoms, meV/Å:',
         grade_table(samples),
         '## By stated deviation\n\nMedian error in meV/Å and, in brackets, atoms:',
         stated_table(samples),
-        '## As a classifier\n\nGrade first, stated deviation second; of a frame the largest of its atoms. The last two'
+        '## As a classifier\n\nGrade first, stated deviation second; of a frame the largest of its atoms.\nThe last two'
         ' columns: share of the frames with a large error, and of the others, whose grade is above.',
         order_table(samples),
         '## Energies of frames',

@@ -151,7 +151,7 @@ def summarize_study(frames: FramesData, plan: orm.Dict, converge: orm.Dict, outc
     """Return the report of a study: differences from the tightest setting, proposals, costs, what was left out.
 
     :param outcome: `jobs`, the name of the setting by name of the job; `failures`, by setting the reason by index.
-    :param results: `labelled_NAME`, `report_NAME` and `retrieved_NAME` of the job NAME, as far as it has them.
+    :param results: `labelled_NAME`, `report_NAME` and `retrieved_NAME` of the job NAME, where it has them.
     """
     facts, pool = plan['facts'], frames.frames
     labels: dict[str, dict[int, Label]] = {name: {} for name in facts}

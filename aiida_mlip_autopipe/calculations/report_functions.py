@@ -16,7 +16,7 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
 
     :param counts: `round`, `labels_bought`, `labels_total`, `n_train`, `n_test`.
     :param reports: reports of the stages `explore`, `select`, `label`, `train`, `acquisition` (errors of the old potential on
-        the new labels) and `test_md` (frames of MD for the test set), as far as the round had them.
+        the new labels) and `test_md` (frames of MD for the test set), where the round had them.
     """
     stages = {name: reports[name].get_dict() if name in reports else None for name in STAGES}
     label, train, acquisition = stages['label'] or {}, stages['train'] or {}, stages['acquisition'] or {}

@@ -54,7 +54,7 @@ def find_labels(frames: FramesData, recipe: str) -> Known:
 
 
 def known_difference(fingerprints: Iterable[str]) -> str:
-    """Return :func:`difference` of fingerprints, as far as reports in this profile know what they stand for."""
+    """Return :func:`difference` of fingerprints, where reports in this profile tell what they stand for."""
     names = sorted(set(fingerprints))
     levels: dict[str, Mapping[str, Any]] = {}
     for name in names:

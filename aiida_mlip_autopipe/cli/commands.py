@@ -28,8 +28,8 @@ def submit_run(path: Path, *, one_shot: bool, wait: bool) -> orm.WorkChainNode:
     config = MLIPConfig.from_yaml(path)
     load_profile()
     chain = OneShotWorkChain if one_shot else ActiveLearningWorkChain
-    builder = chain.get_builder_from_config(config)
     check_generation(config)
+    builder = chain.get_builder_from_config(config)
     require_daemon()
     builder.metadata.description = f'{config.name} from {path.resolve()}'
     node = submit(builder)

@@ -1,4 +1,4 @@
-"""What a report page tells of a run, of one selection or of one comparison of properties, as far as it has got."""
+"""What a report page tells of a run, finished or not, of one selection or of one comparison of properties."""
 
 from __future__ import annotations
 

@@ -33,10 +33,11 @@ def validate(config: Path, offline: bool) -> None:
     checked.require_first_round()
     if not offline:
         load_profile()
+    check_generation(checked, offline=offline)
+    if not offline:
         from aiida_mlip_autopipe.workflows.edge import run_inputs, warnings_of
 
         run_inputs(checked)
-    check_generation(checked, offline=offline)
     for warning in checked.explore.warnings if offline else warnings_of(checked):
         click.echo(f'warning: {warning}', err=True)
     click.echo(f'{config}: valid')

@@ -104,8 +104,8 @@ def ensure_family(label: str, pseudos: Sequence[Path]) -> PseudoPotentialFamily:
 def let_readers_and_writers_pass() -> None:
     """Put the database of an embedded profile into SQLite's write-ahead mode, in which it then stays.
 
-    In the mode that AiiDA makes, a reader that pauses for 5 s makes a commit of the daemon fail, and AiiDA's worker then keeps
-    its lock for ever: the run is lost, and the profile closed until the worker is killed.
+    In the mode that AiiDA makes, a reader that pauses for 5 s makes a commit of the daemon fail. AiiDA's worker then keeps its
+    lock for ever: the run is lost, and the profile closed until the worker is killed.
 
     :raises InputError: somebody else holds the database.
     """

@@ -1,4 +1,4 @@
-"""What the generator of a configuration gives, as far as it can be told beforehand: kinds, compositions, what comes first."""
+"""What can be told beforehand of the structures of a configuration: kinds, compositions, what comes first."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class DatabaseManager:
         """Add those `frames` that the file does not have yet; a frame is known by its uid and its level of theory.
 
         A row holds energy (eV), forces (eV/Å) and stress (eV/Å³); the keys uid, lineage, parent, config_type, round,
-        fingerprint, label_uuid, frames_uuid and split as far as they are not empty; and `origin` in its data. Rows that are
+        fingerprint, label_uuid, frames_uuid and split where they are not empty; and `origin` in its data. Rows that are
         present are not touched.
 
         :param frames: labelled frames.

@@ -67,10 +67,10 @@ def carve(atoms: Atoms, centre: int, *, cutoff: float, max_atoms: int, min_bond:
 
     The cell has the edges a_i of the large one, each shortened by a share s_i. Along a shortened edge it is at least twice the
     cutoff thick and holds the whole sphere of radius `cutoff` around the centre, so that the atoms within the cutoff of the
-    centre, their images included, are those of the large cell: any quantity of the centre that depends on them alone, as the
-    extrapolation grade of ACE and POD does, keeps its value. Lengths are preferred by which translation maps the structure
-    best on itself (repeats of a crystal lattice), windows by which has its faces between the atoms; the first one, in this
-    order, whose atoms do not overlap across the new boundary is taken. There is no randomness.
+    centre, their images included, are those of the large cell. Any quantity of the centre that depends on them alone, as the
+    extrapolation grade of ACE and POD does, keeps its value. Lengths are preferred by which translation maps the structure best
+    on itself (repeats of a crystal lattice), windows by which has its faces between the atoms; the first one, in this order,
+    whose atoms do not overlap across the new boundary is taken. There is no randomness.
 
     Limits: atoms farther from the centre than `cutoff` may have new neighbours across the boundary, so their grades and forces
     are those of another structure. In a liquid or a glass no translation fits: gaps of atomic size can stay at the boundary,

@@ -66,9 +66,7 @@ class ConvergeWorkChain(WorkChain):
             cls.results,
         )
         spec.exit_code(420, 'ERROR_NOTHING_TO_COMPARE', message='Too few structures were labelled: {reasons}')
-        spec.exit_code(
-            510, 'ERROR_NOT_CONVERGED', message='The report is complete as far as it goes, but there is no proposal: {verdicts}'
-        )
+        spec.exit_code(510, 'ERROR_NOT_CONVERGED', message='The report is complete, but there is no proposal: {verdicts}')
         spec.exit_code(
             520, 'ERROR_PARTLY_COMPARED', message='{n_left_out} labels are missing and were left out of the comparison: {reasons}'
         )

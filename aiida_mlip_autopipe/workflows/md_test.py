@@ -91,7 +91,7 @@ class MdTestWorkChain(StagesWorkChain):
         return ended
 
     def _payable(self) -> dict[str, int]:
-        """Return the shares of the temperatures without frames, as far as the budget goes and leaves a label for training."""
+        """Return the shares of the temperatures without frames, within the budget and with a label left for training."""
         left = self.ctx.config['loop']['max_labels'] - self.ctx.labels_total - 1
         wanted: dict[str, int] = {}
         for temperature, count in self.ctx.md_shares.items():

@@ -163,7 +163,7 @@ class TestValidate:
         (path.parent / 'rubbish.cif').write_text('rubbish', encoding='utf-8')
         said = self.said(run_cli, path).splitlines()
         assert [line for line in said if 'rubbish.cif: ' in line]
-        assert [line for line in said if 'none.cif is no file on this machine (FileNotFoundError' in line]
+        assert [line for line in said if 'none.cif: ASE cannot read it (FileNotFoundError' in line]
 
     def test_a_file_with_another_element(self, run_cli, config_file):
         path = config_file(generate={'files': {'paths': ['a.cif']}})
@@ -174,7 +174,7 @@ class TestValidate:
         before = count_processes()
         result = run_cli('run', config_file(generate={'files': {'paths': ['none.cif']}}))
         assert result.exit_code == 1
-        assert 'none.cif is no file on this machine' in result.output
+        assert 'none.cif: ASE cannot read it' in result.output
         assert count_processes() == before
 
     def test_paths_are_relative_to_the_configuration(self, run_cli, config_file, tmp_path):

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from aiida_mlip_autopipe.common.settings import models_in
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.config.reference import reference_page
+from aiida_mlip_autopipe.config.reference import WIDTH, reference_page
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'configuration.md'
 
@@ -26,9 +26,17 @@ def test_page_of_the_docs_is_the_present_one():
 
 def test_every_key_stands_in_the_page():
     page = reference_page()
-    assert all(f'| `{key}` |' in page for key in keys_of(MLIPConfig))
+    assert all(f'\n- `{key}` (' in page or f'\n- `{key}`: ' in page for key in keys_of(MLIPConfig))
 
 
-def test_a_row_tells_default_bounds_and_unit():
-    assert '| `train.cutoff` | `4.5` | ≥ 2, ≤ 12 | Å, range of the interaction |' in reference_page()
-    assert "| `label.code` | `'pw@localhost'` |" in reference_page()
+def test_a_key_tells_default_bounds_and_unit():
+    assert '\n- `train.cutoff` (default `4.5`, allowed ≥ 2, ≤ 12): Å, range of the interaction\n' in reference_page()
+    assert "\n- `label.code` (default `'pw@localhost'`): " in reference_page()
+
+
+def test_a_key_with_settings_of_its_own_tells_what_they_are():
+    assert '\n- `worker`: Where the stages that are not labelling run.\n' in reference_page()
+
+
+def test_no_line_is_too_long():
+    assert max(map(len, reference_page().splitlines())) <= WIDTH

@@ -1,7 +1,7 @@
 """`AceRows`: the rows of linear ACE, from the derivatives of the basis functions that pyace's C++ evaluator gives.
 
 The energy row is the sum of the functions ("projections") of the atoms of an element, in the block of that element. For forces
-and virial together each periodic image is given to the evaluator as an atom of its own, whose list of neighbours is empty: then
+and virial together each periodic image is given to the evaluator as an atom of its own, whose list of neighbours is empty. Then
 the derivative with respect to each image k is known, the force on an atom is the sum over its images, and the virial is
 V = -Σ_k x_k ⊗ f_k, exactly.
 """

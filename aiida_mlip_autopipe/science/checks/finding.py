@@ -13,7 +13,7 @@ class Finding:
     """What one check found.
 
     :param check: its name, such as `stress_derivative` or `wall_Al-Mg`.
-    :param passed: whether the potential may be used as far as this check goes; None when there was nothing to compare.
+    :param passed: whether the potential may be used by the measure of this check; None when there was nothing to compare.
     :param value: the number that was measured; None when the check has none or the number is not finite.
     :param limit: what the number must not exceed; None without a limit.
     :param unit: of both, empty for pure numbers.

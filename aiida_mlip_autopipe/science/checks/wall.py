@@ -2,8 +2,8 @@
 
 A lone pair of atoms cannot be asked: `pair_style pod` ends the process on it, and a collision in molecular dynamics happens
 inside of matter anyway. So the training frame in which a pair of elements is closest is repeated until the two atoms do not
-feel their own images; then they are moved towards each other along their line, each by the same amount, with all other atoms
-at rest. The energy must rise all the way. A pair of elements that are never neighbours in the training set replaces the two
+feel their own images. Then they are moved towards each other along their line, each by the same amount, with all other atoms at
+rest. The energy must rise all the way. A pair of elements that are never neighbours in the training set replaces the two
 closest atoms of all.
 """
 

@@ -120,7 +120,7 @@ class Strategy(Settings):
         return bool(getattr(self, 'count', 1))
 
     def at_least(self, n_parents: int) -> int:
-        """Return how many structures it gives at the least, as far as it can be told beforehand; 0 where it cannot.
+        """Return how many structures it gives at the least; 0 where nobody can tell beforehand.
 
         :param n_parents: number of its slots or of bulk bases; 1 for a strategy of the kind `free`.
         """

@@ -1,7 +1,7 @@
 """The short-range core of a linear potential: ZBL repulsion, and rows that keep the fit from digging holes where no data are.
 
-Radial functions go on below the shortest training distance, as far as the ridge lets them, to either sign: on 36 Al-Mg frames
-POD fell by 20 to 150 eV between 2.2 and 1.1 Å, deeper than a switched ZBL overlay could fill. So where a wall would fall, the fit
+Radial functions go on below the shortest training distance, where the ridge lets them, to either sign. On 36 Al-Mg frames POD
+fell by 20 to 150 eV between 2.2 and 1.1 Å, deeper than a switched ZBL overlay could fill. So where a wall would fall, the fit
 is told, at a low weight, what two approaching atoms cost: the full ZBL energy. It learns the part of it that the core lacks.
 """
 

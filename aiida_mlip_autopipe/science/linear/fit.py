@@ -2,8 +2,8 @@
 
 A stress of plane waves at a constant cutoff is not the derivative of the energies at that cutoff: it lacks the pressure
 -(2/3) E_cut (dE/dE_cut) / V (Pulay; Francis & Payne, J. Phys.: Condens. Matter 2, 4395, 1990), and dE/dE_cut is nearly a sum over
-atoms. So stresses are fitted up to a pressure Σ_e n_e p_e / V, whose p_e is found with the coefficients and then forgotten:
-forces and energies are those of one function, and the potential must not pay for a stress that is not theirs. Only energies of
+atoms. So stresses are fitted up to a pressure Σ_e n_e p_e / V, whose p_e is found with the coefficients and then forgotten.
+Forces and energies are those of one function, and the potential must not pay for a stress that is not theirs. Only energies of
 the same atoms at several volumes tell such a pressure from one of the potential; where there are none, stresses are believed.
 A cell with a vacancy is no crystal at a larger volume, so the number of atoms has to be the same.
 """

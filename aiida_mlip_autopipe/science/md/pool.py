@@ -27,7 +27,7 @@ class Recent:
         self._frames.append(frame)
 
     def chosen(self) -> list[Atoms]:
-        """Return the frames 16, 8, 4, 2 and 1 checks before the end, as far as there are so many, in the order of time."""
+        """Return those frames 16, 8, 4, 2 and 1 checks before the end that there are, in the order of time."""
         backwards = [2**power for power in range(MEMORY.bit_length() - 1)]
         return [self._frames[-number] for number in reversed(backwards) if number <= len(self._frames)]
 

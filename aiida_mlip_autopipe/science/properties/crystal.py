@@ -22,7 +22,7 @@ SAME_SITE: Final = 1e-3
 
 
 class Family(StrEnum):
-    """How many independent elastic constants a crystal has, as far as they are told one by one."""
+    """Which elastic constants are told one by one; of other crystals, averages are."""
 
     CUBIC = 'cubic'
     HEXAGONAL = 'hexagonal'

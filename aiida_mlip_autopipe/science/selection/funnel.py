@@ -251,7 +251,7 @@ def _picked(frames: Frames, limits: FunnelLimits, choose: _Choose) -> IntArray:
 
 
 def _before_failures(frames: Frames, limits: FunnelLimits, choose: _Choose, first: IntArray) -> IntArray:
-    """Return the last frame of each trajectory of MD that failed, as far as half of what is left of the budget goes.
+    """Return the last frame of each trajectory of MD that failed, within half of what is left of the budget.
 
     Where they are more the selector picks among them.
     """
