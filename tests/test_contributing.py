@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.engines.lammps.engine import Engine
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem
-from aiida_mlip_autopipe.science import trainer
 from aiida_mlip_autopipe.science.generate import settings
 from aiida_mlip_autopipe.science.selection.d_optimal import AtomRows
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
+from aiida_mlip_autopipe.testing import conforming_settings
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8')
@@ -73,8 +74,28 @@ def test_atom_selector(runs: list[str] | None, expected: list[int]):
 
 def test_trainer():
     kind = named('LennardJonesTrainer')
-    trainer._check('mypackage.lj', kind)
+    conforming_settings(kind, {})
     assert (kind().name, kind().ridge) == ('mypackage.lj', 1e-6)
+
+
+def test_labeller():
+    kind = named('MorseLabeller')
+    conforming_settings(kind, {'code': 'a@b'})
+    assert kind(code='a@b').name == 'mypackage.label'
+
+
+def test_explorer():
+    kind = named('GentleMd')
+    conforming_settings(kind, {})
+    assert (kind().name, kind.ENGINES) == ('mypackage.gentle', ('mypackage.lj',))
+
+
+def test_check():
+    kind = named('Small')
+    conforming_settings(kind, {'most': 2.0})
+    frames = Frames.from_atoms([bulk('Cu')])
+    found = SimpleNamespace(forces=np.array([[0.0, -3.0, 0.0]]))
+    assert [kind(most=most).findings(frames, lambda _: found)[0].passed for most in (2.0, 4.0)] == [False, True]
 
 
 @pytest.mark.lammps

@@ -8,12 +8,12 @@ from aiida import orm
 from aiida.common.datastructures import CalcInfo
 from aiida.common.folders import Folder
 
-from aiida_mlip_autopipe.calculations.spec import settings_validator
+from aiida_mlip_autopipe.calculations.spec import plugin_validator
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
-from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from aiida_mlip_autopipe.formats.restarts import RESTARTS
+from aiida_mlip_autopipe.science.explorer import Explorer
 
 
 def validate_temperature(value: orm.Float | None, _: Any) -> str | None:
@@ -50,8 +50,8 @@ class LammpsMdCalculation(WorkerCalculation):
             required=False,
             help='Output `restarts` of a job with the same starts: its trajectories go on, with velocities and thermostat.',
         )
-        spec.inputs['settings'].help = 'Exploration settings, as `LammpsMd`: timestep in fs, pressure in GPa.'
-        spec.inputs['settings'].validator = settings_validator(LammpsMd)
+        spec.inputs['settings'].help = 'Exploration settings, as `Explorer`: timestep in fs, pressure in GPa.'
+        spec.inputs['settings'].validator = plugin_validator(Explorer)
         spec.output('candidates', valid_type=FramesData, required=False, help='Frames above `gamma_select` (Å), of DFT size.')
         spec.output(
             'candidate_grades',

@@ -18,6 +18,11 @@ def full_name(name: str) -> str:
     return name if '.' in name else f'{OWN}{name}'
 
 
+def section_of(entry_point: str) -> str:
+    """Return the key of the configuration for an entry point: its name, with `_` for the dots that AiiDA allows in no key."""
+    return entry_point.removeprefix(OWN).replace('.', '_')
+
+
 def registered(group: str) -> list[str]:
     """Return the names that packages registered in a group."""
     return sorted(point.name for point in metadata.entry_points(group=group))

@@ -52,7 +52,7 @@ else:
 class GeneratorConfig(_Assembled):
     """Structures made for each composition: bases, then their distortions, then defects."""
 
-    GONE = {'extra': 'a strategy of another package is a section with the name of its entry point'}
+    GONE = {'extra': 'a strategy of another package is a section with the name of its entry point, _ for the dots'}
 
     checks: CheckConfig = CheckConfig()
     budget: BudgetConfig | None = None

@@ -7,8 +7,8 @@ from typing import Any
 from aiida.engine import ExitCode
 
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.engines.ase.labeller import AseLabeller
 from aiida_mlip_autopipe.parsers.worker import WorkerParser
+from aiida_mlip_autopipe.science.labeller import Labeller
 
 
 class LabelAseParser(WorkerParser):
@@ -20,7 +20,7 @@ class LabelAseParser(WorkerParser):
 
     def judge(self, report: dict[str, Any]) -> ExitCode | None:
         """Return an error when the rate of failures is above its limit."""
-        limit = AseLabeller.model_validate(self.node.inputs.settings.get_dict()).max_failure_rate
+        limit = Labeller.of(self.node.inputs.settings.get_dict()).max_failure_rate
         if report['n_failed'] <= limit * report['n_frames']:
             return None
         return self.exit_codes.ERROR_FAILURE_RATE.format(

@@ -22,6 +22,7 @@ from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
 from aiida_mlip_autopipe.science.checks import agreement, stress, wall
+from aiida_mlip_autopipe.science.checks.check import Check
 from aiida_mlip_autopipe.science.checks.finding import Finding
 from aiida_mlip_autopipe.science.checks.settings import ChecksConfig
 
@@ -52,6 +53,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     findings = _agreement(subject)
     if findings[0].passed:
         findings += [*_stress(subject), *_walls(subject), *_conservation(subject, 1 + abs(settings['seed']))]
+        findings += [found for name, check in config.others.items() for found in _other(subject, name, check)]
     if subject.curves:
         with (folder / arrays_file('curves')).open('wb') as handle:
             np.savez(handle, **subject.curves)  # type: ignore[arg-type]  # mypy takes the columns for `allow_pickle`
@@ -138,6 +140,13 @@ def _conservation(subject: _Subject, seed: int) -> list[Finding]:
         for index, (atoms, row) in enumerate(zip(structures, energies, strict=True))
     ]
     return nve.conservation_findings(found, drift=config.nve_drift, fluctuation=config.nve_fluctuation)
+
+
+def _other(subject: _Subject, name: str, check: Check) -> list[Finding]:
+    try:
+        return check.findings(subject.frames, partial(_evaluated, subject))
+    except (EngineError, InputError) as error:
+        return [Finding.failed(name, f'LAMMPS fails: {error}')]
 
 
 def _first_failure(subject: _Subject, structures: list[Atoms], conditions: nve.NveSettings) -> Finding:

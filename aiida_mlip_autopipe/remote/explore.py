@@ -14,13 +14,13 @@ from aiida_mlip_autopipe.common.errors import EngineError, InputError, Installat
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
-from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.formats.restarts import RESTARTS, restart_file
-from aiida_mlip_autopipe.remote.inputs import checked, read_frames
+from aiida_mlip_autopipe.remote.inputs import read_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
+from aiida_mlip_autopipe.science.explorer import Explorer
 from aiida_mlip_autopipe.science.md.findings import Findings
 from aiida_mlip_autopipe.science.md.journal import newest_restart, read_journal
 from aiida_mlip_autopipe.science.md.records import MAX_SEED, MdResult, MdSettings
@@ -33,7 +33,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     :raises InstallationError: LAMMPS is missing, or lacks what the potential needs: no start would fare better.
     """
-    config = checked(LammpsMd, settings['settings'])
+    config = Explorer.of(settings['settings'])
     potential, starts = read_potential(folder), read_frames(folder, 'starts')
     rng = np.random.default_rng([settings['seed'], settings['round']])
     found = Findings(config.max_atoms, potential.cutoff, settings['round'])
@@ -75,7 +75,7 @@ def _places(folder: Path, index: int) -> tuple[str, str]:
     return str(journal), str(before) if before.exists() else ''
 
 
-def _conditions(config: LammpsMd, settings: dict[str, Any], seed: int, places: tuple[str, str]) -> MdSettings:
+def _conditions(config: Explorer, settings: dict[str, Any], seed: int, places: tuple[str, str]) -> MdSettings:
     pressure = settings.get('pressure', config.pressure)
     journal, restart = places
     return MdSettings(

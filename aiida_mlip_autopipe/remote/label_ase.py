@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +18,31 @@ from aiida_mlip_autopipe.engines.ase.labeller import AseLabeller
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.science.label import Label
+from aiida_mlip_autopipe.science.labeller import Labeller
 from aiida_mlip_autopipe.science.quarantine import Failure, label_report, without_outliers
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the labelled and the quarantined frames and return the counts and the reasons."""
     config = checked(AseLabeller, settings['settings'])
-    frames = read_frames(folder, 'frames')
     level = {'code': 'ASE', 'code_version': ase.__version__, 'calculator': config.calculator, 'parameters': config.parameters}
+    return label_frames(folder, config, partial(_calculator, config), level)
+
+
+def label_frames(
+    folder: Path, config: Labeller, calculator: Callable[[], Calculator], level: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the labelled and the quarantined frames of a job and return the counts and the reasons.
+
+    :param calculator: gives one that nothing was calculated with yet.
+    :param level: of theory: all that changes a label.
+    """
+    frames = read_frames(folder, 'frames')
     labelled: dict[int, Atoms] = {}
     failures: list[Failure] = []
     for index, atoms in enumerate(frames):
         try:
-            labelled[index] = _label(atoms, _calculator(config), config.force_cap, fingerprint_of(level))
+            labelled[index] = _label(atoms, calculator(), config.force_cap, fingerprint_of(level))
         except InvalidFramesError as error:
             failures.append(Failure(index, atoms.info['uid'], str(error)))
     found = Frames.from_atoms(labelled.values())
@@ -38,7 +52,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         found.take(kept).save(folder / arrays_file('labelled'))
     if failures:
         frames.take(sorted(failure.index for failure in failures)).save(folder / arrays_file('quarantined'))
-    return label_report(len(frames), failures, {fingerprint_of(level): level})
+    return label_report(len(frames), failures, {fingerprint_of(level): dict(level)})
 
 
 def _calculator(config: AseLabeller) -> Calculator:

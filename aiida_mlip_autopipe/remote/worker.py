@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
+from aiida_mlip_autopipe.common.entry_points import OWN, full_name, load_plugin, registered
 from aiida_mlip_autopipe.common.errors import InputError, MlipError
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.files import CAN, CANNOT
 
-STAGES = {
-    'generate': 'aiida_mlip_autopipe.remote.generate',
-    'surrogate': 'aiida_mlip_autopipe.remote.selection',
-    'label-ase': 'aiida_mlip_autopipe.remote.label_ase',
-    'label-pw': 'aiida_mlip_autopipe.remote.label_pw',
-    'train-pod': 'aiida_mlip_autopipe.remote.train_pod',
-    'train-ace': 'aiida_mlip_autopipe.remote.train_ace',
-    'explore': 'aiida_mlip_autopipe.remote.explore',
-    'evaluate': 'aiida_mlip_autopipe.remote.evaluate',
-    'check': 'aiida_mlip_autopipe.remote.check',
-    'simulate': 'aiida_mlip_autopipe.remote.simulate',
-}
-"""Module of each stage; its `run(settings, folder)` returns the report."""
+GROUP: Final = 'mlip_autopipe.stages'
+"""Entry points: of each stage a function `run(settings, folder)`, which returns the report."""
 
 Stage = Callable[[dict[str, Any], Path], dict[str, Any]]
-
-USAGE = (
-    f'usage: mlip-worker STAGE, in a folder with {files.SETTINGS}; STAGE is one of {", ".join(STAGES)}\n'
-    f'   or: mlip-worker {CAN} ENGINE, exit status 0 where potentials of ENGINE (pod, pace) run, {CANNOT} with the reason else\n'
-)
 
 
 class StageSettings(dict[str, Any]):
@@ -45,7 +29,7 @@ class StageSettings(dict[str, Any]):
 def run_stage(name: str, folder: Path) -> int:
     """Return the exit status of a stage: 0 with a report, 1 with a record of the error.
 
-    :param name: a key of :data:`STAGES`.
+    :param name: an entry point of :data:`GROUP`; one of this package without its prefix.
     :param folder: holds the settings and the inputs, and receives the outputs.
     """
     try:
@@ -63,14 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the stage that the command line names, and exit."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words in (['-h'], ['--help']):
-        sys.stdout.write(USAGE)
+        sys.stdout.write(usage())
         raise SystemExit(0)
     if len(words) == 2 and words[0] == CAN:
         raise SystemExit(_can(words[1]))
-    if len(words) != 1 or words[0] not in STAGES:
-        sys.stderr.write(USAGE)
+    if len(words) != 1 or full_name(words[0]) not in registered(GROUP):
+        sys.stderr.write(usage())
         raise SystemExit(2)
     raise SystemExit(run_stage(words[0], Path.cwd()))
+
+
+def usage() -> str:
+    """Return what the command takes."""
+    stages = ', '.join(name.removeprefix(OWN) for name in registered(GROUP))
+    return (
+        f'usage: mlip-worker STAGE, in a folder with {files.SETTINGS}; STAGE is one of {stages}\n'
+        f'   or: mlip-worker {CAN} ENGINE, exit status 0 where potentials of ENGINE (pod, pace) run, {CANNOT} with the reason\n'
+    )
 
 
 def _can(engine: str) -> int:
@@ -85,8 +78,7 @@ def _can(engine: str) -> int:
 
 
 def _stage(name: str) -> Stage:
-    stage: Stage = importlib.import_module(STAGES[name]).run
-    return stage
+    return cast('Stage', load_plugin(GROUP, full_name(name)))
 
 
 def _settings(folder: Path) -> dict[str, Any]:

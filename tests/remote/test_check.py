@@ -197,9 +197,3 @@ class TestRefused:
     def test_missing_potential(self, stage: Stage, training: Frames) -> None:
         error = stage('check', STAGE, frames=training).error
         assert error['message'] == 'potential/potential.json: the record of the potential is missing'
-
-
-def test_the_stage_is_registered() -> None:
-    from aiida_mlip_autopipe.remote.worker import STAGES  # noqa: PLC0415
-
-    assert STAGES['check'] == check.__name__

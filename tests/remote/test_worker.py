@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
@@ -11,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from aiida_mlip_autopipe.common.entry_points import OWN, load_plugin, registered
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.files import CAN, CANNOT
 from aiida_mlip_autopipe.remote import worker
-from aiida_mlip_autopipe.remote.worker import STAGES, USAGE, main, run_stage
+from aiida_mlip_autopipe.remote.worker import GROUP, main, run_stage, usage
 from tests.remote.conftest import GENERATE, SYSTEM
 
+STAGES = [name.removeprefix(OWN) for name in registered(GROUP)]
+USAGE = usage()
 COMMAND = Path(sys.executable).parent / 'mlip-worker'
 
 
@@ -63,9 +65,9 @@ class TestCommandLine:
 
 
 class TestStages:
-    @pytest.mark.parametrize('module', STAGES.values(), ids=STAGES)
-    def test_every_stage_can_run(self, module: str) -> None:
-        assert callable(importlib.import_module(module).run)
+    @pytest.mark.parametrize('name', registered(GROUP))
+    def test_every_stage_can_run(self, name: str) -> None:
+        assert callable(load_plugin(GROUP, name))
 
     @pytest.mark.parametrize('name', STAGES)
     def test_missing_settings(self, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from typing import TYPE_CHECKING, Any
 
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, create_model
+
+from aiida_mlip_autopipe.common.entry_points import plugins, section_of
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.settings import Settings
+from aiida_mlip_autopipe.science.checks.check import GROUP, Check
 
 
-class ChecksConfig(Settings):
+def _check(entry_point: str, found: Any) -> None:
+    if not (isinstance(found, type) and issubclass(found, Check)):
+        raise InputError(f'{entry_point} of {GROUP} must be a subclass of {Check.__module__}.Check; got {found!r}')
+
+
+if TYPE_CHECKING:
+    _Assembled = Settings
+else:
+    _found = plugins(GROUP, _check)
+    _Assembled = create_model(
+        '_Assembled', __base__=Settings, **{section_of(name): (kind | None, None) for name, kind in _found.items()}
+    )
+
+
+class ChecksConfig(_Assembled):
     """Checks that every potential must pass before anyone may use it: how much is looked at, and what is still accepted."""
 
     compared_frames: PositiveInt = Field(
@@ -49,3 +68,9 @@ class ChecksConfig(Settings):
     nve_fluctuation: PositiveFloat = Field(
         default=1.0, le=100, description='meV/atom, largest standard deviation of the total energy around that slope'
     )
+
+    @property
+    def others(self) -> dict[str, Check]:
+        """Checks of other packages that are asked for, by their entry points."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: check for name, check in given.items() if isinstance(check, Check)}

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aiida_mlip_autopipe.common.entry_points import OWN, full_name, load_plugin, plugins
+from aiida_mlip_autopipe.common.entry_points import full_name, load_plugin, plugins, registered, section_of
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.science.generate.budget import Budget
@@ -21,7 +21,7 @@ from aiida_mlip_autopipe.science.selection.sanity import SanityLimits
 @cache
 def strategies() -> Mapping[str, type[Strategy]]:
     """Return the registered strategies by the name of their section, in the order of a plan."""
-    found = {name.removeprefix(OWN): kind for name, kind in plugins(GROUP, _check).items()}
+    found = {section_of(name): kind for name, kind in plugins(GROUP, _check).items()}
     return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))
 
 
@@ -32,7 +32,8 @@ def strategy(name: str) -> type[Strategy]:
     :raises EngineError: it cannot be imported here.
     """
     found: type[Strategy] | None = strategies().get(name)
-    return found if found is not None else load_plugin(GROUP, full_name(name))
+    named = {section_of(entry_point): entry_point for entry_point in registered(GROUP)}
+    return found if found is not None else load_plugin(GROUP, named.get(name, full_name(name)))
 
 
 def structure_builder(system: Mapping[str, Any], generate: Mapping[str, Any]) -> StructureBuilder:

@@ -79,16 +79,16 @@ from aiida_mlip_autopipe.config.generate import GeneratorConfig
 from aiida_mlip_autopipe.science.generate.settings import strategy, structure_builder
 from pydantic import ValidationError
 
-values = GeneratorConfig.model_validate({{'theirs.twice': {{'axis': 1}}, 'theirs.plain': {{}}}}).model_dump()
+values = GeneratorConfig.model_validate({{'theirs_twice': {{'axis': 1}}, 'theirs_plain': {{}}}}).model_dump()
 made = list(structure_builder({system}, values).build(np.random.default_rng(0)))
 plain = sum(atoms.info['config_type'] == 'plain' for atoms in made)
 sizes = sorted({{len(atoms) for atoms in made if atoms.info['config_type'] == 'twice'}})
 try:
-    GeneratorConfig.model_validate({{'theirs.twice': {{'axis': 3}}}})
+    GeneratorConfig.model_validate({{'theirs_twice': {{'axis': 3}}}})
 except ValidationError as error:
     mistake = explain(error, GeneratorConfig)
 try:
-    strategy('theirs.broken')
+    strategy('theirs_broken')
 except EngineError as error:
     broken = str(error)
 print(json.dumps([sizes, plain, mistake, broken]))
@@ -165,7 +165,7 @@ def test_another_package_is_a_section_with_the_name_of_its_entry_point(tmp_path:
     sizes, plain, mistake, broken = json.loads(said_with(tmp_path, THEIRS, GROUP, points, USE.format(system=SYSTEM)))
     assert sizes == [8]
     assert plain == 1, 'it has no settings'
-    assert mistake == 'theirs.twice.axis: got 3; input should be less than 3 (lattice vector)'
+    assert mistake == 'theirs_twice.axis: got 3; input should be less than 3 (lattice vector)'
     assert 'theirs.broken of mlip_autopipe.strategies cannot be imported on this machine' in broken
 
 
