@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from aiida import orm
 from aiida.engine import calcfunction
+
+from aiida_mlip_autopipe.common.reasons import FrameFailure
 
 STAGES = ('explore', 'select', 'label', 'train', 'acquisition', 'test_md')
 
@@ -22,6 +25,7 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
     label, train, acquisition = stages['label'] or {}, stages['train'] or {}, stages['acquisition'] or {}
     select, fit = stages['select'] or {}, train.get('fit') or {}
     grades = [(stages[name] or {}).get('gamma_max') for name in ('explore', 'train')]
+    failures = [FrameFailure.from_mapping(failure) for failure in label.get('failures', [])]
     entry: dict[str, Any] = {
         **counts.get_dict(),
         'explore': stages['explore'],
@@ -29,7 +33,7 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
         'funnel_by_config_type': select.get('by_config_type'),
         'funnel_reasons': select.get('reasons_by_config_type'),
         'labels_failed': label.get('n_failed', 0),
-        'failures_by_reason': label.get('by_reason', {}),
+        'failures_by_reason': dict(Counter(failure.reason.value for failure in failures)),
         'levels_of_theory': label.get('levels_of_theory', {}),
         'acquisition': acquisition.get('errors'),
         'ledger': acquisition.get('ledger'),

@@ -15,6 +15,7 @@ from aiida_mlip_autopipe.cli.report_figure import error_figure, funnel_figure, r
 from aiida_mlip_autopipe.cli.report_parts import DASH, figure_part, table_part
 from aiida_mlip_autopipe.cli.report_properties import properties_section
 from aiida_mlip_autopipe.cli.rounds import Round
+from aiida_mlip_autopipe.cli.summary import failure_lines
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 from aiida_mlip_autopipe.science.selection.funnel import STAGES
 
@@ -136,9 +137,9 @@ def _surrogate(said: Mapping[str, Any]) -> list[str]:
 
 
 def _labels(entry: Mapping[str, Any]) -> str:
-    failures = ', '.join(f'{count} {reason.replace("_", " ")}' for reason, count in entry['failures_by_reason'].items())
-    text = f'{entry["labels_bought"]} bought, {entry["labels_failed"]} failed{": " + failures if failures else ""}; '
-    return f'<h3>Labels</h3><p>{escape(text)}{entry["labels_total"]} bought since the run began.</p>'
+    failures = ''.join(f'<li>{escape(line)}</li>' for line in failure_lines(entry['failures_by_reason']))
+    text = f'{entry["labels_bought"]} bought, {entry["labels_failed"]} failed; {entry["labels_total"]} bought since the run began'
+    return f'<h3>Labels</h3><p>{text}.</p>{f"<ul>{failures}</ul>" if failures else ""}'
 
 
 def _training(entry: Mapping[str, Any]) -> str:

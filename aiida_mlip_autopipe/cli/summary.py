@@ -9,6 +9,7 @@ from typing import Any
 from aiida import orm
 
 from aiida_mlip_autopipe.cli.frozen_errors import group_lines, interval_text
+from aiida_mlip_autopipe.common.reasons import sentence_of
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 from aiida_mlip_autopipe.science.selection.funnel import STAGES
 
@@ -36,10 +37,8 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
         lines += [f'            {line}' for line in ladder_lines(explore)]
     if entry['funnel']:
         lines += funnel_lines(entry['funnel'], entry.get('funnel_by_config_type') or {}, entry.get('funnel_reasons') or {})
-    reasons = ', '.join(f'{count} {reason}' for reason, count in entry['failures_by_reason'].items())
-    lines.append(
-        f'  label     {entry["labels_bought"]} bought, {entry["labels_failed"]} failed{": " + reasons if reasons else ""}'
-    )
+    lines.append(f'  label     {entry["labels_bought"]} bought, {entry["labels_failed"]} failed')
+    lines += [f'            {text}' for text in failure_lines(entry['failures_by_reason'])]
     if entry['acquisition']:
         lines.append(f'  old potential on the new labels   {_errors(entry["acquisition"])}')
     lines += ledger_lines(entry)
@@ -49,6 +48,11 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
         lines += _intervals(entry['test_errors'])
     lines += group_lines(entry)
     return lines
+
+
+def failure_lines(by_reason: Mapping[str, int]) -> list[str]:
+    """Return how many frames could not be labelled for each reason, and what the reason means."""
+    return [f'{count} {reason}: {sentence_of(reason)}'.removesuffix(': ') for reason, count in by_reason.items()]
 
 
 def funnel_lines(
