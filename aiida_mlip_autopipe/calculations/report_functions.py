@@ -10,7 +10,7 @@ from aiida.engine import calcfunction
 
 from aiida_mlip_autopipe.common.reasons import FrameFailure
 
-STAGES = ('explore', 'select', 'label', 'train', 'acquisition', 'test_md')
+REPORTS = ('explore', 'select', 'label', 'train', 'acquisition', 'test_md')
 
 
 @calcfunction
@@ -21,7 +21,7 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
     :param reports: reports of the stages `explore`, `select`, `label`, `train`, `acquisition` (errors of the old potential on
         the new labels) and `test_md` (frames of MD for the test set), as far as the round had them.
     """
-    stages = {name: reports[name].get_dict() if name in reports else None for name in STAGES}
+    stages = {name: reports[name].get_dict() if name in reports else None for name in REPORTS}
     label, train, acquisition = stages['label'] or {}, stages['train'] or {}, stages['acquisition'] or {}
     select, fit = stages['select'] or {}, train.get('fit') or {}
     grades = [(stages[name] or {}).get('gamma_max') for name in ('explore', 'train')]

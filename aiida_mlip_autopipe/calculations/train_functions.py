@@ -11,7 +11,7 @@ from aiida.engine import calcfunction
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
 from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.science.potential_checks import training_findings
+from aiida_mlip_autopipe.science.checks.training import training_findings
 
 
 @calcfunction

@@ -17,7 +17,7 @@ from aiida_mlip_autopipe.cli.report_properties import properties_section
 from aiida_mlip_autopipe.cli.rounds import Round
 from aiida_mlip_autopipe.cli.summary import failure_lines
 from aiida_mlip_autopipe.common.units import GPA, MILLI
-from aiida_mlip_autopipe.science.selection.funnel import STAGES
+from aiida_mlip_autopipe.science.selection.funnel import FUNNEL
 
 STYLE: Final = """
 body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1f2933; background: #f3f5f7; margin: 0; }
@@ -110,7 +110,7 @@ def _funnel(one: Round) -> str:
 
 def _reasons(by_type: Mapping[str, Mapping[str, int]], reasons: Mapping[str, Mapping[str, int]]) -> str:
     """Return the table with a row for each config_type, and a column for each stage and each reason that was given."""
-    stages = [stage for stage in STAGES if all(stage in count for count in by_type.values())]
+    stages = [stage for stage in FUNNEL if all(stage in count for count in by_type.values())]
     lost = {name: {s: removed_at(s, count, reasons.get(name, {})) for s in stages[1:]} for name, count in by_type.items()}
     columns: list[tuple[str, str | None]] = []
     for stage in stages:

@@ -12,8 +12,8 @@ from aiida.common.links import LinkType
 
 from aiida_mlip_autopipe.cli.summary import round_entries
 
-STAGES: Final = ('generate', 'generate_test', 'explore', 'select', 'label', 'train', 'acquisition')
-STAGE_LINK: Final = re.compile(rf'({"|".join(STAGES)})_(\d+)')
+CALLS: Final = ('generate', 'generate_test', 'explore', 'select', 'label', 'train', 'acquisition')
+CALL_LINK: Final = re.compile(rf'({"|".join(CALLS)})_(\d+)')
 """Label of the link by which a run calls a stage, with the number of the round."""
 
 
@@ -46,13 +46,13 @@ def rounds_of(node: orm.ProcessNode) -> tuple[Round, ...]:
     entries = {int(entry['round']): entry for entry in round_entries(node)}
     children: dict[int, dict[str, orm.ProcessNode]] = {}
     for link in node.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK)).all():
-        if match := STAGE_LINK.fullmatch(link.link_label):
+        if match := CALL_LINK.fullmatch(link.link_label):
             children.setdefault(int(match[2]), {})[match[1]] = link.node
     return tuple(_round(number, children.get(number, {}), entries.get(number)) for number in sorted({*entries, *children}))
 
 
 def _round(number: int, children: Mapping[str, orm.ProcessNode], entry: Mapping[str, Any] | None) -> Round:
-    stages = tuple(Stage(name, children[name].pk, state_of(children[name])) for name in STAGES if name in children)
+    stages = tuple(Stage(name, children[name].pk, state_of(children[name])) for name in CALLS if name in children)
     return Round(number, stages, report_of(children['select']) if 'select' in children else None, entry)
 
 

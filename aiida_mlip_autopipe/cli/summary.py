@@ -11,7 +11,7 @@ from aiida import orm
 from aiida_mlip_autopipe.cli.frozen_errors import group_lines, interval_text
 from aiida_mlip_autopipe.common.reasons import sentence_of
 from aiida_mlip_autopipe.common.units import GPA, MILLI
-from aiida_mlip_autopipe.science.selection.funnel import STAGES
+from aiida_mlip_autopipe.science.selection.funnel import FUNNEL
 
 ROUND_ENTRY = 'summarize_round'
 
@@ -64,7 +64,7 @@ def funnel_lines(
     :param by_type: the same for each config_type.
     :param reasons: for each config_type, how often each reason was given.
     """
-    stages = [stage for stage in STAGES if stage in counts]
+    stages = [stage for stage in FUNNEL if stage in counts]
     removed: Counter[str] = Counter()
     for count in reasons.values():
         removed.update(count)

@@ -12,7 +12,7 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, uid_of
 from aiida_mlip_autopipe.science.carve import carve
-from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, TrajectoryEnd
 
 CONFIG_TYPE = 'md'
 
@@ -122,7 +122,7 @@ class Findings:
 
 def _nothing(message: str) -> MdResult:
     columns = (np.zeros(0) for _ in range(4))
-    return MdResult([], StopReason.ERROR, message, 0, 0, MdTrace(np.zeros(0, dtype=np.int64), *columns))
+    return MdResult([], TrajectoryEnd.ERROR, message, 0, 0, MdTrace(np.zeros(0, dtype=np.int64), *columns))
 
 
 def _entry(start: Atoms, settings: MdSettings, result: MdResult) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def _entry(start: Atoms, settings: MdSettings, result: MdResult) -> dict[str, An
         'pressure': settings.pressure,
         'seed': settings.seed,
         'reason': result.stop.value,
-        'passed': result.stop is StopReason.FINISHED,
+        'passed': result.stop is TrajectoryEnd.FINISHED,
         'message': result.message,
         'steps_done': result.steps_done,
         'n_checks': int(is_warm.sum()),

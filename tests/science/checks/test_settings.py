@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.config.train import training
 from aiida_mlip_autopipe.science.checks.settings import ChecksConfig
-from aiida_mlip_autopipe.science.potential_checks import AGREEMENT, GAMMA_TOLERANCE
+from aiida_mlip_autopipe.science.checks.training import AGREEMENT, GAMMA_TOLERANCE
 
 
 def mistake(**values):
