@@ -16,6 +16,7 @@ from aiida_mlip_autopipe.calculations.pw_inputs import pw_inputs
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.reasons import FrameFailure, LabelError
+from aiida_mlip_autopipe.common.reports import LabelReport
 from aiida_mlip_autopipe.config.label import RHO_TO_WFC, DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso.output import level_of_theory, read_result
@@ -138,10 +139,16 @@ def collect_labels(
     labelled = labelled.take(kept)
     used = set(labelled.fingerprint.tolist())
     levels = {name: level for name, level in {**outcome['levels'], **found.levels}.items() if name in used}
-    report = label_report(pool, failed, levels)
     remedies = {str(index): name for index, name in outcome['remedies'].items() if int(index) in found.labelled}
-    report.update(remedies=remedies, n_recovered=len(remedies), n_reused=len(reused))
-    report.update(recipe=outcome['recipe'], warnings=outcome['warnings'], uids=labelled.uid.tolist())
+    report: LabelReport = {
+        **label_report(pool, failed, levels),
+        'remedies': remedies,
+        'n_recovered': len(remedies),
+        'n_reused': len(reused),
+        'recipe': outcome['recipe'],
+        'warnings': outcome['warnings'],
+        'uids': labelled.uid.tolist(),
+    }
     nodes: dict[str, orm.Data] = {'report': orm.Dict(report)}
     if len(labelled):
         nodes['labelled'] = FramesData(labelled)

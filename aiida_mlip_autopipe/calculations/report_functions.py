@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_mlip_autopipe.common.reasons import FrameFailure
+from aiida_mlip_autopipe.common.reports import RoundCounts, RoundEntry
 
 REPORTS = ('explore', 'select', 'label', 'train', 'acquisition', 'test_md')
 
@@ -26,8 +26,9 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
     select, fit = stages['select'] or {}, train.get('fit') or {}
     grades = [(stages[name] or {}).get('gamma_max') for name in ('explore', 'train')]
     failures = [FrameFailure.from_mapping(failure) for failure in label.get('failures', [])]
-    entry: dict[str, Any] = {
-        **counts.get_dict(),
+    counted: RoundCounts = counts.get_dict()
+    entry: RoundEntry = {
+        **counted,
         'explore': stages['explore'],
         'funnel': select.get('counts'),
         'funnel_by_config_type': select.get('by_config_type'),

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from aiida_mlip_autopipe.common.errors import MlipError
+from aiida_mlip_autopipe.common.reports import FailureFields
 
 
 class Reason(StrEnum):
@@ -60,7 +61,7 @@ class FrameFailure:
         known = next((reason for reason in Reason if reason == given), None)
         return cls(Reason.OTHER, f'{given}: {detail}' if detail else given) if known is None else cls(known, detail)
 
-    def to_mapping(self) -> dict[str, str]:
+    def to_mapping(self) -> FailureFields:
         """Return what :meth:`from_mapping` reads, as plain texts."""
         return {'reason': self.reason.value, 'detail': self.detail}
 

@@ -15,6 +15,7 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of, recipe_of
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.reasons import FrameFailure, LabelError, counted
+from aiida_mlip_autopipe.common.reports import LabelReport
 from aiida_mlip_autopipe.config.label import DFTConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
@@ -101,9 +102,14 @@ class PwBatchParser(Parser):
 
     def _attach(self, indices: list[int], frames: Frames, found: _Sorted) -> ExitCode | None:
         """Attach the labelled frames and the counts, then say what was not reached; indices are those of `frames`."""
-        report = label_report(frames, found.failures, found.levels, len(indices))
-        report.update(n_labelled=len(found.labelled), labelled=found.indices, not_started=found.not_started)
-        report.update(recipe=found.recipe, uids=[str(atoms.info['uid']) for atoms in found.labelled])
+        report: LabelReport = {
+            **label_report(frames, found.failures, found.levels, len(indices)),
+            'n_labelled': len(found.labelled),
+            'labelled': found.indices,
+            'not_started': found.not_started,
+            'recipe': found.recipe,
+            'uids': [str(atoms.info['uid']) for atoms in found.labelled],
+        }
         self.out('report', orm.Dict(report))
         if found.labelled:
             self.out('labelled', FramesData(Frames.from_atoms(found.labelled)))

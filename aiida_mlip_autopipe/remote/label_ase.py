@@ -39,7 +39,7 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
         found.take(kept).save(folder / arrays_file('labelled'))
     if failures:
         quarantined(frames, failures).save(folder / arrays_file('quarantined'))
-    return label_report(frames, failures, {fingerprint_of(level): level})
+    return {**label_report(frames, failures, {fingerprint_of(level): level})}
 
 
 def _calculator(config: AseLabelConfig) -> Calculator:

@@ -10,12 +10,13 @@ import numpy as np
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.reasons import FrameFailure, Reason
+from aiida_mlip_autopipe.common.reports import FailureEntry, LabelReport
 from aiida_mlip_autopipe.science.outliers import energy_outliers
 
 
 def label_report(
     frames: Frames, failures: Mapping[int, FrameFailure], levels: Mapping[str, Mapping[str, Any]], n_frames: int | None = None
-) -> dict[str, Any]:
+) -> LabelReport:
     """Return the report of a labelling, in the form that all labellers share.
 
     :param frames: those that were to be labelled.
@@ -31,7 +32,7 @@ def label_report(
         'n_recovered': 0,
         'n_reused': 0,
         'by_reason': dict(Counter(failures[index].reason.value for index in sorted(failures))),
-        'failures': [{'index': i, 'uid': str(frames.uid[i]), **failures[i].to_mapping()} for i in sorted(failures)],
+        'failures': [FailureEntry(index=i, uid=str(frames.uid[i]), **failures[i].to_mapping()) for i in sorted(failures)],
         'remedies': {},
         'levels_of_theory': {name: dict(level) for name, level in levels.items()},
     }

@@ -40,6 +40,10 @@ def test_a_reason_of_an_older_version_is_told_without_a_sentence():
     assert round_lines({**ROUND, 'failures_by_reason': {'output_files': 2}})[4] == '            2 output_files'
 
 
+def test_errors_that_are_not_known_are_told():
+    assert round_lines({**ROUND, 'train_errors': None})[-2] == '  train     20 frames          RMSE unknown'
+
+
 def test_the_ladder_is_told():
     explore = {
         **ROUND['explore'],
