@@ -52,6 +52,7 @@ class SetErrors(TypedDict):
     energy_rmse: float
     force_rmse: float
     stress_rmse: float | None
+    n_frames: int
     n_lineages: NotRequired[int]
     energy_interval: NotRequired[Sequence[float] | None]
     force_interval: NotRequired[Sequence[float] | None]
