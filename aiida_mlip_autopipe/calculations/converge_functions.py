@@ -150,7 +150,7 @@ def plan_study(frames: FramesData, settings: orm.Dict, converge: orm.Dict, pseud
 def summarize_study(frames: FramesData, plan: orm.Dict, converge: orm.Dict, outcome: orm.Dict, **results: orm.Data) -> orm.Dict:
     """Return the report of a study: differences from the tightest setting, proposals, costs, what was left out.
 
-    :param outcome: `jobs`, the name of the setting by name of the job; `failures`, by setting the reason by index.
+    :param outcome: `jobs`, the name of the setting by name of the job; `failures`, by setting reason and detail by index.
     :param results: `labelled_NAME`, `report_NAME` and `retrieved_NAME` of the job NAME, where it has them.
     """
     facts, pool = plan['facts'], frames.frames
@@ -245,12 +245,14 @@ def _structure_entry(pool: Frames, index: int) -> dict[str, Any]:
     return {'index': index, 'uid': str(pool.uid[index]), 'config_type': str(pool.config_type[index]), 'formula': formula}
 
 
-def _left_out(pool: Frames, facts: Mapping[str, Any], failures: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+def _left_out(
+    pool: Frames, facts: Mapping[str, Any], failures: Mapping[str, Mapping[str, Mapping[str, str]]]
+) -> list[dict[str, Any]]:
     return [
         {
             **{key: facts[name][key] for key in PARAMETERS},
-            **{'index': int(index), 'uid': str(pool.uid[int(index)]), 'reason': reason},
+            **{'index': int(index), 'uid': str(pool.uid[int(index)]), **failure},
         }
-        for name, reasons in failures.items()
-        for index, reason in reasons.items()
+        for name, by_index in failures.items()
+        for index, failure in by_index.items()
     ]

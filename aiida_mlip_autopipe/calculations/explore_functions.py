@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.common.reports import ExploreReport, TrajectoryEntry
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.science.md.verdict import verdict
 from aiida_mlip_autopipe.science.selection.duplicates import repeated_uids
@@ -40,18 +43,17 @@ def summarize_exploration(**rungs: orm.Data) -> orm.Dict:
     :param rungs: reports of the jobs, whose names sort in the order of the temperatures; and `candidates`, where there are any:
         the frames that were left when duplicates were removed.
     """
-    reports = [rungs[name].get_dict() for name in sorted(rungs) if name != 'candidates']
-    trajectories = [run for report in reports for run in report['trajectories']]
+    reports: list[dict[str, Any]] = [rungs[name].get_dict() for name in sorted(rungs) if name != 'candidates']
+    trajectories: list[TrajectoryEntry] = [run for report in reports for run in report['trajectories']]
     found = sum(run['n_candidates'] + run.get('n_before_failure', 0) for run in trajectories)
     n_unique = len(rungs['candidates']) if 'candidates' in rungs else found
     within = sum(report.get('n_duplicates', 0) for report in reports)
-    return orm.Dict(
-        {
-            'n_trajectories': len(trajectories),
-            **verdict(trajectories),
-            'n_candidates': n_unique,
-            'n_duplicates': found - n_unique + within,
-            'n_uncut': sum(report.get('n_uncut', 0) for report in reports),
-            'trajectories': trajectories,
-        }
-    )
+    content: ExploreReport = {
+        'n_trajectories': len(trajectories),
+        **verdict(trajectories),
+        'n_candidates': n_unique,
+        'n_duplicates': found - n_unique + within,
+        'n_uncut': sum(report.get('n_uncut', 0) for report in reports),
+        'trajectories': trajectories,
+    }
+    return orm.Dict(content)

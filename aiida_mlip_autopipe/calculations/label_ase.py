@@ -23,7 +23,12 @@ class LabelAseCalculation(WorkerCalculation):
         spec.output(
             'labelled', valid_type=FramesData, required=False, help='Frames with energy (eV), forces (eV/Å), stress (eV/Å³).'
         )
-        spec.output('quarantined', valid_type=FramesData, required=False, help='Frames without a usable label (Å).')
+        spec.output(
+            'quarantined',
+            valid_type=FramesData,
+            required=False,
+            help='Frames without a usable label (Å), with their `reason`.',
+        )
         spec.exit_code(
             420,
             'ERROR_FAILURE_RATE',

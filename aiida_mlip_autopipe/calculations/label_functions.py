@@ -13,15 +13,16 @@ from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 from ase import Atoms
 
 from aiida_mlip_autopipe.calculations.pw_inputs import pw_inputs
-from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.common.reasons import FrameFailure, LabelError
+from aiida_mlip_autopipe.common.reports import LabelReport
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso.labeller import RHO_TO_WFC, DFTConfig
 from aiida_mlip_autopipe.engines.espresso.output import level_of_theory, read_result
 from aiida_mlip_autopipe.science.batches import equal_batches
 from aiida_mlip_autopipe.science.label import Label
-from aiida_mlip_autopipe.science.quarantine import Failure, label_report, without_outliers
+from aiida_mlip_autopipe.science.quarantine import label_report, quarantined, without_outliers
 
 DIGITS = 5
 """Digits of the frame index in the names of nodes."""
@@ -108,7 +109,7 @@ class _Found:
     """Labels and failures by index of the frame, and the levels of theory of the labels by fingerprint."""
 
     labelled: dict[int, Atoms] = field(default_factory=dict)
-    failures: dict[int, str] = field(default_factory=dict)
+    failures: dict[int, FrameFailure] = field(default_factory=dict)
     levels: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -119,33 +120,39 @@ def collect_labels(
     """Return the labelled frames, the quarantined frames and the report of a labelling.
 
     :param pseudos: `md5` of every pseudopotential of the family, so that frames with fewer elements get the same fingerprint.
-    :param outcome: `failures`, the reason by index; `remedies`, what mended a frame by index; `levels` of reused labels by
+    :param outcome: `failures`, reason and detail by index; `remedies`, what mended a frame by index; `levels` of reused labels by
         fingerprint; `recipe` and `warnings`.
     :param results: `batch_00000` and `report_00000`, … of the jobs; `parameters_00000` and `trajectory_00000`, … of recovered
         frames; `reused` and `reused_indices`.
     """
     config = DFTConfig.model_validate(settings.get_dict())
     pool = frames.frames
-    found = _Found(failures={int(index): reason for index, reason in outcome['failures'].items()})
+    found = _Found(failures={int(index): FrameFailure.from_mapping(entry) for index, entry in outcome['failures'].items()})
     reused = _add_reused(found, config, results)
     _add_batches(found, results)
     _add_recovered(found, config, config.theory({element: facts['md5'] for element, facts in pseudos.items()}), pool, results)
     indices = sorted(found.labelled)
     labelled = Frames.from_atoms(found.labelled[index] for index in indices)
     kept, outliers = without_outliers(indices, labelled, config.outlier_zscore)
-    failed = [Failure(index, str(pool.uid[index]), reason) for index, reason in found.failures.items()] + outliers
+    failed = found.failures | outliers
     labelled = labelled.take(kept)
     used = set(labelled.fingerprint.tolist())
     levels = {name: level for name, level in {**outcome['levels'], **found.levels}.items() if name in used}
-    report = label_report(len(pool), failed, levels)
     remedies = {str(index): name for index, name in outcome['remedies'].items() if int(index) in found.labelled}
-    report.update(remedies=remedies, n_recovered=len(remedies), n_reused=len(reused))
-    report.update(recipe=outcome['recipe'], warnings=outcome['warnings'], uids=labelled.uid.tolist())
+    report: LabelReport = {
+        **label_report(pool, failed, levels),
+        'remedies': remedies,
+        'n_recovered': len(remedies),
+        'n_reused': len(reused),
+        'recipe': outcome['recipe'],
+        'warnings': outcome['warnings'],
+        'uids': labelled.uid.tolist(),
+    }
     nodes: dict[str, orm.Data] = {'report': orm.Dict(report)}
     if len(labelled):
         nodes['labelled'] = FramesData(labelled)
     if failed:
-        nodes['quarantined'] = FramesData(pool.take(sorted(failure.index for failure in failed)))
+        nodes['quarantined'] = FramesData(quarantined(pool, failed))
     return nodes
 
 
@@ -155,8 +162,8 @@ def _add_reused(found: _Found, config: DFTConfig, results: Mapping[str, orm.Data
         return []
     for index, atoms in zip(results['reused_indices'], results['reused'].frames, strict=True):
         label = Label(*(atoms.calc.results.get(name) for name in ('energy', 'forces', 'stress')))
-        if reason := label.problem(force_cap=config.force_cap):
-            found.failures[index] = reason
+        if failure := label.failure(force_cap=config.force_cap):
+            found.failures[index] = failure
         else:
             found.labelled[index] = atoms
     return sorted(results['reused_indices'])
@@ -179,12 +186,12 @@ def _add_recovered(
         parameters = results[port_of('parameters', index)]
         try:
             result = read_result(parameters.get_dict(), _last_step(results[name]))
-        except FormatError as error:
-            found.failures[index] = str(error)
+        except LabelError as error:
+            found.failures[index] = error.failure
             continue
         label = Label(result.energy, result.forces, result.stress)
-        if reason := label.problem(force_cap=config.force_cap, is_converged=result.converged):
-            found.failures[index] = reason
+        if failure := label.failure(force_cap=config.force_cap, is_converged=result.converged):
+            found.failures[index] = failure
             continue
         level = level_of_theory(theory, result)
         found.levels[fingerprint_of(level)] = level

@@ -150,16 +150,16 @@ def judge_properties(config: orm.Dict, crystals: FramesData, outcome: orm.Dict, 
     :param parts: `potential_*` and `reference_*`: `rest` and `rest_crystals` of the equations of state, and `found` at rest;
         `expansion_frames` and `expansion_000`, …, averages of MD; whatever there is of them.
     """
-    settings, bases = config['properties'], plan.unpack_crystals(crystals.frames)
+    settings, known = config['properties'], plan.unpack_crystals(crystals.frames)
     methods = _method('potential', parts), _method('reference', parts)
     names = [plan.EOS, *plan.properties_at_rest(settings)]
-    found = rows.property_rows(names, bases, methods, settings) + _expansion(settings, bases, parts)
+    found = rows.property_rows(names, known, methods, settings) + _expansion(settings, known, parts)
     n_labels = sum(len(node) for name, node in parts.items() if name in ('reference_rest', 'reference_found'))
     return orm.Dict(
         {
             'passed': rows.verdict(found),
             'rows': [row.to_dict() for row in found],
-            'crystals': [crystal.name for crystal in bases],
+            'crystals': [crystal.name for crystal in known],
             'curves': rows.eos_curves(methods),
             'n_reference': n_labels,
             **outcome.get_dict(),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
 
 from aiida import orm
 from aiida.engine import calcfunction
 
-STAGES = ('explore', 'select', 'label', 'train', 'acquisition', 'test_md')
+from aiida_mlip_autopipe.common.reasons import FrameFailure
+from aiida_mlip_autopipe.common.reports import RoundCounts, RoundEntry
+
+REPORTS = ('explore', 'select', 'label', 'train', 'acquisition', 'test_md')
 
 
 @calcfunction
@@ -18,18 +21,20 @@ def summarize_round(counts: orm.Dict, **reports: orm.Dict) -> orm.Dict:
     :param reports: reports of the stages `explore`, `select`, `label`, `train`, `acquisition` (errors of the old potential on
         the new labels) and `test_md` (frames of MD for the test set), where the round had them.
     """
-    stages = {name: reports[name].get_dict() if name in reports else None for name in STAGES}
+    stages = {name: reports[name].get_dict() if name in reports else None for name in REPORTS}
     label, train, acquisition = stages['label'] or {}, stages['train'] or {}, stages['acquisition'] or {}
     select, fit = stages['select'] or {}, train.get('fit') or {}
     grades = [(stages[name] or {}).get('gamma_max') for name in ('explore', 'train')]
-    entry: dict[str, Any] = {
-        **counts.get_dict(),
+    failures = [FrameFailure.from_mapping(failure) for failure in label.get('failures', [])]
+    counted: RoundCounts = counts.get_dict()
+    entry: RoundEntry = {
+        **counted,
         'explore': stages['explore'],
         'funnel': select.get('counts'),
         'funnel_by_config_type': select.get('by_config_type'),
         'funnel_reasons': select.get('reasons_by_config_type'),
         'labels_failed': label.get('n_failed', 0),
-        'failures_by_reason': label.get('by_reason', {}),
+        'failures_by_reason': dict(Counter(failure.reason.value for failure in failures)),
         'levels_of_theory': label.get('levels_of_theory', {}),
         'acquisition': acquisition.get('errors'),
         'ledger': acquisition.get('ledger'),

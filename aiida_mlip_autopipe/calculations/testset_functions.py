@@ -11,6 +11,7 @@ from aiida.engine import ExitCode, calcfunction
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
+from aiida_mlip_autopipe.common.reports import TrajectoryEntry
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.science.testset import Limits, candidates, choose, choose_md, compositions, md_starts, temperatures_of
 
@@ -82,7 +83,7 @@ def choose_md_frames(shares: orm.List, limits: orm.Dict, seed: orm.Int, **parts:
     wanted = {float(temperature): int(count) for temperature, count in shares.get_list()}
     samples = Frames.concatenate([parts[name].frames for name in sorted(parts) if name.startswith('samples_')])
     reports = [parts[name] for name in sorted(parts) if name.startswith('report_')]
-    runs = [run for report in reports for run in report['trajectories']]
+    runs: list[TrajectoryEntry] = [run for report in reports for run in report['trajectories']]
     chosen = choose_md(samples, wanted, limits=Limits(**limits.get_dict()), rng=np.random.default_rng(seed.value))
     found = Counter(temperatures_of(chosen).tolist())
     report = {
@@ -92,7 +93,7 @@ def choose_md_frames(shares: orm.List, limits: orm.Dict, seed: orm.Int, **parts:
     return {'report': orm.Dict(report), **({'frames': FramesData(chosen)} if len(chosen) else {})}
 
 
-def _told(temperature: float, wanted: int, found: int, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _told(temperature: float, wanted: int, found: int, runs: list[TrajectoryEntry]) -> dict[str, Any]:
     own = [run for run in runs if run['temperature'] == temperature]
     reasons = Counter(run['reason'] for run in own)
     return {'temperature': temperature, 'wanted': wanted, 'n_frames': found, 'n_trajectories': len(own), 'reasons': dict(reasons)}

@@ -9,8 +9,9 @@ from aiida import orm
 from aiida.engine import calcfunction
 
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
+from aiida_mlip_autopipe.common.reports import CheckEntry, TrainReport
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.science.potential_checks import training_findings
+from aiida_mlip_autopipe.science.checks.training import training_findings
 from aiida_mlip_autopipe.science.trainer import Trainer
 
 
@@ -39,8 +40,8 @@ def summarize_training(
     :param train: report of the evaluation of the training frames; None where it failed.
     :param test: report of the evaluation of the frozen test set; None where it failed.
     """
-    own = fit.get_dict()
-    checks = list(check['checks'])
+    own: dict[str, Any] = fit.get_dict()
+    checks: list[CheckEntry] = list(check['checks'])
     if train is not None:
         limits = Trainer.of(settings.get_dict()).checks
         findings = training_findings(
@@ -51,7 +52,7 @@ def summarize_training(
             gamma_limit=limits.gamma_max,
         )
         checks += [finding.to_dict() for finding in findings]
-    content: dict[str, Any] = {
+    content: TrainReport = {
         'fit': own,
         'train_errors': None if train is None else train['errors'],
         'test_errors': None if test is None else test['errors'],

@@ -25,6 +25,7 @@ from aiida_mlip_autopipe.cli.converge_plot import check_format, plot_study
 from aiida_mlip_autopipe.cli.nodes import load_typed, require_daemon, require_success, wait_for_end
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.reasons import FrameFailure
 from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
@@ -169,7 +170,7 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
     lines += _skipped_lines(report['skipped'])
     lines += [
         f'left out: structure {entry["index"]} at cutoff_wfc {entry["cutoff_wfc"]:g} Ry, kpoints_distance '
-        f'{entry["kpoints_distance"]:g}/Å: {entry["reason"]}'
+        f'{entry["kpoints_distance"]:g}/Å: {FrameFailure.from_mapping(entry)}'
         for entry in report['left_out']
     ]
     targets = report['targets']

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 from aiida import orm
@@ -14,6 +13,7 @@ from aiida_mlip_autopipe.calculations.frames_functions import pick_starts
 from aiida_mlip_autopipe.cli.nodes import load_potential, load_typed, require_daemon, wait_for_end
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.reports import ExploreReport
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
@@ -65,14 +65,15 @@ def submit_explore(potential_pk: str, config: Path, starts: str | None, wait: bo
     return node
 
 
-def exploration_lines(report: dict[str, Any]) -> list[str]:
+def exploration_lines(report: ExploreReport) -> list[str]:
     """Return the lines that tell an exploration: one for each trajectory, and the totals."""
     lines = []
     for run in report['trajectories']:
         grade = 'unknown' if run['gamma_max'] is None else f'{run["gamma_max"]:.3g}'
+        above = _percent(run.get('share_above_select'))
         lines.append(
             f'  {run["temperature"]:g} K  start {run["start"]}  {run["reason"]} after {run["steps_done"]} steps, '
-            f'highest grade {grade}, above the threshold {_percent(run["share_above_select"])}, {run["n_candidates"]} candidates'
+            f'highest grade {grade}, above the threshold {above}, {run["n_candidates"]} candidates'
             + (f': {run["message"]}' if run['message'] else '')
         )
     lines.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from aiida_mlip_autopipe.common.reports import Groups, RoundEntry
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 
 GROUPS: Final = ('part', 'composition', 'config_type')
@@ -28,7 +29,7 @@ def interval_text(interval: Sequence[float] | None, form: str) -> str:
     return '-' if interval is None else f'{MILLI * interval[0]:{form}} to {MILLI * interval[1]:{form}}'
 
 
-def group_rows(groups: Mapping[str, Mapping[str, Mapping[str, Any]]] | None) -> list[list[str]]:
+def group_rows(groups: Groups | None) -> list[list[str]]:
     """Return a row for each group under :data:`HEAD`; a grouping of a single group tells nothing of its own."""
     return [
         [
@@ -46,7 +47,7 @@ def group_rows(groups: Mapping[str, Mapping[str, Mapping[str, Any]]] | None) -> 
     ]
 
 
-def remarks(entry: Mapping[str, Any]) -> list[str]:
+def remarks(entry: RoundEntry) -> list[str]:
     """Return sentences on a round: whether its errors are a guess, and temperatures that the test set lacks."""
     told = [entry['test_caution']] if entry.get('test_caution') else []
     for part in (entry.get('test_md') or {}).get('temperatures', []):
@@ -72,7 +73,7 @@ def pressure_remarks(fit: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def group_lines(entry: Mapping[str, Any]) -> list[str]:
+def group_lines(entry: RoundEntry) -> list[str]:
     """Return the groups of a round as lines of text, and the remarks."""
     rows = group_rows(entry.get('test_groups'))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))] if rows else []

@@ -9,7 +9,7 @@ from typing import Any, Final
 from plotly import graph_objects as go
 
 from aiida_mlip_autopipe.common.units import MILLI
-from aiida_mlip_autopipe.science.selection.funnel import REASONS, STAGES
+from aiida_mlip_autopipe.science.selection.funnel import FUNNEL, REASONS
 
 Counts = Mapping[str, Mapping[str, int]]
 """For each config_type, the number of frames by stage or by reason."""
@@ -74,7 +74,7 @@ def removed_at(stage: str, counts: Mapping[str, int], reasons: Mapping[str, int]
     :param counts: frames that reached each stage.
     :param reasons: how often each reason was given.
     """
-    stages = [name for name in STAGES if name in counts]
+    stages = [name for name in FUNNEL if name in counts]
     lost = counts[stages[stages.index(stage) - 1]] - counts[stage]
     known = {reason: reasons[reason] for reason in REASONS[stage] if reasons.get(reason)}
     rest = lost - sum(known.values())
@@ -96,7 +96,7 @@ def funnel_figure(by_type: Counts, reasons: Counts) -> go.Figure:
     flow = Flow()
     colours = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(by_type)}
     sources = {name: flow.add(Node(0, count['generated'], colours[name], name)) for name, count in by_type.items()}
-    stages = [stage for stage in STAGES if all(stage in count for count in by_type.values())]
+    stages = [stage for stage in FUNNEL if all(stage in count for count in by_type.values())]
     totals = {stage: sum(count[stage] for count in by_type.values()) for stage in stages}
     for column, stage in enumerate(stages[1:], start=1):
         if totals[stage]:

@@ -15,8 +15,10 @@ from aiida_mlip_autopipe.cli.report_figure import error_figure, funnel_figure, r
 from aiida_mlip_autopipe.cli.report_parts import DASH, figure_part, table_part
 from aiida_mlip_autopipe.cli.report_properties import properties_section
 from aiida_mlip_autopipe.cli.rounds import Round
+from aiida_mlip_autopipe.cli.summary import failure_lines
+from aiida_mlip_autopipe.common.reports import RoundEntry, SetErrors
 from aiida_mlip_autopipe.common.units import GPA, MILLI
-from aiida_mlip_autopipe.science.selection.funnel import STAGES
+from aiida_mlip_autopipe.science.selection.funnel import FUNNEL
 
 STYLE: Final = """
 body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1f2933; background: #f3f5f7; margin: 0; }
@@ -67,7 +69,7 @@ def _facts(facts: Mapping[str, str]) -> str:
     return '<dl>' + ''.join(f'<dt>{escape(name)}</dt><dd>{escape(value)}</dd>' for name, value in facts.items()) + '</dl>'
 
 
-def _overview(entries: Sequence[Mapping[str, Any]]) -> str:
+def _overview(entries: Sequence[RoundEntry]) -> str:
     """Return what all closed rounds bought and learnt."""
     head = ('round', 'candidates', 'selected', 'labels\nbought', 'labels\nfailed', 'training\nframes', *_units('test '))
     rows = []
@@ -97,8 +99,9 @@ def _round(one: Round, *, is_run: bool) -> str:
 def _funnel(one: Round) -> str:
     """Return figure, table and remarks of a selection."""
     found = one.selection or {}
-    by_type = found.get('by_config_type') or (one.entry or {}).get('funnel_by_config_type') or {}
-    reasons = found.get('reasons_by_config_type') or (one.entry or {}).get('funnel_reasons') or {}
+    of_entry = (one.entry.get('funnel_by_config_type'), one.entry.get('funnel_reasons')) if one.entry else (None, None)
+    by_type = found.get('by_config_type') or of_entry[0] or {}
+    reasons = found.get('reasons_by_config_type') or of_entry[1] or {}
     parts = ['<h3>From candidates to labels</h3>', figure_part(funnel_figure(by_type, reasons), f'funnel-{one.number}')]
     parts += ['<h3>Why frames were left out</h3>', _reasons(by_type, reasons)]
     remarks = [*_surrogate(found.get('surrogate') or {}), *found.get('notes', [])]
@@ -109,7 +112,7 @@ def _funnel(one: Round) -> str:
 
 def _reasons(by_type: Mapping[str, Mapping[str, int]], reasons: Mapping[str, Mapping[str, int]]) -> str:
     """Return the table with a row for each config_type, and a column for each stage and each reason that was given."""
-    stages = [stage for stage in STAGES if all(stage in count for count in by_type.values())]
+    stages = [stage for stage in FUNNEL if all(stage in count for count in by_type.values())]
     lost = {name: {s: removed_at(s, count, reasons.get(name, {})) for s in stages[1:]} for name, count in by_type.items()}
     columns: list[tuple[str, str | None]] = []
     for stage in stages:
@@ -135,13 +138,13 @@ def _surrogate(said: Mapping[str, Any]) -> list[str]:
     return [f'features by {said["name"]}']  # what that lacks is among the notes
 
 
-def _labels(entry: Mapping[str, Any]) -> str:
-    failures = ', '.join(f'{count} {reason.replace("_", " ")}' for reason, count in entry['failures_by_reason'].items())
-    text = f'{entry["labels_bought"]} bought, {entry["labels_failed"]} failed{": " + failures if failures else ""}; '
-    return f'<h3>Labels</h3><p>{escape(text)}{entry["labels_total"]} bought since the run began.</p>'
+def _labels(entry: RoundEntry) -> str:
+    failures = ''.join(f'<li>{escape(line)}</li>' for line in failure_lines(entry['failures_by_reason']))
+    text = f'{entry["labels_bought"]} bought, {entry["labels_failed"]} failed; {entry["labels_total"]} bought since the run began'
+    return f'<h3>Labels</h3><p>{text}.</p>{f"<ul>{failures}</ul>" if failures else ""}'
 
 
-def _training(entry: Mapping[str, Any]) -> str:
+def _training(entry: RoundEntry) -> str:
     """Return the errors of the old and the new potential."""
     sets = (
         (f'training, {entry["n_train"]} frames', entry['train_errors']),
@@ -156,14 +159,14 @@ def _training(entry: Mapping[str, Any]) -> str:
     return f'<h3>Errors (RMSE)</h3>{table_part(("set", *_units()), rows)}{remark}{_groups(entry)}'
 
 
-def _groups(entry: Mapping[str, Any]) -> str:
+def _groups(entry: RoundEntry) -> str:
     """Return the errors on the frozen test set by group, with their intervals, and what there is to say against them."""
     told = ''.join(f'<li>{escape(remark)}</li>' for remark in remarks(entry))
     notes = f'<ul>{told}</ul>' if told else ''
-    errors, rows = entry['test_errors'] or {}, group_rows(entry.get('test_groups'))
-    if not rows:
+    errors, rows = entry['test_errors'], group_rows(entry.get('test_groups'))
+    if errors is None or not rows:
         return notes
-    ends = [interval_text(errors.get(f'{name}_interval'), form) for name, form in (('energy', '.2f'), ('force', '.1f'))]
+    ends = [interval_text(errors.get('energy_interval'), '.2f'), interval_text(errors.get('force_interval'), '.1f')]
     energy, force, _ = _errors(errors)
     rows.append(['all', str(entry['n_test']), str(errors.get('n_lineages', DASH)), energy, ends[0], force, ends[1]])
     return f'<h3>Frozen test set by group</h3>{table_part(HEAD, rows)}{notes}'
@@ -173,7 +176,7 @@ def _units(prefix: str = '') -> tuple[str, ...]:
     return tuple(f'{prefix}{name}' for name in ('energy\nmeV/atom', 'force\nmeV/Å', 'stress\nGPa'))
 
 
-def _errors(errors: Mapping[str, Any] | None) -> list[str]:
+def _errors(errors: SetErrors | None) -> list[str]:
     if not errors:
         return [DASH] * 3
     stress = errors.get('stress_rmse')

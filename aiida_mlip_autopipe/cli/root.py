@@ -9,6 +9,7 @@ import click
 
 from aiida_mlip_autopipe import __version__
 from aiida_mlip_autopipe.cli.options import CONFIG, fail_with_one_sentence, load_profile, process_argument
+from aiida_mlip_autopipe.common.reasons import Reason
 
 
 @click.group(context_settings={'help_option_names': ['-h', '--help']})
@@ -181,7 +182,7 @@ def properties(potential_pk: str, config: Path, wait: bool) -> None:
     submit_properties(potential_pk, config, wait=wait)
 
 
-@main.command()
+@main.command(epilog='\b\nWhy a frame has no label:\n' + '\n'.join(f'{reason}: {reason.sentence}' for reason in Reason))
 @process_argument
 @fail_with_one_sentence
 def status(pk: str) -> None:

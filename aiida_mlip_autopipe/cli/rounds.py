@@ -11,9 +11,10 @@ from aiida import orm
 from aiida.common.links import LinkType
 
 from aiida_mlip_autopipe.cli.summary import round_entries
+from aiida_mlip_autopipe.common.reports import RoundEntry
 
-STAGES: Final = ('generate', 'generate_test', 'explore', 'select', 'label', 'train', 'acquisition')
-STAGE_LINK: Final = re.compile(rf'({"|".join(STAGES)})_(\d+)')
+CALLS: Final = ('generate', 'generate_test', 'explore', 'select', 'label', 'train', 'acquisition')
+CALL_LINK: Final = re.compile(rf'({"|".join(CALLS)})_(\d+)')
 """Label of the link by which a run calls a stage, with the number of the round."""
 
 
@@ -38,21 +39,21 @@ class Round:
     number: int
     stages: tuple[Stage, ...]
     selection: Mapping[str, Any] | None
-    entry: Mapping[str, Any] | None
+    entry: RoundEntry | None
 
 
 def rounds_of(node: orm.ProcessNode) -> tuple[Round, ...]:
     """Return the rounds of a run, those that are not closed too."""
-    entries = {int(entry['round']): entry for entry in round_entries(node)}
+    entries = {entry['round']: entry for entry in round_entries(node)}
     children: dict[int, dict[str, orm.ProcessNode]] = {}
     for link in node.base.links.get_outgoing(link_type=(LinkType.CALL_CALC, LinkType.CALL_WORK)).all():
-        if match := STAGE_LINK.fullmatch(link.link_label):
+        if match := CALL_LINK.fullmatch(link.link_label):
             children.setdefault(int(match[2]), {})[match[1]] = link.node
     return tuple(_round(number, children.get(number, {}), entries.get(number)) for number in sorted({*entries, *children}))
 
 
-def _round(number: int, children: Mapping[str, orm.ProcessNode], entry: Mapping[str, Any] | None) -> Round:
-    stages = tuple(Stage(name, children[name].pk, state_of(children[name])) for name in STAGES if name in children)
+def _round(number: int, children: Mapping[str, orm.ProcessNode], entry: RoundEntry | None) -> Round:
+    stages = tuple(Stage(name, children[name].pk, state_of(children[name])) for name in CALLS if name in children)
     return Round(number, stages, report_of(children['select']) if 'select' in children else None, entry)
 
 

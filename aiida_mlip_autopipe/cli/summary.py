@@ -9,21 +9,23 @@ from typing import Any
 from aiida import orm
 
 from aiida_mlip_autopipe.cli.frozen_errors import group_lines, interval_text
+from aiida_mlip_autopipe.common.reasons import sentence_of
+from aiida_mlip_autopipe.common.reports import ExploreReport, RoundEntry, SetErrors
 from aiida_mlip_autopipe.common.units import GPA, MILLI
-from aiida_mlip_autopipe.science.selection.funnel import STAGES
+from aiida_mlip_autopipe.science.selection.funnel import FUNNEL
 
 ROUND_ENTRY = 'summarize_round'
 
 
-def round_entries(node: orm.WorkChainNode) -> list[dict[str, Any]]:
+def round_entries(node: orm.WorkChainNode) -> list[RoundEntry]:
     """Return the entries of the rounds that a run has closed so far, by their links, also while it runs."""
     links = node.base.links.get_outgoing(node_class=orm.CalcFunctionNode)
     calls = [link.node for link in links.all() if link.node.process_label == ROUND_ENTRY and link.node.is_finished_ok]
-    entries = [call.outputs.result.get_dict() for call in calls]
-    return sorted(entries, key=lambda entry: int(entry['round']))
+    entries: list[RoundEntry] = [call.outputs.result.get_dict() for call in calls]
+    return sorted(entries, key=lambda entry: entry['round'])
 
 
-def round_lines(entry: dict[str, Any]) -> list[str]:
+def round_lines(entry: RoundEntry) -> list[str]:
     """Return the lines that tell one round."""
     lines = [f'round {entry["round"]}']
     explore = entry['explore']
@@ -36,10 +38,8 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
         lines += [f'            {line}' for line in ladder_lines(explore)]
     if entry['funnel']:
         lines += funnel_lines(entry['funnel'], entry.get('funnel_by_config_type') or {}, entry.get('funnel_reasons') or {})
-    reasons = ', '.join(f'{count} {reason}' for reason, count in entry['failures_by_reason'].items())
-    lines.append(
-        f'  label     {entry["labels_bought"]} bought, {entry["labels_failed"]} failed{": " + reasons if reasons else ""}'
-    )
+    lines.append(f'  label     {entry["labels_bought"]} bought, {entry["labels_failed"]} failed')
+    lines += [f'            {text}' for text in failure_lines(entry['failures_by_reason'])]
     if entry['acquisition']:
         lines.append(f'  old potential on the new labels   {_errors(entry["acquisition"])}')
     lines += ledger_lines(entry)
@@ -51,6 +51,11 @@ def round_lines(entry: dict[str, Any]) -> list[str]:
     return lines
 
 
+def failure_lines(by_reason: Mapping[str, int]) -> list[str]:
+    """Return how many frames could not be labelled for each reason, and what the reason means."""
+    return [f'{count} {reason}: {sentence_of(reason)}'.removesuffix(': ') for reason, count in by_reason.items()]
+
+
 def funnel_lines(
     counts: Mapping[str, int], by_type: Mapping[str, Mapping[str, int]], reasons: Mapping[str, Mapping[str, int]]
 ) -> list[str]:
@@ -60,7 +65,7 @@ def funnel_lines(
     :param by_type: the same for each config_type.
     :param reasons: for each config_type, how often each reason was given.
     """
-    stages = [stage for stage in STAGES if stage in counts]
+    stages = [stage for stage in FUNNEL if stage in counts]
     removed: Counter[str] = Counter()
     for count in reasons.values():
         removed.update(count)
@@ -103,7 +108,7 @@ def verdict_lines(report: Mapping[str, Any]) -> list[str]:
     return [f'    {verdict["sentence"]}', f'    The result is the potential of round {verdict["round"]}.']
 
 
-def ladder_lines(explore: Mapping[str, Any]) -> list[str]:
+def ladder_lines(explore: ExploreReport) -> list[str]:
     """Return the lines that tell how far the starts of an exploration came, and why trajectories ended early."""
     ladder = explore.get('ladder')
     if not ladder:
@@ -117,7 +122,7 @@ def ladder_lines(explore: Mapping[str, Any]) -> list[str]:
     return [f'of {len(ladder)} starts passed: {steps}{f"; ended early: {early}" if early else ""}']
 
 
-def ledger_lines(entry: Mapping[str, Any]) -> list[str]:
+def ledger_lines(entry: RoundEntry) -> list[str]:
     """Return the lines that tell which new labels the old potential had predicted within its standard deviation."""
     rows = entry.get('ledger') or []
     if not rows:
@@ -139,18 +144,19 @@ def _progress(child: orm.ProcessNode) -> str:
     return f'{child.process_label} {child.pk}, {n_ended} of its processes ended, {len(parts) - n_ended} under way'
 
 
-def _intervals(errors: dict[str, Any]) -> list[str]:
+def _intervals(errors: SetErrors) -> list[str]:
     if not errors.get('force_interval'):
         return []
     energy, force = interval_text(errors['energy_interval'], '.2f'), interval_text(errors['force_interval'], '.1f')
     return [f'            90 % interval: energy {energy} meV/atom, force {force} meV/Å (of {errors["n_lineages"]} lineages)']
 
 
-def _errors(errors: dict[str, Any]) -> str:
+def _errors(errors: SetErrors | None) -> str:
+    if errors is None:  # of the training frames, where their evaluation failed
+        return 'RMSE unknown'
     text = f'RMSE energy {MILLI * errors["energy_rmse"]:.2f} meV/atom, force {MILLI * errors["force_rmse"]:.1f} meV/Å'
-    if errors.get('stress_rmse') is not None:
-        text += f', stress {errors["stress_rmse"] / GPA:.3f} GPa'
-    return text
+    stress = errors.get('stress_rmse')
+    return text if stress is None else f'{text}, stress {stress / GPA:.3f} GPa'
 
 
 def _number(value: float | None, form: str) -> str:

@@ -18,6 +18,7 @@ from aiida_mlip_autopipe.cli.nodes import load_potential, load_typed, require_da
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
+from aiida_mlip_autopipe.common.reports import CheckEntry, SetErrors, TrainReport
 from aiida_mlip_autopipe.common.units import GPA, MILLI
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
@@ -93,8 +94,9 @@ def training_lines(node: orm.WorkChainNode) -> list[str]:
     """Return the lines that sum up a training: errors on both sets, each check with its number, and the potential."""
     if 'report' not in node.outputs:
         return []
-    report = node.outputs.report.get_dict()
-    lines = [_error_line(name, report[f'{name}_errors']) for name in ('train', 'test') if report[f'{name}_errors']]
+    report: TrainReport = node.outputs.report.get_dict()
+    sets = (('train', report['train_errors']), ('test', report['test_errors']))
+    lines = [_error_line(name, errors) for name, errors in sets if errors is not None]
     lines += [report['test_caution']] if report.get('test_caution') else []
     fit = report.get('fit') or {}
     lines += pressure_remarks({**fit, 'stress_noise': (fit.get('noise') or {}).get('stress')})
@@ -159,15 +161,15 @@ def _frames_of(frames: str) -> FramesData:
     return load_typed(frames, FramesData, 'FRAMES')
 
 
-def _error_line(name: str, errors: dict[str, Any]) -> str:
-    stress = '' if errors.get('stress_rmse') is None else f', stress {errors["stress_rmse"] / GPA:.3f} GPa'
+def _error_line(name: str, errors: SetErrors) -> str:
+    stress = '' if (found := errors.get('stress_rmse')) is None else f', stress {found / GPA:.3f} GPa'
     return (
         f'{name}: energy {MILLI * errors["energy_rmse"]:.2f} meV/atom, force {MILLI * errors["force_rmse"]:.1f} meV/Å{stress} '
         f'(rms of {errors["n_frames"]} frames)'
     )
 
 
-def _check_line(check: dict[str, Any]) -> str:
+def _check_line(check: CheckEntry) -> str:
     verdict = {True: 'passed', False: 'FAILED', None: 'not made'}[check['passed']]
     number = '' if check['value'] is None else f'{check["value"]:.3g}'
     limit = '' if check['limit'] is None else f' of {check["limit"]:g}'

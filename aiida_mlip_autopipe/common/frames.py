@@ -35,7 +35,7 @@ FLAT_CELL = 1e-6
 """Volume between lattice vectors of length 1 below which they count as linearly dependent, dimensionless."""
 
 _ATOM_COLUMNS = ('numbers', 'positions', 'forces')
-_TEXT_COLUMNS = ('uid', 'lineage', 'parent', 'config_type', 'origin', 'fingerprint', 'label_uuid')
+_TEXT_COLUMNS = ('uid', 'lineage', 'parent', 'config_type', 'origin', 'fingerprint', 'label_uuid', 'reason')
 _LABEL_COLUMNS = ('labelled', 'has_stress', 'energy', 'forces', 'stress', 'fingerprint', 'label_uuid')
 
 
@@ -100,7 +100,8 @@ class Frames:
     :param round: round of the active-learning loop that made the frame, shape (n_frames,).
     :param uid: hash of the structure, see :func:`uid_of`; `lineage`: uid of the root it descends from; `parent`: uid of the
         structure it was made from, or empty; `config_type`: sqs, strain, rattle, vacancy, md, …; `origin`: JSON of the
-        strategy and its parameters; `fingerprint`: level of theory of the label; `label_uuid`: calculation that made it.
+        strategy and its parameters; `fingerprint`: level of theory of the label; `label_uuid`: calculation that made it;
+        `reason`: why the frame could not be labelled, a value of `common.reasons.Reason`, or empty.
     :raises InvalidFramesError: a shape does not fit, or a number is not finite.
     """
 
@@ -122,6 +123,7 @@ class Frames:
     origin: TextArray
     fingerprint: TextArray
     label_uuid: TextArray
+    reason: TextArray
 
     def __post_init__(self) -> None:
         """Refuse columns of wrong length and numbers that are not finite."""
@@ -185,7 +187,7 @@ class Frames:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """Return the frames stored by :meth:`to_arrays`; label columns may be absent.
+        """Return the frames stored by :meth:`to_arrays`; label columns and `reason` may be absent.
 
         :raises InvalidFramesError: a column is missing or contradicts another.
         """
@@ -194,7 +196,7 @@ class Frames:
             n_frames, n_atoms = len(columns['offsets']) - 1, len(columns['numbers'])
         except KeyError as error:
             raise InvalidFramesError(f'column {error} is missing; found {sorted(columns)}') from error
-        for name, blank in _blank_labels(n_frames, n_atoms).items():
+        for name, blank in _blank_columns(n_frames, n_atoms).items():
             columns.setdefault(name, blank)
         for name in _TEXT_COLUMNS:
             if name in columns and columns[name].dtype.kind == 'S':
@@ -205,8 +207,8 @@ class Frames:
         return cls(**columns)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the columns by name, texts as UTF-8 bytes; label columns only when some frame is labelled."""
-        left_out = () if self.labelled.any() else _LABEL_COLUMNS
+        """Return the columns by name, texts as UTF-8 bytes; label columns and `reason` only where some frame has one."""
+        left_out = {*(() if self.labelled.any() else _LABEL_COLUMNS), *(() if self.reason.any() else ('reason',))}
         arrays = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in left_out}
         return {name: np.char.encode(a, 'utf-8') if name in _TEXT_COLUMNS else a for name, a in arrays.items()}
 
@@ -341,7 +343,7 @@ def _shapes(n_frames: int, n_atoms: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _blank_labels(n_frames: int, n_atoms: int) -> dict[str, npt.NDArray[Any]]:
+def _blank_columns(n_frames: int, n_atoms: int) -> dict[str, npt.NDArray[Any]]:
     blank = np.full(n_frames, '', dtype=np.str_)
     return {
         'labelled': np.zeros(n_frames, dtype=bool),
@@ -351,4 +353,5 @@ def _blank_labels(n_frames: int, n_atoms: int) -> dict[str, npt.NDArray[Any]]:
         'stress': np.zeros((n_frames, 6)),
         'fingerprint': blank,
         'label_uuid': blank,
+        'reason': blank,
     }

@@ -7,6 +7,7 @@ from typing import Any
 from aiida.engine import ExitCode
 
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.common.reasons import FrameFailure, counted
 from aiida_mlip_autopipe.parsers.worker import WorkerParser
 from aiida_mlip_autopipe.science.labeller import Labeller
 
@@ -24,5 +25,8 @@ class LabelAseParser(WorkerParser):
         if report['n_failed'] <= limit * report['n_frames']:
             return None
         return self.exit_codes.ERROR_FAILURE_RATE.format(
-            n_failed=report['n_failed'], n_frames=report['n_frames'], limit=limit, reasons=report['by_reason']
+            n_failed=report['n_failed'],
+            n_frames=report['n_frames'],
+            limit=limit,
+            reasons=counted(FrameFailure.from_mapping(entry) for entry in report['failures']),
         )

@@ -12,18 +12,21 @@ from aiida.engine import ExitCode
 from aiida.parsers import Parser
 from ase import Atoms
 
-from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of, recipe_of
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.common.reasons import FrameFailure, LabelError, counted
+from aiida_mlip_autopipe.common.reports import LabelReport
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
+from aiida_mlip_autopipe.engines.espresso.batch import RunStatus
+from aiida_mlip_autopipe.engines.espresso.failures import OF_STATUS
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.engines.espresso.output import level_of_theory
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.frame_archive import read_frame_archive
 from aiida_mlip_autopipe.parsers.pw_run import read_run
 from aiida_mlip_autopipe.science.label import Label
-from aiida_mlip_autopipe.science.quarantine import Failure, label_report
+from aiida_mlip_autopipe.science.quarantine import label_report
 
 STDERR_TAIL = 400
 
@@ -43,7 +46,7 @@ class _Sorted:
     label_uuid: str
     indices: list[int] = field(default_factory=list)
     labelled: list[Atoms] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    failures: dict[int, FrameFailure] = field(default_factory=dict)
     not_started: list[int] = field(default_factory=list)
     levels: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -62,17 +65,14 @@ class PwBatchParser(Parser):
         indices = self.node.inputs.indices.get_list() if 'indices' in self.node.inputs else list(range(len(frames)))
         for index in indices:
             run = runs.get(index, {})
-            status = run.get('status', pw_batch.NOT_STARTED)
-            if status == pw_batch.OUT_OF_TIME:
-                found.failures.append(_failure(frames, index, status))
-            elif index in results:
+            status = RunStatus(run.get('status', RunStatus.NOT_STARTED))
+            if index in results and status is not RunStatus.OUT_OF_TIME:
                 self._read(results[index], index, frames, found)
-            elif status == pw_batch.NOT_STARTED:
+            elif status is RunStatus.NOT_STARTED:
                 found.not_started.append(index)
             else:
-                reason = 'output_missing' if status == pw_batch.ENDED else status
-                found.failures.append(_failure(frames, index, reason, run.get('detail', '')))
-        return self._attach(indices, found)
+                found.failures[index] = FrameFailure(OF_STATUS[status], run.get('detail', ''))
+        return self._attach(indices, frames, found)
 
     def _nothing_yet(self) -> _Sorted:
         """Return what all frames share, read once: each look at a node asks the database."""
@@ -88,23 +88,28 @@ class PwBatchParser(Parser):
         atoms = frames.atoms(index)
         try:
             result = read_run(io.BytesIO(result_archive), len(atoms))
-        except FormatError as error:
-            found.failures.append(_failure(frames, index, str(error)))
+        except LabelError as error:
+            found.failures[index] = error.failure
             return
         label = Label(result.energy, result.forces, result.stress)
-        if reason := label.problem(force_cap=found.force_cap, is_converged=result.converged):
-            found.failures.append(_failure(frames, index, reason))
+        if failure := label.failure(force_cap=found.force_cap, is_converged=result.converged):
+            found.failures[index] = failure
             return
         level = level_of_theory(found.theory, result)
         found.levels[fingerprint_of(level)] = level
         found.indices.append(index)
         found.labelled.append(label.put_on(atoms, fingerprint=fingerprint_of(level), label_uuid=found.label_uuid))
 
-    def _attach(self, indices: list[int], found: _Sorted) -> ExitCode | None:
+    def _attach(self, indices: list[int], frames: Frames, found: _Sorted) -> ExitCode | None:
         """Attach the labelled frames and the counts, then say what was not reached; indices are those of `frames`."""
-        report = label_report(len(indices), found.failures, found.levels)
-        report.update(n_labelled=len(found.labelled), labelled=found.indices, not_started=found.not_started)
-        report.update(recipe=found.recipe, uids=[str(atoms.info['uid']) for atoms in found.labelled])
+        report: LabelReport = {
+            **label_report(frames, found.failures, found.levels, len(indices)),
+            'n_labelled': len(found.labelled),
+            'labelled': found.indices,
+            'not_started': found.not_started,
+            'recipe': found.recipe,
+            'uids': [str(atoms.info['uid']) for atoms in found.labelled],
+        }
         self.out('report', orm.Dict(report))
         if found.labelled:
             self.out('labelled', FramesData(Frames.from_atoms(found.labelled)))
@@ -112,9 +117,8 @@ class PwBatchParser(Parser):
             return None
         if len(found.not_started) == len(indices):
             return self.exit_codes.ERROR_OUTPUT_MISSING.format(stderr=self._stderr())
-        reasons = dict(report['by_reason'])
-        if found.not_started:
-            reasons[pw_batch.NOT_STARTED] = len(found.not_started)
+        idle = [f'{len(found.not_started)} {RunStatus.NOT_STARTED}'] if found.not_started else []
+        reasons = ', '.join([*([counted(found.failures.values())] if found.failures else []), *idle])
         code = 'ERROR_PARTLY_LABELLED' if found.labelled else 'ERROR_ALL_FAILED'
         return getattr(self.exit_codes, code).format(n_labelled=len(found.labelled), n_frames=len(indices), reasons=reasons)
 
@@ -141,7 +145,3 @@ class PwBatchParser(Parser):
         repository = self.retrieved.base.repository
         text = repository.get_object_content(files.STDERR) if files.STDERR in repository.list_object_names() else ''
         return text.strip()[-STDERR_TAIL:] or 'nothing on standard error; the job may have been killed or run out of time'
-
-
-def _failure(frames: Frames, index: int, reason: str, detail: str = '') -> Failure:
-    return Failure(index, str(frames.uid[index]), f'{reason}: {detail}' if detail else reason)

@@ -15,16 +15,16 @@ from aiida_mlip_autopipe.engines.ace.md_input import BOND_HALT, GRADE_COLUMN, GR
 from aiida_mlip_autopipe.engines.lammps.dump import read_dump, structure_of
 from aiida_mlip_autopipe.engines.lammps.log import LammpsLog, RunEnd, read_log
 from aiida_mlip_autopipe.science.md.pool import CandidatePool
-from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason, largest_temperature
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, TrajectoryEnd, largest_temperature
 
 TRACED: Final = (GRADE_MAX_COLUMN, 'Temp', 'PotEng', 'Press', 'Volume')
 """Columns of the thermodynamic output: grade, temperature (K), potential energy (eV), pressure (bar), volume (Å³)."""
 
-_HALTS: Final[Mapping[str, StopReason]] = MappingProxyType(
-    {GRADE_HALT: StopReason.GRADE, TEMPERATURE_HALT: StopReason.TEMPERATURE, BOND_HALT: StopReason.BOND}
+_HALTS: Final[Mapping[str, TrajectoryEnd]] = MappingProxyType(
+    {GRADE_HALT: TrajectoryEnd.GRADE, TEMPERATURE_HALT: TrajectoryEnd.TEMPERATURE, BOND_HALT: TrajectoryEnd.BOND}
 )
-_ENDS: Final[Mapping[RunEnd, StopReason]] = MappingProxyType(
-    {RunEnd.LOST_ATOMS: StopReason.LOST_ATOMS, RunEnd.NOT_FINITE: StopReason.TEMPERATURE}
+_ENDS: Final[Mapping[RunEnd, TrajectoryEnd]] = MappingProxyType(
+    {RunEnd.LOST_ATOMS: TrajectoryEnd.LOST_ATOMS, RunEnd.NOT_FINITE: TrajectoryEnd.TEMPERATURE}
 )
 
 
@@ -59,23 +59,23 @@ def read_run(
     for frame in _frames(dump, start, elements, settings):
         pool.add(frame)
     stop, message = _stop(log, trace, settings)
-    if stop is StopReason.FINISHED:
+    if stop is TrajectoryEnd.FINISHED:
         stop, message = _windows(log, trace, start, settings)
     done = min(log.last_step or 0, settings.time_steps)
     return PaceRun(MdResult(pool.chosen(), stop, message, done, pool.n_seen, trace), log.end)
 
 
-def _windows(log: LammpsLog, trace: MdTrace, start: Atoms, settings: MdSettings) -> tuple[StopReason, str]:
+def _windows(log: LammpsLog, trace: MdTrace, start: Atoms, settings: MdSettings) -> tuple[TrajectoryEnd, str]:
     """Return the verdict on a run that LAMMPS finished: these windows are not watched on the way."""
     warm = trace.step >= settings.warmup
     limit = largest_temperature(max(settings.temperature, settings.final_temperature), len(start))
     if hot := trace.temperature[warm][trace.temperature[warm] > limit].tolist():
-        return StopReason.TEMPERATURE, f'temperature {hot[0]:.6g} K, above {limit:.6g} K'
+        return TrajectoryEnd.TEMPERATURE, f'temperature {hot[0]:.6g} K, above {limit:.6g} K'
     ratios = log.at_checks(TRACED, settings.check_interval)['Volume'] / start.cell.volume
     low, high = settings.volume_window
     if outside := ratios[(ratios < low) | (ratios > high)].tolist():
-        return StopReason.VOLUME, f'volume {outside[0]:.6g} of that of the start, outside of {low:g} to {high:g}'
-    return StopReason.FINISHED, ''
+        return TrajectoryEnd.VOLUME, f'volume {outside[0]:.6g} of that of the start, outside of {low:g} to {high:g}'
+    return TrajectoryEnd.FINISHED, ''
 
 
 def _trace(log: LammpsLog, every: int, shift: float) -> MdTrace:
@@ -99,18 +99,18 @@ def _frames(dump: str, start: Atoms, elements: Sequence[str], settings: MdSettin
     return kept
 
 
-def _stop(log: LammpsLog, trace: MdTrace, settings: MdSettings) -> tuple[StopReason, str]:
+def _stop(log: LammpsLog, trace: MdTrace, settings: MdSettings) -> tuple[TrajectoryEnd, str]:
     """Return why a trajectory ended and a sentence; LAMMPS's exit code is the same for a finished and a halted one."""
     if log.halt is not None and log.end is RunEnd.HALTED:
-        reason = _HALTS.get(log.halt.fix, StopReason.ERROR)
+        reason = _HALTS.get(log.halt.fix, TrajectoryEnd.ERROR)
         return reason, f'fix halt {log.halt.fix} at step {log.halt.step}: {log.halt.value:.6g}'
     last = log.last_step or 0
     if log.end is RunEnd.CUT_SHORT:
-        return StopReason.ERROR, f'the output ends at step {last} of {settings.time_steps}: killed, or out of time'
+        return TrajectoryEnd.ERROR, f'the output ends at step {last} of {settings.time_steps}: killed, or out of time'
     if log.end is not RunEnd.FINISHED:
-        return _ENDS.get(log.end, StopReason.ERROR), log.message
+        return _ENDS.get(log.end, TrajectoryEnd.ERROR), log.message
     if last >= settings.time_steps:
-        return StopReason.FINISHED, ''
+        return TrajectoryEnd.FINISHED, ''
     if len(trace.gamma_max) and trace.gamma_max[-1] > settings.gamma_halt:
-        return StopReason.GRADE, f'grade {trace.gamma_max[-1]:.6g} at step {last}, above gamma_halt {settings.gamma_halt:g}'
-    return StopReason.ERROR, f'LAMMPS ended at step {last} of {settings.time_steps} and does not say why'
+        return TrajectoryEnd.GRADE, f'grade {trace.gamma_max[-1]:.6g} at step {last}, above gamma_halt {settings.gamma_halt:g}'
+    return TrajectoryEnd.ERROR, f'LAMMPS ended at step {last} of {settings.time_steps} and does not say why'

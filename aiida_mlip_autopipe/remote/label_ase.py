@@ -11,15 +11,16 @@ import ase
 from ase import Atoms
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes, get_calculator_class
 
-from aiida_mlip_autopipe.common.errors import InputError, InvalidFramesError
+from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.common.reasons import FrameFailure, LabelError, Reason
 from aiida_mlip_autopipe.engines.ase.labeller import AseLabeller
 from aiida_mlip_autopipe.formats.files import arrays_file
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.labeller import Labeller
-from aiida_mlip_autopipe.science.quarantine import Failure, label_report, without_outliers
+from aiida_mlip_autopipe.science.quarantine import label_report, quarantined, without_outliers
 
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -39,20 +40,20 @@ def label_frames(
     """
     frames = read_frames(folder, 'frames')
     labelled: dict[int, Atoms] = {}
-    failures: list[Failure] = []
+    failures: dict[int, FrameFailure] = {}
     for index, atoms in enumerate(frames):
         try:
             labelled[index] = _label(atoms, calculator(), config.force_cap, fingerprint_of(level))
-        except InvalidFramesError as error:
-            failures.append(Failure(index, atoms.info['uid'], str(error)))
+        except LabelError as error:
+            failures[index] = error.failure
     found = Frames.from_atoms(labelled.values())
     kept, outliers = without_outliers(list(labelled), found, config.outlier_zscore)
-    failures += outliers
+    failures |= outliers
     if kept:
         found.take(kept).save(folder / arrays_file('labelled'))
     if failures:
-        frames.take(sorted(failure.index for failure in failures)).save(folder / arrays_file('quarantined'))
-    return label_report(len(frames), failures, {fingerprint_of(level): dict(level)})
+        quarantined(frames, failures).save(folder / arrays_file('quarantined'))
+    return {**label_report(frames, failures, {fingerprint_of(level): dict(level)})}
 
 
 def _calculator(config: AseLabeller) -> Calculator:
@@ -74,8 +75,8 @@ def _label(atoms: Atoms, calculator: Calculator, force_cap: float, fingerprint: 
     try:
         calculator.calculate(atoms, ['energy', 'forces', 'stress'], all_changes)
     except (NotImplementedError, PropertyNotImplementedError, KeyError, ValueError) as error:
-        raise InvalidFramesError(f'calculator_refused: {error}') from error
+        raise LabelError(Reason.REFUSED, str(error)) from error
     label = Label(*(calculator.results.get(name) for name in ('energy', 'forces', 'stress')))
-    if problem := label.problem(force_cap=force_cap):
-        raise InvalidFramesError(problem)
+    if failure := label.failure(force_cap=force_cap):
+        raise LabelError(failure.reason, failure.detail)
     return label.put_on(atoms, fingerprint=fingerprint)

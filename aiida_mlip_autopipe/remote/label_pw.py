@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
+from aiida_mlip_autopipe.engines.espresso.batch import RunStatus
 from aiida_mlip_autopipe.formats.frame_archive import FrameArchive, read_frame_archive
 
 SAFETY: Final = 1.5
@@ -41,7 +42,7 @@ class Run:
     """
 
     index: int
-    status: str
+    status: RunStatus
     returncode: int | None = None
     seconds: float = 0.0
     detail: str = ''
@@ -149,9 +150,9 @@ class Batch:
     def run_one(self, index: int, cost: float) -> Run:
         """Run one frame, keep its outputs and remove its wave functions."""
         if index in self.results:  # the scheduler started the job again: this run had ended by itself
-            return Run(index, pw_batch.ENDED)
+            return Run(index, RunStatus.ENDED)
         if not self.allocation.has_room_for(cost):
-            return Run(index, pw_batch.NOT_STARTED)
+            return Run(index, RunStatus.NOT_STARTED)
         scratch = self.folder / pw_batch.frame_folder(index)
         start = time.monotonic()
         try:
@@ -159,16 +160,17 @@ class Batch:
             returncode = _execute(self.command, scratch, index, self.allocation)
             seconds = time.monotonic() - start
             if returncode is None:
-                return Run(index, pw_batch.NOT_STARTED)
+                return Run(index, RunStatus.NOT_STARTED)
             if returncode in ASKED_TO_END or (self.allocation.is_over and returncode != 0):
-                return Run(index, pw_batch.OUT_OF_TIME, returncode, seconds)
+                return Run(index, RunStatus.OUT_OF_TIME, returncode, seconds)
             self.results.add(index, packed(scratch))
         except OSError as error:  # a full disk, a program that is not there: this frame failed, the others go on
-            return Run(index, pw_batch.FAILED, seconds=time.monotonic() - start, detail=_cause(error, self.command[0]))
+            status = RunStatus.NO_PROGRAM if isinstance(error, FileNotFoundError | PermissionError) else RunStatus.FAILED
+            return Run(index, status, seconds=time.monotonic() - start, detail=_cause(error, self.command[0]))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         self.allocation.learn(cost, seconds)
-        return Run(index, pw_batch.ENDED, returncode, seconds)
+        return Run(index, RunStatus.ENDED, returncode, seconds)
 
     def _prepare(self, scratch: Path, index: int) -> None:
         if scratch.exists():  # of a job that the scheduler started again

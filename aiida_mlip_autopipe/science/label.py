@@ -10,6 +10,8 @@ import numpy.typing as npt
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from aiida_mlip_autopipe.common.reasons import FrameFailure, Reason
+
 CROSSOVER = 100.0
 """Electrons above which making the bands orthogonal costs more than applying the Hamiltonian; a rough number."""
 
@@ -27,19 +29,20 @@ class Label:
     forces: npt.NDArray[np.float64] | None
     stress: npt.NDArray[np.float64] | None = None
 
-    def problem(self, *, force_cap: float, is_converged: bool = True) -> str:
-        """Return why this is no label, or an empty text.
+    def failure(self, *, force_cap: float, is_converged: bool = True) -> FrameFailure | None:
+        """Return why this must not be used as a label, or None where it may.
 
         :param force_cap: eV/Å, largest force allowed on an atom.
         :param is_converged: what the labeller says of its self-consistency.
         """
         if not is_converged:
-            return 'scf_not_converged'
+            return FrameFailure(Reason.SCF_NOT_CONVERGED)
         if self.energy is None or self.forces is None:
-            return 'energy_or_forces_missing'
+            return FrameFailure(Reason.OUTPUT_INCOMPLETE, 'energy or forces are missing')
         if not all(np.isfinite(value).all() for value in (self.energy, self.forces, self.stress) if value is not None):
-            return 'not_finite'
-        return 'force_cap' if np.linalg.norm(self.forces, axis=1).max() > force_cap else ''
+            return FrameFailure(Reason.NOT_FINITE)
+        largest = np.linalg.norm(self.forces, axis=1).max()
+        return FrameFailure(Reason.FORCE_CAP, f'{largest:.4g} eV/Å') if largest > force_cap else None
 
     def put_on(self, atoms: Atoms, *, fingerprint: str, label_uuid: str = '') -> Atoms:
         """Return `atoms` as a new object with this label on it.

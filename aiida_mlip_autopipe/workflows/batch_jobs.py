@@ -7,10 +7,13 @@ from typing import Final
 
 from aiida import orm
 
-from aiida_mlip_autopipe.engines.espresso.batch import OUT_OF_TIME
+from aiida_mlip_autopipe.common.reasons import FrameFailure, Reason
 
 MAX_STARTS: Final = 3
 """How often a frame is put into a job before it counts as failed, when jobs end before its turn or in the middle of it."""
+
+
+CUT_OFF: Final = FrameFailure(Reason.OUT_OF_TIME)
 
 
 @dataclass(frozen=True)
@@ -18,20 +21,20 @@ class BatchOutcome:
     """The frames of a job that have no label; indices are those of its input `frames`.
 
     :param again: lost with the job, cut off by its end, or not started.
-    :param reason: why they wait for another job.
-    :param failed: reason by index of the frames that failed by themselves.
+    :param cause: why they wait for another job.
+    :param failed: the frames that failed by themselves, by index.
     """
 
     again: list[int]
-    reason: str = OUT_OF_TIME
-    failed: dict[int, str] = field(default_factory=dict)
+    cause: FrameFailure = CUT_OFF
+    failed: dict[int, FrameFailure] = field(default_factory=dict)
 
 
 def outcome_of(job: orm.CalcJobNode, indices: list[int]) -> BatchOutcome:
     """Return what became of the frames `indices` of a job that ended in whatever way."""
     if 'report' not in job.outputs:
-        return BatchOutcome(indices, f'job_failed: {job.exit_message or job.process_state.value}')
+        return BatchOutcome(indices, FrameFailure(Reason.JOB_LOST, job.exit_message or job.process_state.value))
     report = job.outputs.report.get_dict()
-    out_of_time = [failure['index'] for failure in report['failures'] if failure['reason'] == OUT_OF_TIME]
-    failed = {f['index']: f['reason'] for f in report['failures'] if f['reason'] != OUT_OF_TIME}
-    return BatchOutcome(report['not_started'] + out_of_time, failed=failed)
+    failed = {entry['index']: FrameFailure.from_mapping(entry) for entry in report['failures']}
+    out_of_time = [index for index, failure in failed.items() if failure.reason is Reason.OUT_OF_TIME]
+    return BatchOutcome(report['not_started'] + out_of_time, failed={i: f for i, f in failed.items() if i not in out_of_time})

@@ -11,6 +11,7 @@ from aiida_mlip_autopipe.calculations.converge_functions import plan_study, summ
 from aiida_mlip_autopipe.calculations.label_functions import complete_settings
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
+from aiida_mlip_autopipe.common.reasons import FrameFailure, counted
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
@@ -117,22 +118,22 @@ class ConvergeWorkChain(WorkChain):
             child = self.ctx[name]
             self.ctx.jobs[name], self.ctx.pks[name] = entry['setting'], child.pk
             outcome = outcome_of(child, entry['indices'])
-            self._wait_again(entry, outcome.again, outcome.reason)
+            self._wait_again(entry, outcome.again, outcome.cause)
             self._fail(entry['setting'], outcome.failed)
 
-    def _wait_again(self, entry: dict[str, Any], indices: list[int], reason: str) -> None:
+    def _wait_again(self, entry: dict[str, Any], indices: list[int], cause: FrameFailure) -> None:
         if not indices:
             return
         if entry['start'] == MAX_STARTS:
-            self._fail(entry['setting'], dict.fromkeys(indices, reason))
+            self._fail(entry['setting'], dict.fromkeys(indices, cause))
             return
-        self.report(f'{len(indices)} structures of {entry["setting"]} go into another job: {reason}')
+        self.report(f'{len(indices)} structures of {entry["setting"]} go into another job: {cause}')
         self.ctx.waiting.append({**entry, 'indices': sorted(indices), 'start': entry['start'] + 1})
 
-    def _fail(self, setting: str, reasons: dict[int, str]) -> None:
-        for index, reason in reasons.items():
-            self.report(f'structure {index} has no label at {setting}: {reason}')
-            self.ctx.failures.setdefault(setting, {})[str(index)] = reason
+    def _fail(self, setting: str, failures: dict[int, FrameFailure]) -> None:
+        for index, failure in failures.items():
+            self.report(f'structure {index} has no label at {setting}: {failure}')
+            self.ctx.failures.setdefault(setting, {})[str(index)] = failure.to_mapping()
 
     def results(self) -> ExitCode | None:
         """Attach the report, then say what is missing or not converged."""
@@ -143,7 +144,7 @@ class ConvergeWorkChain(WorkChain):
         outcome = orm.Dict({'jobs': self.ctx.jobs, 'failures': self.ctx.failures})
         report = summarize_study(self.inputs.frames, self.ctx.planned['plan'], self.inputs.converge, outcome, **results)
         self.out('report', report)
-        reasons = sorted({entry['reason'] for entry in report['left_out']})
+        reasons = counted(FrameFailure.from_mapping(entry) for entry in report['left_out'])
         if not any(series['rows'] for series in report['series'].values()):
             return self.exit_codes.ERROR_NOTHING_TO_COMPARE.format(reasons=reasons)
         verdicts = [f'{name}: {s["verdict"]}' for name, s in report['series'].items() if s['proposal'] is None]

@@ -19,12 +19,18 @@ from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
 from aiida_mlip_autopipe.calculations.reuse import find_labels, reuse_labels
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.common.fingerprint import difference, recipe_of
+from aiida_mlip_autopipe.common.reasons import FrameFailure, counted
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
-from aiida_mlip_autopipe.engines.espresso.remedies import is_final
+from aiida_mlip_autopipe.engines.espresso.remedies import FINAL
 from aiida_mlip_autopipe.workflows.batch_jobs import MAX_STARTS, outcome_of
-from aiida_mlip_autopipe.workflows.pseudos import add_theory_ports, cutoff_warnings, missing_pseudos, theory_inputs
-from aiida_mlip_autopipe.workflows.recover import OUTPUTS, RecoverWorkChain, remedy_of
+from aiida_mlip_autopipe.workflows.pseudos import (
+    add_theory_ports,
+    cutoff_warnings,
+    missing_pseudos,
+    theory_inputs,
+)
+from aiida_mlip_autopipe.workflows.recover import OUTPUTS, RecoverWorkChain, failure_of_chain, remedy_of
 
 
 def validate_frames(node: FramesData | None, _: Any) -> str | None:
@@ -67,7 +73,12 @@ class LabelWorkChain(WorkChain):
         spec.output(
             'labelled', valid_type=FramesData, required=False, help='Frames with energy (eV), forces (eV/Å), stress (eV/Å³).'
         )
-        spec.output('quarantined', valid_type=FramesData, required=False, help='Frames without a usable label (Å).')
+        spec.output(
+            'quarantined',
+            valid_type=FramesData,
+            required=False,
+            help='Frames without a usable label (Å), with their `reason`.',
+        )
         spec.output(
             'report',
             valid_type=orm.Dict,
@@ -163,25 +174,25 @@ class LabelWorkChain(WorkChain):
             child = self.ctx[name]
             self.ctx.jobs.append(child.pk)
             outcome = outcome_of(child, batch)
-            self._wait_again(outcome.again, outcome.reason)
-            for index, reason in outcome.failed.items():
-                self._fail(index, reason)
+            self._wait_again(outcome.again, outcome.cause)
+            for index, failure in outcome.failed.items():
+                self._fail(index, failure)
 
-    def _wait_again(self, indices: list[int], reason: str) -> None:
+    def _wait_again(self, indices: list[int], cause: FrameFailure) -> None:
         again = []
         for index in indices:
             self.ctx.starts[index] = self.ctx.starts.get(index, 0) + 1
             if self.ctx.starts[index] < MAX_STARTS:
                 again.append(index)
             else:
-                self._fail(index, reason)
+                self._fail(index, cause)
         if again:
-            self.report(f'{len(again)} frames go into another job: {reason}')
+            self.report(f'{len(again)} frames go into another job: {cause}')
             self.ctx.waiting.append(again)
 
-    def _fail(self, index: int, reason: str) -> None:
-        self.ctx.failures[index] = reason
-        if not is_final(reason):
+    def _fail(self, index: int, failure: FrameFailure) -> None:
+        self.ctx.failures[index] = failure
+        if failure.reason not in FINAL:
             self.ctx.to_recover.append(index)
 
     def should_recover(self) -> bool:
@@ -201,7 +212,7 @@ class LabelWorkChain(WorkChain):
             RecoverWorkChain,
             code=self.inputs.code,
             **prepared,
-            reason=orm.Str(self.ctx.failures[index]),
+            reason=orm.Str(self.ctx.failures[index].reason.value),
             options=orm.Dict(self.ctx.config['options']),
             pseudos={kind: self.inputs.pseudos[kind] for kind in prepared['structure'].get_kind_names()},
             metadata={'call_link_label': port_of('frame', index)},
@@ -211,13 +222,13 @@ class LabelWorkChain(WorkChain):
         """Note what a remedy mended, and what none could."""
         for index in self.ctx.recovering:
             child = self.ctx[port_of('frame', index)]
-            reason = self.ctx.failures[index]
+            failure = self.ctx.failures[index]
             if child.is_finished_ok:
                 del self.ctx.failures[index]
                 self.ctx.recovered[index] = (child.pk, remedy_of(child))
-                self.report(f'frame {index} ({reason}) recovered by {remedy_of(child)}')
+                self.report(f'frame {index} recovered by {remedy_of(child)} from {failure}')
                 continue
-            self.ctx.failures[index] = child.exit_message or child.process_state.value
+            self.ctx.failures[index] = failure_of_chain(child)
             self.report(f'frame {index} has no label: {self.ctx.failures[index]}')
 
     def collect(self) -> None:
@@ -233,7 +244,7 @@ class LabelWorkChain(WorkChain):
             results.update({port_of(name.removeprefix('output_'), index): outputs[name] for name in OUTPUTS})
         outcome = orm.Dict(
             {
-                'failures': {str(index): reason for index, reason in self.ctx.failures.items()},
+                'failures': {str(index): failure.to_mapping() for index, failure in self.ctx.failures.items()},
                 'remedies': {str(index): remedy for index, (_, remedy) in self.ctx.recovered.items()},
                 **{name: self.ctx[name] for name in ('levels', 'recipe', 'warnings')},
             }
@@ -246,7 +257,10 @@ class LabelWorkChain(WorkChain):
         report, limit = self.ctx.collected['report'], self.ctx.config['max_failure_rate']
         if report['n_failed'] > limit * report['n_frames']:
             return self.exit_codes.ERROR_FAILURE_RATE.format(
-                n_failed=report['n_failed'], n_frames=report['n_frames'], limit=limit, reasons=report['by_reason']
+                n_failed=report['n_failed'],
+                n_frames=report['n_frames'],
+                limit=limit,
+                reasons=counted(FrameFailure.from_mapping(entry) for entry in report['failures']),
             )
         if len(report['levels_of_theory']) > 1:
             return self.exit_codes.ERROR_MIXED_LEVELS.format(difference=difference(report['levels_of_theory']))

@@ -11,6 +11,8 @@ from aiida_quantumespresso.calculations.pw import PwCalculation
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options
+from aiida_mlip_autopipe.common.reasons import FrameFailure, Reason
+from aiida_mlip_autopipe.engines.espresso.failures import failure_of
 from aiida_mlip_autopipe.engines.espresso.remedies import is_open, next_remedy
 
 MAX_RESTARTS = 4
@@ -36,7 +38,7 @@ class RecoverWorkChain(WorkChain):
         spec.input('structure', valid_type=orm.StructureData, help='The frame; positions and cell in Å.')
         spec.input('kpoints', valid_type=orm.KpointsData, help='k-point mesh.')
         spec.input('parameters', valid_type=orm.Dict, help='Namelists of the calculation that failed; energies in Ry.')
-        spec.input('reason', valid_type=orm.Str, help='Why it failed.')
+        spec.input('reason', valid_type=orm.Str, help='Why it failed, a value of `Reason`.')
         spec.input('options', valid_type=orm.Dict, help='Resources of the jobs, as `JobOptions`: walltime in s.')
         spec.input_namespace('pseudos', valid_type=UpfData, dynamic=True, help='Pseudopotential of each element of the frame.')
         for name in OUTPUTS:
@@ -47,7 +49,7 @@ class RecoverWorkChain(WorkChain):
     def setup(self) -> None:
         """Start with the failure that brought the frame here."""
         self.ctx.tried = []
-        self.ctx.reason = self.inputs.reason.value
+        self.ctx.failure = FrameFailure(Reason(self.inputs.reason.value))
         self.ctx.density = None
         self.ctx.found = None
         self.ctx.has_vacuum = is_open(self.inputs.structure.get_ase())
@@ -58,7 +60,8 @@ class RecoverWorkChain(WorkChain):
             return False
         if self.ctx.density is None:
             beta = self.inputs.parameters['ELECTRONS']['mixing_beta']
-            self.ctx.remedy = next_remedy(self.ctx.reason, self.ctx.tried, mixing_beta=beta, has_vacuum=self.ctx.has_vacuum)
+            reason = self.ctx.failure.reason
+            self.ctx.remedy = next_remedy(reason, self.ctx.tried, mixing_beta=beta, has_vacuum=self.ctx.has_vacuum)
         return self.ctx.remedy is not None
 
     def run_remedy(self) -> Any:
@@ -93,14 +96,14 @@ class RecoverWorkChain(WorkChain):
         if child.is_finished_ok:
             self.ctx.found = child
             return
-        self.ctx.reason = _reason_of(child)
-        self.report(f'{self.ctx.remedy.name} did not help: {self.ctx.reason}')
+        self.ctx.failure = _failure_of(child)
+        self.report(f'{self.ctx.remedy.name} did not help: {self.ctx.failure}')
         self.ctx.tried.append(self.ctx.remedy.name)
 
     def results(self) -> ExitCode | None:
         """Attach what the calculation gave that succeeded."""
         if self.ctx.found is None:
-            return self.exit_codes.ERROR_NOT_RECOVERED.format(reason=self.ctx.reason)
+            return self.exit_codes.ERROR_NOT_RECOVERED.format(reason=self.ctx.failure)
         for name in OUTPUTS:
             self.out(name, self.ctx.found.outputs[name])
         return None
@@ -108,14 +111,27 @@ class RecoverWorkChain(WorkChain):
 
 def remedy_of(chain: orm.WorkChainNode) -> str:
     """Return what recovered the frame of a finished chain."""
+    return _last_call(chain).link_label
+
+
+def failure_of_chain(chain: orm.WorkChainNode) -> FrameFailure:
+    """Return why the last remedy of a finished chain did not help."""
+    last = _last_call(chain)
+    if chain.process_state is not ProcessState.FINISHED or last is None:
+        return FrameFailure(Reason.JOB_LOST, chain.exit_message or chain.process_state.value)
+    return _failure_of(last.node)
+
+
+def _last_call(chain: orm.WorkChainNode) -> Any:
+    """Return the link to what a chain called last, or None where it called nothing."""
     links = chain.base.links.get_outgoing(node_class=orm.WorkChainNode).all()
-    return max(links, key=lambda link: link.node.pk).link_label
+    return max(links, key=lambda link: link.node.pk, default=None)
 
 
-def _reason_of(child: orm.WorkChainNode) -> str:
-    """Return why the last calculation of a `PwBaseWorkChain` failed, in lower case and without its prefix."""
+def _failure_of(child: orm.WorkChainNode) -> FrameFailure:
+    """Return why the last calculation of a `PwBaseWorkChain` failed."""
     if child.process_state is not ProcessState.FINISHED:
-        return str(child.process_state.value)
+        return FrameFailure(Reason.JOB_LOST, child.process_state.value)
     calls = child.base.links.get_outgoing(node_class=orm.CalcJobNode).all_nodes()
     last = max(calls, key=lambda node: node.pk, default=None)
     node, codes = (
@@ -127,4 +143,4 @@ def _reason_of(child: orm.WorkChainNode) -> str:
         )
     )
     label = next((name for name, code in codes.items() if code.status == node.exit_status), str(node.exit_status))
-    return label.removeprefix('ERROR_').removeprefix('WARNING_').lower()
+    return failure_of(label)

@@ -30,7 +30,7 @@ from aiida_mlip_autopipe.engines.lammps.dynamics import THERMOSTAT_STEPS, run_md
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem, child_environment, lmp_binary
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
-from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, StopReason
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, TrajectoryEnd
 from aiida_mlip_autopipe.science.uncertainty.maxvol import maxvol
 from tests import pod_data
 from tests.benchmarks.figures import Figure, say
@@ -242,7 +242,7 @@ def large() -> tuple[Spent, float, int]:
 
 def finished(result: MdResult) -> MdResult:
     """Return a run that did all its steps."""
-    if result.stop is not StopReason.FINISHED:
+    if result.stop is not TrajectoryEnd.FINISHED:
         raise SystemExit(f'a run ended early: {result.stop} {result.message}')
     return result
 

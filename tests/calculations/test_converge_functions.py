@@ -172,12 +172,12 @@ class TestReport:
         assert (report['seconds'], report['settings'][0]['actual_cost']) == (0, None)
 
     def test_a_structure_that_failed_somewhere_is_left_out_and_named(self, study):
-        report = study({'setting_000': {'0': 'scf_not_converged'}})
+        report = study({'setting_000': {'0': {'reason': 'force_cap', 'detail': '60 eV/Å'}}})
         assert report['series']['cutoff_wfc']['frames'] == [1, 2]
         assert report['series']['cutoff_wfc']['proposal'] == 15
         (entry,) = report['left_out']
         assert (entry['cutoff_wfc'], entry['kpoints_distance'], entry['index']) == (15, 0.4, 0)
-        assert (entry['uid'], entry['reason']) == (FRAMES.uid[0], 'scf_not_converged')
+        assert (entry['uid'], entry['reason'], entry['detail']) == (FRAMES.uid[0], 'force_cap', '60 eV/Å')
 
     def test_no_label_at_all(self, study):
         report = study(without=('labelled',))

@@ -104,7 +104,7 @@ def collect(frames, failures=None, pseudos=None, **results):
 
 def test_labels_are_in_the_units_of_the_package(frames, output):
     results = {**output(0), **output(2)}
-    nodes = collect(frames, {'1': 'electronic_convergence_not_reached'}, **results)
+    nodes = collect(frames, {'1': {'reason': 'scf_not_converged'}}, **results)
     labelled = nodes['labelled'].frames
     assert labelled.uid.tolist() == frames.uid[[0, 2]].tolist()
     assert labelled.energy.tolist() == [ENERGY] * 2
@@ -116,11 +116,12 @@ def test_labels_are_in_the_units_of_the_package(frames, output):
 
 
 def test_failures_are_quarantined_with_their_reason(frames, output):
-    nodes = collect(frames, {'1': 'excepted'}, **output(0), **output(2))
-    assert nodes['quarantined'].frames.uid.tolist() == [frames.uid[1]]
+    nodes = collect(frames, {'1': {'reason': 'job_lost', 'detail': 'excepted'}}, **output(0), **output(2))
+    quarantined = nodes['quarantined'].frames
+    assert (quarantined.uid.tolist(), quarantined.reason.tolist()) == ([frames.uid[1]], ['job_lost'])
     report = nodes['report'].get_dict()
     assert (report['n_frames'], report['n_labelled'], report['n_failed']) == (3, 2, 1)
-    assert report['failures'] == [{'index': 1, 'uid': str(frames.uid[1]), 'reason': 'excepted'}]
+    assert report['failures'] == [{'index': 1, 'uid': str(frames.uid[1]), 'reason': 'job_lost', 'detail': 'excepted'}]
 
 
 def test_the_report_says_what_may_be_reused(frames, output):
@@ -156,8 +157,9 @@ def test_a_number_that_is_not_finite_gives_no_label(frames, output):
 
 
 def test_all_reasons_are_counted(frames, output):
-    nodes = collect(frames, {'0': 'killed', '2': 'killed'}, **output(1, converged=False))
-    assert nodes['report']['by_reason'] == {'killed': 2, 'scf_not_converged': 1}
+    killed = {'reason': 'job_lost', 'detail': 'killed'}
+    nodes = collect(frames, {'0': killed, '2': killed}, **output(1, converged=False))
+    assert nodes['report']['by_reason'] == {'job_lost': 2, 'scf_not_converged': 1}
     assert len(nodes['quarantined']) == 3
     assert 'labelled' not in nodes
 
@@ -191,7 +193,8 @@ def test_an_unexpected_unit_quarantines_the_frame_and_loses_no_other(frames, out
     assert len(nodes['labelled']) == 2
     (failure,) = nodes['report']['failures']
     assert failure['index'] == 0
-    assert 'expected' in failure['reason']
+    assert failure['reason'] == 'output_unreadable'
+    assert 'expected' in failure['detail']
 
 
 def test_a_missing_quantity_quarantines_the_frame_and_loses_no_other(frames, output):
@@ -199,4 +202,5 @@ def test_a_missing_quantity_quarantines_the_frame_and_loses_no_other(frames, out
     trajectory = orm.ArrayData({'stress': STRESS[None]})
     nodes = collect(frames, **{**forces_lost, port_of('trajectory', 0): trajectory}, **output(1), **output(2))
     assert len(nodes['labelled']) == 2
-    assert nodes['report']['failures'][0]['reason'] == 'output of pw.x lacks forces'
+    (failure,) = nodes['report']['failures']
+    assert (failure['reason'], failure['detail']) == ('output_incomplete', 'output of pw.x lacks forces')

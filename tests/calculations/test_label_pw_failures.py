@@ -89,9 +89,9 @@ TABLE = {
     'NaN in the forces': Case(strained(5, 0.03), 'not_finite'),
     'pseudopotential gone': Case(strained(6, 0.04), REPEATED),
     'electron_maxstep 2': Case(strained(7, 0.05), REPEATED),
-    'XML cut always': Case(strained(8, 0.06), 'output_xml_parse'),
+    'XML cut always': Case(strained(8, 0.06), 'output_unreadable'),
     'many k-points': Case(flat(1.2), LABELLED),
-    'too flat for pw.x': Case(flat(0.6), 'output_files'),
+    'too flat for pw.x': Case(flat(0.6), 'stopped_early'),
     'good 3': Case(strained(9), LABELLED),
 }
 
@@ -230,4 +230,4 @@ def test_a_program_that_is_not_there_is_named(localhost, worker_code, lda_family
     )
     assert node.exit_status == 420
     (failure,) = outputs['report']['failures']
-    assert failure['reason'] == f'failed: No such file or directory: {gone}'
+    assert (failure['reason'], failure['detail']) == ('program_missing', f'No such file or directory: {gone}')

@@ -14,7 +14,14 @@ def test_a_round_with_every_stage():
             'by_config_type': {'md': {'selected': 5}},
             'reasons_by_config_type': {'md': {'duplicate': 3}},
         },
-        'label': {'n_failed': 1, 'by_reason': {'force_cap': 1}, 'levels_of_theory': {'abc': {}}},
+        'label': {
+            'n_failed': 3,
+            'failures': [
+                {'index': 4, 'uid': 'a', 'reason': 'force_cap', 'detail': '99 eV/Å'},
+                *({'index': index, 'uid': 'b', 'reason': f'words of another labeller {index}'} for index in (5, 6)),
+            ],
+            'levels_of_theory': {'abc': {}},
+        },
         'train': {
             'train_errors': ERRORS,
             'test_errors': ERRORS,
@@ -39,8 +46,8 @@ def test_a_round_with_every_stage():
         'funnel': {'generated': 8, 'selected': 5},
         'funnel_by_config_type': {'md': {'selected': 5}},
         'funnel_reasons': {'md': {'duplicate': 3}},
-        'labels_failed': 1,
-        'failures_by_reason': {'force_cap': 1},
+        'labels_failed': 3,
+        'failures_by_reason': {'force_cap': 1, 'other': 2},
         'levels_of_theory': {'abc': {}},
         'acquisition': ERRORS,
         'ledger': [{'config_type': 'md', 'temperature': 300.0, 'bought': 5, 'known': 1}],

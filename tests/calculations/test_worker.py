@@ -8,9 +8,10 @@ from aiida.common.exceptions import InputValidationError
 from aiida.plugins import CalculationFactory
 
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
+from aiida_mlip_autopipe.common.entry_points import full_name, registered
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.remote.worker import STAGES
+from aiida_mlip_autopipe.remote.worker import GROUP
 
 NAMES = ('generate', 'surrogate', 'label_ase', 'pod', 'lammps_md', 'evaluate')
 
@@ -66,7 +67,7 @@ def test_every_job_runs_a_stage_of_the_worker_with_its_parser(name):
     process = CalculationFactory(f'mlip_autopipe.{name}')
     options = process.spec().inputs['metadata']['options']
     assert issubclass(process, WorkerCalculation)
-    assert process.STAGE in STAGES
+    assert full_name(process.STAGE) in registered(GROUP)
     assert options['parser_name'].default == f'mlip_autopipe.{name}'
     assert options['withmpi'].default is False
     assert process.spec().inputs['code'].required

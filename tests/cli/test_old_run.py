@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, get_origin, get_type_hints
 
 import pytest
 from aiida import orm
 from aiida.tools import delete_nodes
 from aiida.tools.archive import import_archive
 
+from aiida_mlip_autopipe.common.reports import ExploreReport, LabelReport, RoundEntry, TrainReport
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 
@@ -46,6 +47,26 @@ def test_report_and_exports(run_cli: Any, old_run: orm.WorkChainNode, tmp_path: 
         assert result.exit_code == 0, result.output
     assert 'budget_exhausted' in page.read_text(encoding='utf-8')
     assert (folder / 'in.potential').exists()
+
+
+@pytest.mark.parametrize(
+    ('process', 'kind'),
+    [
+        ('summarize_round', RoundEntry),
+        ('summarize_training', TrainReport),
+        ('summarize_exploration', ExploreReport),
+        ('LabelAseCalculation', LabelReport),
+    ],
+)
+def test_its_reports_have_the_keys_that_are_required(old_run: orm.WorkChainNode, process: str, kind: type) -> None:
+    hints = get_type_hints(kind, include_extras=True)
+    required = {name for name, hint in hints.items() if get_origin(hint) is not NotRequired}
+    calls = [node for node in old_run.called_descendants if node.process_label == process and node.is_finished_ok]
+    assert calls
+    for node in calls:
+        found = set((node.outputs.report if 'report' in node.outputs else node.outputs.result).get_dict())
+        assert required <= found
+        assert found <= set(hints)
 
 
 def test_its_nodes_are_what_they_were(old_run: orm.WorkChainNode, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from aiida_mlip_autopipe.cli.report_figure import PALETTE, error_figure, escaped, funnel_figure, removed_at
-from aiida_mlip_autopipe.science.selection.funnel import REASONS, STAGES
+from aiida_mlip_autopipe.science.selection.funnel import FUNNEL, REASONS
 from tests.cli.conftest import SELECTION
 
 BY_TYPE, REASONS_OF = SELECTION['by_config_type'], SELECTION['reasons_by_config_type']
@@ -92,7 +92,7 @@ def test_a_funnel_of_an_older_version_has_fewer_stages_and_no_reasons():
 def test_nothing_left_and_nothing_at_all():
     gone = {'rattle': {'generated': 3, 'sane': 0, 'unique': 0, 'inside': 0, 'selected': 0}}
     shown = texts(funnel_figure(gone, {'rattle': {'short_bond': 3}}))
-    assert shown == {'rattle': '3', 'short bond': '3', 'generated': '3', **dict.fromkeys(STAGES[1:], '0')}
+    assert shown == {'rattle': '3', 'short bond': '3', 'generated': '3', **dict.fromkeys(FUNNEL[1:], '0')}
     sankey = funnel_figure(gone, {'rattle': {'short_bond': 3}}).data[0]
     assert (sankey.link.source, sankey.link.target, sankey.link.value) == ((0,), (1,), (3,))
     assert [round(x, 3) for x in sankey.node.x] == [0.0, 0.25], 'the removed frames stand in the column of the stage'
@@ -100,7 +100,7 @@ def test_nothing_left_and_nothing_at_all():
 
 
 def test_every_reason_has_its_stage():
-    count = dict(zip(STAGES, (100, 80, 60, 40, 20), strict=True))
+    count = dict(zip(FUNNEL, (100, 80, 60, 40, 20), strict=True))
     for stage, reasons in REASONS.items():
         given = dict.fromkeys(reasons, 1)
         assert removed_at(stage, count, given) == {**given, 'other': 20 - len(reasons)}

@@ -58,7 +58,8 @@ def test_the_whole_run_is_told(html):
     for part in ('stopped because converged', 'labels bought 53', 'state finished', 'Round 0', 'Round 1', 'Al-Mg &lt;demo&gt;'):
         assert part in text
     assert 'not closed' not in text
-    assert '12 bought, 2 failed: 2 scf not converged; 53 bought since the run began.' in text
+    assert '12 bought, 2 failed; 53 bought since the run began.' in text
+    assert '2 scf_not_converged: Self-consistency was not reached.' in text
 
 
 def test_errors_have_their_units(html):

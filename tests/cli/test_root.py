@@ -3,6 +3,7 @@ from aiida import orm
 
 from aiida_mlip_autopipe import __version__
 from aiida_mlip_autopipe.cli.root import main
+from aiida_mlip_autopipe.common.reasons import Reason
 
 COMMANDS = (
     'validate',
@@ -40,6 +41,11 @@ def test_every_command_explains_itself(run_cli, command, option):
     result = run_cli(command, option)
     assert result.exit_code == 0
     assert result.output.startswith(f'Usage: main {command}')
+
+
+def test_the_status_explains_the_reasons(run_cli):
+    lines = [line.strip() for line in run_cli('status', '--help').output.splitlines()]
+    assert all(f'{reason}: {reason.sentence}' in lines for reason in Reason)
 
 
 def test_the_group_explains_itself(run_cli):

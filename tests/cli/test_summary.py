@@ -27,11 +27,21 @@ def test_a_round_is_told():
         'round 1',
         '  explore   4 trajectories at 300, 900 K, 1 stopped, 9 candidates, highest grade 12.3',
         '  select    9 generated -> 8 sane -> 7 unique -> 5 selected',  # of an older version, without reasons
-        '  label     5 bought, 2 failed: 1 force_cap, 1 scf_not_converged',
+        '  label     5 bought, 2 failed',
+        '            1 force_cap: A force is above `label.force_cap`.',
+        '            1 scf_not_converged: Self-consistency was not reached.',
         '  old potential on the new labels   RMSE energy 12.30 meV/atom, force 56.7 meV/Å',
         '  train     20 frames          RMSE energy 12.30 meV/atom, force 56.7 meV/Å',
         '  test      6 frames, frozen  RMSE energy 12.30 meV/atom, force 56.7 meV/Å, stress 0.250 GPa',
     ]
+
+
+def test_a_reason_of_an_older_version_is_told_without_a_sentence():
+    assert round_lines({**ROUND, 'failures_by_reason': {'output_files': 2}})[4] == '            2 output_files'
+
+
+def test_errors_that_are_not_known_are_told():
+    assert round_lines({**ROUND, 'train_errors': None})[-2] == '  train     20 frames          RMSE unknown'
 
 
 def test_the_ladder_is_told():
@@ -50,7 +60,7 @@ def test_labels_that_taught_nothing_are_told():
         {'config_type': 'md', 'temperature': 900.0, 'bought': 4, 'known': 3},
         {'config_type': 'rattle', 'temperature': None, 'bought': 1, 'known': 0},
     ]
-    assert round_lines({**ROUND, 'ledger': ledger})[5] == (
+    assert round_lines({**ROUND, 'ledger': ledger})[7] == (
         '            taught nothing (predicted within its standard deviation): 3 of 4 md at 900 K, 0 of 1 rattle'
     )
 

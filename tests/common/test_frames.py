@@ -255,6 +255,17 @@ class TestStorage:
         frames.save(tmp_path / 'frames.npz')
         assert_same(Frames.load(tmp_path / 'frames.npz'), frames)
 
+    def test_reasons_are_stored_where_there_are_any(self, tmp_path: Path) -> None:
+        frames = mixed()
+        assert 'reason' not in frames.to_arrays(), 'so the bytes of all other frames are those of older versions'
+        told = frames.replace(reason=['', 'force_cap', '', ''])
+        told.save(tmp_path / 'frames.npz')
+        found = Frames.load(tmp_path / 'frames.npz')
+        assert_same(found, told)
+        assert [atoms.info.get('reason') for atoms in found] == [None, 'force_cap', None, None]
+        assert Frames.concatenate([frames, found.take([1])]).reason.tolist() == ['', '', '', '', 'force_cap']
+        assert Frames.from_atoms(found).reason.tolist() == told.reason.tolist()
+
     def test_file_keeps_the_name_it_was_given(self, tmp_path: Path) -> None:
         mixed().save(tmp_path / 'frames.bin')
         assert [p.name for p in tmp_path.iterdir()] == ['frames.bin']

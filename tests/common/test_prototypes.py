@@ -12,8 +12,8 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
 from aiida_mlip_autopipe.common.prototypes import PROTOTYPES, SITES_PER_CELL
-from aiida_mlip_autopipe.science.generate.bases import PROTOTYPES as BUILT
-from aiida_mlip_autopipe.science.generate.bases import lattice_site_count
+from aiida_mlip_autopipe.science.generate.ideal_lattices import PROTOTYPES as BUILT
+from aiida_mlip_autopipe.science.generate.ideal_lattices import lattice_site_count
 
 ASE_NAMES = {
     'B1': ('rocksalt', 'NaCl'),

@@ -15,7 +15,8 @@ def inputs(emt_frames):
 
 
 def files(n_failed):
-    report = {'n_frames': 4, 'n_labelled': 4 - n_failed, 'n_failed': n_failed, 'by_reason': {'force_cap': n_failed}}
+    failures = [{'index': index, 'uid': '', 'reason': 'force_cap', 'detail': f'{60 + index} eV/Å'} for index in range(n_failed)]
+    report = {'n_frames': 4, 'n_labelled': 4 - n_failed, 'n_failed': n_failed, 'failures': failures}
     return {'report.json': json.dumps(report)}
 
 
@@ -41,5 +42,5 @@ def test_failures_above_the_limit_stop_with_everything_attached(parse, tmp_path,
     emt_frames(2, labelled=False, seed=1).save(tmp_path / 'temporary' / 'quarantined.npz')
     parsed = parse('label_ase', files(2), **inputs)
     assert parsed.node.exit_status == 420
-    assert parsed.error == "2 of 4 frames failed, more than the allowed rate of 0.25: {'force_cap': 2}"
+    assert parsed.error == '2 of 4 frames failed, more than the allowed rate of 0.25: 2 force_cap (60 eV/Å)'
     assert set(parsed.outputs) == {'labelled', 'quarantined', 'report'}

@@ -14,6 +14,7 @@ from ase.build import bulk
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
+from aiida_mlip_autopipe.engines.espresso.batch import RunStatus
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.frame_archive import FrameArchive
@@ -82,7 +83,7 @@ def reasons(parsed):
     return {failure['index']: failure['reason'] for failure in parsed.outputs['report']['failures']}
 
 
-ENDED = {'status': pw_batch.ENDED}
+ENDED = {'status': RunStatus.ENDED}
 
 
 def test_all_labelled(parse_job):
@@ -101,27 +102,40 @@ def test_each_frame_is_in_one_place(parse_job):
         f1=ENDED,
         f2=ENDED,
         f3=ENDED,
-        f4={'status': pw_batch.OUT_OF_TIME},
-        f5={'status': pw_batch.NOT_STARTED},
-        f6={'status': pw_batch.FAILED, 'detail': 'No space left on device'},
+        f4={'status': RunStatus.OUT_OF_TIME},
+        f5={'status': RunStatus.NOT_STARTED},
+        f6={'status': RunStatus.FAILED, 'detail': 'No space left on device'},
         f7=ENDED,
         f8=ENDED,
+        f9={'status': RunStatus.NO_PROGRAM, 'detail': 'No such file or directory: pw.x'},
     )
-    parsed = parse_job(9, {0: 'good', 1: 'unconverged', 2: 'close', 3: 'crashed', 8: b'PK'}, report)
+    parsed = parse_job(10, {0: 'good', 1: 'unconverged', 2: 'close', 3: 'crashed', 8: b'PK'}, report)
     found = parsed.outputs['report'].get_dict()
     assert (found['labelled'], found['not_started']) == ([0], [5])
     assert reasons(parsed) == {
         1: 'scf_not_converged',
         2: 'force_cap',
+        3: 'stopped_early',
+        4: 'out_of_time',
+        6: 'machine_failed',
+        7: 'output_incomplete',
+        8: 'output_unreadable',
+        9: 'program_missing',
+    }
+    details = {failure['index']: failure['detail'] for failure in found['failures']}
+    assert details.pop(2).endswith(' eV/Å')
+    assert details == {
+        1: '',
         3: 'output_stdout_incomplete',
-        4: pw_batch.OUT_OF_TIME,
-        6: 'failed: No space left on device',
-        7: 'output_missing',
+        4: '',
+        6: 'No space left on device',
+        7: '',
         8: 'output_archive_damaged',
+        9: 'No such file or directory: pw.x',
     }
     assert parsed.node.exit_status == 520
-    assert parsed.error.startswith('1 of 9 frames were labelled, the others not: {')
-    assert "'not_started': 1" in parsed.error
+    assert parsed.error.startswith('1 of 10 frames were labelled, the others not: 1 scf_not_converged, 1 force_cap (')
+    assert parsed.error.endswith(', 1 program_missing (No such file or directory: pw.x), 1 not_started')
 
 
 @pytest.mark.parametrize('report', [None, '', '{"runs": [{"ind'])

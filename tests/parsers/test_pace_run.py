@@ -6,7 +6,7 @@ from aiida_mlip_autopipe.common.units import BAR
 from aiida_mlip_autopipe.engines.ace.md_input import Ensemble, PaceMd, Watch
 from aiida_mlip_autopipe.engines.lammps.log import RunEnd
 from aiida_mlip_autopipe.parsers.pace_run import read_run
-from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
+from aiida_mlip_autopipe.science.md.records import MdSettings, TrajectoryEnd
 from tests.lammps_pace_data import GRADE_LINES, aluminium, recorded, run_real
 
 
@@ -23,7 +23,7 @@ def read(output, dump='', start=None, **values):
 def test_the_recorded_halt():
     run = read(recorded('hot.out'), recorded('hot.dump'))
     result = run.result
-    assert (run.end, result.stop, result.steps_done) == (RunEnd.HALTED, StopReason.GRADE, 1220)
+    assert (run.end, result.stop, result.steps_done) == (RunEnd.HALTED, TrajectoryEnd.GRADE, 1220)
     assert result.message == 'fix halt stop at step 1220: 27.1096'
     assert [frame.info['step'] for frame in result.candidates] == [950, 1030, 1120, 1210, 1220]
     assert result.n_selected == 5
@@ -35,7 +35,7 @@ def test_the_recorded_halt():
 
 def test_the_recorded_end():
     run = read(recorded('cold.out'), steps=1000, temperature_end=None)
-    assert (run.end, run.result.stop, run.result.message) == (RunEnd.FINISHED, StopReason.FINISHED, '')
+    assert (run.end, run.result.stop, run.result.message) == (RunEnd.FINISHED, TrajectoryEnd.FINISHED, '')
     assert run.result.steps_done == 1000
     assert run.result.candidates == []
 
@@ -43,13 +43,13 @@ def test_the_recorded_end():
 @pytest.mark.parametrize('style', ['continue', 'default', 'soft', 'hard'])
 def test_every_style_of_halt_is_the_grade(style):
     result = read(recorded(f'halt/{style}.out'), gamma_halt=10.0).result
-    assert result.stop is StopReason.GRADE
+    assert result.stop is TrajectoryEnd.GRADE
     assert result.message == 'fix halt stop at step 850: 11.41'
 
 
 def test_a_killed_run_keeps_what_it_left():
     run = read(recorded('killed.out'), recorded('killed.dump'))
-    assert (run.end, run.result.stop, run.result.steps_done) == (RunEnd.CUT_SHORT, StopReason.ERROR, 990)
+    assert (run.end, run.result.stop, run.result.steps_done) == (RunEnd.CUT_SHORT, TrajectoryEnd.ERROR, 990)
     assert run.result.message == 'the output ends at step 990 of 4000: killed, or out of time'
     assert [frame.info['step'] for frame in run.result.candidates] == [950]
     assert run.result.trace.step[-1] == 990
@@ -57,7 +57,7 @@ def test_a_killed_run_keeps_what_it_left():
 
 def test_an_exploded_run_keeps_what_it_left():
     run = read(recorded('lost.out'), recorded('lost.dump'), start=aluminium(4.05), gamma_select=21.5, gamma_halt=30000.0)
-    assert (run.end, run.result.stop) == (RunEnd.LOST_ATOMS, StopReason.LOST_ATOMS)
+    assert (run.end, run.result.stop) == (RunEnd.LOST_ATOMS, TrajectoryEnd.LOST_ATOMS)
     assert run.result.message.startswith('Lost atoms: original 108')
     assert [frame.info['step'] for frame in run.result.candidates] == [10, 20]
     assert run.result.trace.step.tolist() == [0, 10, 20]
@@ -70,7 +70,7 @@ def test_the_reason_follows_from_the_fix(fix, stop):
 
 def test_numbers_that_are_not_finite_are_a_temperature_out_of_hand():
     output = recorded('lost.out').replace('Lost atoms: original 108 current 0', 'Non-numeric pressure - simulation unstable')
-    assert read(output).result.stop is StopReason.TEMPERATURE
+    assert read(output).result.stop is TrajectoryEnd.TEMPERATURE
 
 
 def test_a_run_that_never_left_step_0_was_stopped_by_the_grade():
@@ -78,24 +78,24 @@ def test_a_run_that_never_left_step_0_was_stopped_by_the_grade():
     row = '         0   0  -0.4587246  0  -0.4587246  -1000.782  1720.2  23.192292\n'
     head = '   Step Temp PotEng KinEng TotEng Press Volume c_cmax\n'
     result = read(f'{head}{row}Loop time of 1\nTotal wall time: 0:00:00\n', gamma_halt=10.0).result
-    assert (result.stop, result.steps_done) == (StopReason.GRADE, 0)
+    assert (result.stop, result.steps_done) == (TrajectoryEnd.GRADE, 0)
     assert result.message == 'grade 23.1923 at step 0, above gamma_halt 10'
 
 
 def test_a_run_that_ends_early_without_a_reason_is_an_error():
     result = read(recorded('cold.out')).result
-    assert result.stop is StopReason.ERROR
+    assert result.stop is TrajectoryEnd.ERROR
     assert result.message == 'LAMMPS ended at step 1000 of 4000 and does not say why'
 
 
 def test_cooling_counts_as_steps():
-    assert read(recorded('cold.out'), steps=600, quench='cool', quench_steps=400).result.stop is StopReason.FINISHED
-    assert read(recorded('cold.out'), steps=1000, quench='cool', quench_steps=400).result.stop is StopReason.ERROR
+    assert read(recorded('cold.out'), steps=600, quench='cool', quench_steps=400).result.stop is TrajectoryEnd.FINISHED
+    assert read(recorded('cold.out'), steps=1000, quench='cool', quench_steps=400).result.stop is TrajectoryEnd.ERROR
 
 
 def test_the_iterations_of_a_relaxation_are_no_steps():
     result = read(recorded('cold.out'), steps=700, quench='minimize').result
-    assert (result.stop, result.steps_done) == (StopReason.FINISHED, 700)
+    assert (result.stop, result.steps_done) == (TrajectoryEnd.FINISHED, 700)
 
 
 def test_stale_grades_never_get_into_the_trace():

@@ -12,9 +12,9 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.science.calibration import energy_calibration, force_calibration
+from aiida_mlip_autopipe.science.checks.training import training_findings
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior
 from aiida_mlip_autopipe.science.metrics import caution, label_errors
-from aiida_mlip_autopipe.science.potential_checks import training_findings
 from tests.remote.conftest import Outcome, run_in
 
 Stage = Callable[..., Outcome]

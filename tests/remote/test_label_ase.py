@@ -110,11 +110,11 @@ class TestQuarantine:
         report = outcome.report
         assert (report['n_frames'], report['n_labelled'], report['n_failed']) == (4, 2, 2)
         assert [(failure['index'], failure['uid']) for failure in report['failures']] == [(1, frames.uid[1]), (2, frames.uid[2])]
-        reasons = [failure['reason'] for failure in report['failures']]
-        assert reasons[0].startswith('calculator_refused: ')
-        assert 'Mg' in reasons[0]
-        assert reasons[1] == 'force_cap'
-        assert report['by_reason'] == dict.fromkeys(reasons, 1)
+        assert [failure['reason'] for failure in report['failures']] == ['refused', 'force_cap']
+        assert 'Mg' in report['failures'][0]['detail']
+        assert report['failures'][1]['detail'].endswith(' eV/Å')
+        assert report['by_reason'] == {'refused': 1, 'force_cap': 1}
+        assert outcome.frames('quarantined').reason.tolist() == ['refused', 'force_cap']
         assert outcome.frames('quarantined').uid.tolist() == [frames.uid[1], frames.uid[2]]
         assert not outcome.frames('quarantined').labelled.any()
         assert outcome.frames('labelled').uid.tolist() == [frames.uid[0], frames.uid[3]]

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
+from aiida_mlip_autopipe.engines.espresso.batch import RunStatus
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.frame_archive import FrameArchive, read_frame_archive
 from aiida_mlip_autopipe.remote import label_pw
@@ -98,7 +99,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_each_run_is_kept_without_its_wave_functions(folder: Path, program: Any, settings_of: Job) -> None:
     report = run(settings_of(program(WRITES), ['one', 'two']), folder)
-    assert statuses(report) == [pw_batch.ENDED] * 2
+    assert statuses(report) == [RunStatus.ENDED] * 2
     assert [one['returncode'] for one in report['runs']] == [0, 0]
     for index, text in enumerate(['one', 'two']):
         assert kept(folder, index) == {pw_batch.STDOUT: text, pw_batch.STDERR: '', pw_batch.XML: 'xml\n'}
@@ -114,7 +115,7 @@ def test_the_pseudopotentials_are_where_the_input_says(folder: Path, program: An
 def test_several_at_a_time(folder: Path, program: Any, settings_of: Job) -> None:
     # Each waits until all three have started: one after the other would never end.
     meets = 'touch ../../here.$$; while [ $(ls ../../here.* | wc -l) -lt 3 ]; do sleep 0.02; done'
-    assert statuses(run(settings_of(program(meets), [''] * 3, concurrency=3, time_limit=10), folder)) == [pw_batch.ENDED] * 3
+    assert statuses(run(settings_of(program(meets), [''] * 3, concurrency=3, time_limit=10), folder)) == [RunStatus.ENDED] * 3
 
 
 def test_never_more_at_a_time_than_allowed(folder: Path, program: Any, settings_of: Job) -> None:
@@ -128,7 +129,7 @@ def test_a_run_past_the_deadline_is_ended_and_the_rest_is_not_started(folder: Pa
     start = time.monotonic()
     report = run(settings_of(program(f'{script}; exit 0'), ['short', 'long', 'short'], time_limit=1.0), folder)
     assert time.monotonic() - start < label_pw.KILL_DELAY
-    assert statuses(report) == [pw_batch.ENDED, pw_batch.OUT_OF_TIME, pw_batch.NOT_STARTED]
+    assert statuses(report) == [RunStatus.ENDED, RunStatus.OUT_OF_TIME, RunStatus.NOT_STARTED]
     assert list(results(folder)) == [0]
 
 
@@ -137,31 +138,31 @@ def test_a_run_that_does_not_listen_is_killed(
 ) -> None:
     monkeypatch.setattr(label_pw, 'KILL_DELAY', 0.3)
     deaf = 'trap "" TERM; while true; do sleep 0.1; done'
-    assert statuses(run(settings_of(program(deaf), [''], time_limit=0.3), folder)) == [pw_batch.OUT_OF_TIME]
+    assert statuses(run(settings_of(program(deaf), [''], time_limit=0.3), folder)) == [RunStatus.OUT_OF_TIME]
 
 
 def test_a_frame_that_would_not_end_in_time_is_not_started(folder: Path, program: Any, settings_of: Job) -> None:
     settings = settings_of(program('sleep 0.3'), ['', ''], time_limit=ENOUGH)
     settings['jobs'][1]['cost'] = 2.0 * 1000
-    assert statuses(run(settings, folder)) == [pw_batch.ENDED, pw_batch.NOT_STARTED]
+    assert statuses(run(settings, folder)) == [RunStatus.ENDED, RunStatus.NOT_STARTED]
 
 
 def test_without_time_nothing_starts(folder: Path, program: Any, settings_of: Job) -> None:
     report = run(settings_of(program(WRITES), ['', ''], time_limit=-1.0), folder)
-    assert statuses(report) == [pw_batch.NOT_STARTED] * 2
+    assert statuses(report) == [RunStatus.NOT_STARTED] * 2
 
 
 def test_a_child_that_is_killed_leaves_the_others(folder: Path, program: Any, settings_of: Job) -> None:
     script = f'grep -q bad {pw_batch.INPUT} && kill -9 $$; {WRITES}'
     report = run(settings_of(program(script), ['good', 'bad', 'good']), folder)
-    assert statuses(report) == [pw_batch.ENDED] * 3
+    assert statuses(report) == [RunStatus.ENDED] * 3
     assert [one['returncode'] for one in report['runs']] == [0, -signal.SIGKILL, 0]
     assert pw_batch.XML not in kept(folder, 1)
 
 
 def test_a_child_that_the_scheduler_asked_to_end_is_run_again(folder: Path, program: Any, settings_of: Job) -> None:
     report = run(settings_of(program('kill -15 $$'), ['']), folder)
-    assert statuses(report) == [pw_batch.OUT_OF_TIME]
+    assert statuses(report) == [RunStatus.OUT_OF_TIME]
     assert not results(folder)
 
 
@@ -173,7 +174,7 @@ def test_nothing_of_a_killed_program_lives_on(folder: Path, program: Any, settin
 
 def test_a_missing_program_is_named(folder: Path, settings_of: Job) -> None:
     report = run(settings_of('/nowhere/pw.x', ['', '']), folder)
-    assert statuses(report) == [pw_batch.FAILED] * 2
+    assert statuses(report) == [RunStatus.NO_PROGRAM] * 2
     assert {one['detail'] for one in report['runs']} == {'No such file or directory: /nowhere/pw.x'}
 
 
@@ -183,7 +184,7 @@ def test_equal_causes_count_as_one(folder: Path, program: Any, settings_of: Job)
     for index in (0, 2):  # a file stands where the folder of the run should be
         (folder / pw_batch.frame_folder(index)).touch()
     report = run(settings, folder)
-    assert statuses(report) == [pw_batch.FAILED, pw_batch.ENDED, pw_batch.FAILED]
+    assert statuses(report) == [RunStatus.FAILED, RunStatus.ENDED, RunStatus.FAILED]
     assert report['runs'][0]['detail'] == report['runs'][2]['detail'] == 'Not a directory'
 
 
@@ -195,7 +196,7 @@ def test_a_job_started_again_keeps_what_had_ended_and_cleans_what_had_not(folder
     stale.mkdir(parents=True)
     (stale / 'stale').touch()
     write_inputs(folder, {0: 'not run again', 1: 'second'})
-    assert statuses(run(settings, folder)) == [pw_batch.ENDED] * 2
+    assert statuses(run(settings, folder)) == [RunStatus.ENDED] * 2
     assert kept(folder, 0) == before
     assert 'stale' not in kept(folder, 1)[pw_batch.STDOUT]
 
@@ -232,5 +233,5 @@ def test_a_worker_that_is_ended_keeps_what_is_finished(
         return
     assert status == 0
     report = json.loads((folder / files.REPORT).read_text(encoding='utf-8'))
-    assert statuses(report) == [pw_batch.ENDED, pw_batch.OUT_OF_TIME, pw_batch.NOT_STARTED]
+    assert statuses(report) == [RunStatus.ENDED, RunStatus.OUT_OF_TIME, RunStatus.NOT_STARTED]
     wait_for(lambda: not is_alive(child))

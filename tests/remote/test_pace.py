@@ -24,7 +24,7 @@ from aiida_mlip_autopipe.engines.lammps.nve import NveSettings, run_each_nve
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
 from aiida_mlip_autopipe.formats.restarts import RESTARTS
 from aiida_mlip_autopipe.remote import explore
-from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
+from aiida_mlip_autopipe.science.md.records import MdSettings, TrajectoryEnd
 from tests import ace_data
 from tests.lammps_pace_data import eam_file, pace_folder
 from tests.pacemaker_code import has_pace_library
@@ -206,7 +206,7 @@ class TestNative:
     def test_a_halt(self, both: Both, tmp_path: Path) -> None:
         settings = MdSettings(2500.0, 2000, 11, timestep=2.0, gamma_select=4.0, gamma_halt=8.0)
         native, own = both(lambda: isolated(partial(run_md, ace_data.crystal(), ace_data.POTENTIAL, settings), tmp_path))
-        assert native.stop is StopReason.GRADE
+        assert native.stop is TrajectoryEnd.GRADE
         assert (own.stop, own.steps_done, len(own.candidates)) == (native.stop, native.steps_done, len(native.candidates))
 
     def test_a_relaxation(self, both: Both, tmp_path: Path) -> None:

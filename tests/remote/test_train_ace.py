@@ -19,8 +19,8 @@ from aiida_mlip_autopipe.engines.ace.library import pyace_module
 from aiida_mlip_autopipe.engines.ace.potential import functions_of
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote.potential_files import read_potential
+from aiida_mlip_autopipe.science.checks.training import GAMMA_TOLERANCE, training_findings
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior
-from aiida_mlip_autopipe.science.potential_checks import GAMMA_TOLERANCE, training_findings
 from tests.remote.conftest import Outcome, run_in
 
 pytest.importorskip('pyace')

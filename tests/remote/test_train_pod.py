@@ -15,8 +15,8 @@ from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS, 
 from aiida_mlip_autopipe.engines.pod.files import ACTIVE_SET, COEFFICIENTS, PARAMETERS, read_coefficients
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote.potential_files import read_potential
+from aiida_mlip_autopipe.science.checks.training import GAMMA_TOLERANCE
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR, Posterior
-from aiida_mlip_autopipe.science.potential_checks import GAMMA_TOLERANCE
 from tests.remote.conftest import TRAIN, Outcome
 
 Stage = Callable[..., Outcome]

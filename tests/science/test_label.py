@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.common.reasons import FrameFailure, Reason
 from aiida_mlip_autopipe.science.label import Label
 
 FORCES = np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 1.0]])
@@ -18,20 +19,21 @@ def atoms() -> Atoms:
     return Atoms('CuAu', positions=[[0, 0, 0], [2, 2, 2]], cell=[4, 4, 4], pbc=True, info={'uid': 'abc', 'lineage': 'root'})
 
 
-class TestProblem:
+class TestFailure:
     @pytest.mark.parametrize('stress', [STRESS, None])
     def test_none(self, stress: np.ndarray | None) -> None:
-        assert Label(-1.0, FORCES, stress).problem(force_cap=CAP) == ''
+        assert Label(-1.0, FORCES, stress).failure(force_cap=CAP) is None
 
     def test_energy_of_zero_is_an_energy(self) -> None:
-        assert Label(0.0, FORCES).problem(force_cap=CAP) == ''
+        assert Label(0.0, FORCES).failure(force_cap=CAP) is None
 
     def test_not_converged_comes_first(self) -> None:
-        assert Label(None, None).problem(force_cap=CAP, is_converged=False) == 'scf_not_converged'
+        assert Label(None, None).failure(force_cap=CAP, is_converged=False) == FrameFailure(Reason.SCF_NOT_CONVERGED)
 
     @pytest.mark.parametrize(('energy', 'forces'), [(None, FORCES), (1.0, None), (None, None)])
     def test_missing(self, energy: float | None, forces: np.ndarray | None) -> None:
-        assert Label(energy, forces, STRESS).problem(force_cap=CAP) == 'energy_or_forces_missing'
+        missing = FrameFailure(Reason.OUTPUT_INCOMPLETE, 'energy or forces are missing')
+        assert Label(energy, forces, STRESS).failure(force_cap=CAP) == missing
 
     @pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
     @pytest.mark.parametrize('quantity', ['energy', 'forces', 'stress'])
@@ -41,12 +43,12 @@ class TestProblem:
             values['energy'] = value
         else:
             values[quantity].flat[-1] = value
-        assert Label(**values).problem(force_cap=CAP) == 'not_finite'
+        assert Label(**values).failure(force_cap=CAP) == FrameFailure(Reason.NOT_FINITE)
 
     def test_cap_is_on_the_length_of_the_force(self) -> None:
         label = Label(1.0, FORCES)  # the longest force is 5 eV/Å, its largest component 4
-        assert label.problem(force_cap=4.9) == 'force_cap'
-        assert label.problem(force_cap=5.0) == ''
+        assert label.failure(force_cap=4.9) == FrameFailure(Reason.FORCE_CAP, '5 eV/Å')
+        assert label.failure(force_cap=5.0) is None
 
 
 class TestPutOn:

@@ -16,7 +16,7 @@ from tests.aiida_fixtures import FINGERPRINT
 
 ERRORS = {'energy_rmse': 0.01, 'force_rmse': 0.1, 'stress_rmse': None, 'n_frames': 4}
 
-STAGES = {
+CHILDREN = {
     'GenerateCalculation': '_generate',
     'SurrogateCalculation': '_select',
     'LabelAseCalculation': '_label',
@@ -72,7 +72,7 @@ class Children:
         if done > self.fail.get(name, 10**6):
             outputs = self._partial(name, inputs)
             return self._make(kind, status=410, message=f'{name} broke', outputs=outputs)
-        return getattr(self, STAGES[name])(inputs, kind)
+        return getattr(self, CHILDREN[name])(inputs, kind)
 
     def _partial(self, name, inputs):
         return {'quarantined': FramesData(inputs['frames'].frames.take([0]))} if name.startswith('Label') else {}

@@ -6,9 +6,9 @@ from aiida import orm
 from aiida.engine import ProcessState, run_get_node
 from ase.build import bulk
 
+from aiida_mlip_autopipe.common.reasons import Reason
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.data.frames import FramesData
-from aiida_mlip_autopipe.engines.espresso.batch import OUT_OF_TIME
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.workflows.converge import MAX_STARTS, ConvergeWorkChain
@@ -129,7 +129,7 @@ def test_a_structure_that_fails_is_left_out_and_named(study, jobs):
     jobs.plan[30, 0.4] = [{2: 'scf_not_converged'}]
     found = study({**SERIES, 'target_energy': 3})
     assert found.label == 'ERROR_PARTLY_COMPARED'
-    assert found.exit_code.message == "1 labels are missing and were left out of the comparison: ['scf_not_converged']"
+    assert found.exit_code.message == '1 labels are missing and were left out of the comparison: 1 scf_not_converged'
     report = found.outputs['report']
     assert report['series']['cutoff_wfc']['frames'] == [0, 1]
     assert report['series']['kpoints_distance']['frames'] == [0, 1, 2]
@@ -137,7 +137,7 @@ def test_a_structure_that_fails_is_left_out_and_named(study, jobs):
 
 
 def test_what_was_not_reached_goes_into_another_job(study, jobs):
-    jobs.plan[15, 0.4] = [{1: OUT_OF_TIME, 2: 'not_started'}, 'ok']
+    jobs.plan[15, 0.4] = [{1: Reason.OUT_OF_TIME, 2: 'not_started'}, 'ok']
     found = study({**SERIES, 'target_energy': 3})
     assert found.exit_code is None
     assert jobs.points[-1] == ((15, 0.4), [1, 2])
@@ -161,7 +161,7 @@ def test_a_setting_that_never_works_leaves_the_others(study, jobs):
     report = found.outputs['report']
     assert [row['value'] for row in report['series']['cutoff_wfc']['rows']] == [20, 30]
     assert len(report['left_out']) == 3
-    assert report['left_out'][0]['reason'].startswith('job_failed: ')
+    assert (report['left_out'][0]['reason'], report['left_out'][0]['detail']) == ('job_lost', 'killed')
 
 
 def test_when_all_fails_there_is_a_report_all_the_same(study, jobs):
@@ -169,7 +169,7 @@ def test_when_all_fails_there_is_a_report_all_the_same(study, jobs):
         jobs.plan[point] = [dict.fromkeys(range(3), 'scf_not_converged')]
     found = study()
     assert found.label == 'ERROR_NOTHING_TO_COMPARE'
-    assert found.exit_code.message == "Too few structures were labelled: ['scf_not_converged']"
+    assert found.exit_code.message == f'Too few structures were labelled: {3 * N_SETTINGS} scf_not_converged'
     assert len(found.outputs['report']['left_out']) == 3 * N_SETTINGS
 
 

@@ -13,14 +13,14 @@ from ase.io import read
 from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
 from aiida_mlip_autopipe.common.fingerprint import fingerprint_of
 from aiida_mlip_autopipe.common.frames import Frames
+from aiida_mlip_autopipe.common.reasons import FrameFailure, Reason
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso import batch as pw_batch
-from aiida_mlip_autopipe.engines.espresso.batch import OUT_OF_TIME
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.formats.frame_archive import read_frame_archive
 from aiida_mlip_autopipe.parsers import label_pw
 from aiida_mlip_autopipe.science.label import Label
-from aiida_mlip_autopipe.science.quarantine import Failure, label_report
+from aiida_mlip_autopipe.science.quarantine import label_report
 from aiida_mlip_autopipe.workflows.label import MAX_STARTS, LabelWorkChain
 from aiida_mlip_autopipe.workflows.recover import RecoverWorkChain
 from tests.aiida_fixtures import theory_of
@@ -44,7 +44,7 @@ def aluminium(n_frames, seed=1):
 class Children:
     """Finished children: `plan` has for each frame what becomes of it in its 1st, 2nd, … calculation.
 
-    `ok`, `lost` (the job gives nothing), `not_started`, `killed` (the job), or the reason of a failure.
+    `ok`, `lost` (the job gives nothing), `not_started`, `killed` (the job), or the reason of a failure by the value of `Reason`.
     """
 
     def __init__(self, fake_process, plan):
@@ -61,11 +61,11 @@ class Children:
         pool = inputs['frames'].frames
         done = [index for index, outcome in outcomes.items() if outcome == 'ok']
         idle = [index for index, outcome in outcomes.items() if outcome == 'not_started']
-        failures = [Failure(i, str(pool.uid[i]), what) for i, what in outcomes.items() if i not in (*done, *idle)]
+        failures = {i: FrameFailure(Reason(what), 'of a job') for i, what in outcomes.items() if i not in (*done, *idle)}
         config = DFTConfig.model_validate(inputs['settings'].get_dict())
         pseudos = {element: pseudo.md5 for element, pseudo in inputs['pseudos'].items()}
         level = {**config.theory(pseudos), 'code_version': '', 'functional': ''}
-        report = label_report(len(outcomes), failures, {fingerprint_of(level): level})
+        report = label_report(pool, failures, {fingerprint_of(level): level}, len(outcomes))
         report.update(labelled=done, not_started=idle)
         outputs = {'report': orm.Dict(report)}
         if done:
@@ -78,7 +78,7 @@ class Children:
         index = int(inputs['metadata']['call_link_label'].removeprefix('frame_'))
         outcome = self.plan[index].pop(0)
         if outcome != 'ok':
-            return self.fake_process(orm.WorkChainNode, status=410, message=outcome)
+            return self.fake_process(orm.WorkChainNode, status=410)
         arrays = {'forces': np.zeros((1, 1, 3)), 'stress': np.eye(3)[None]}
         converged = {'scf_conv': {'convergence_achieved': True}}
         parameters = {'energy': -1.0, 'number_of_electrons': 3.0, 'convergence_info': converged}
@@ -90,6 +90,8 @@ class Children:
 @pytest.fixture
 def label(walk, fake_process, lda_family, worker_code, monkeypatch):
     monkeypatch.setattr('aiida_mlip_autopipe.workflows.label.remedy_of', lambda _: 'a_remedy')
+    lost = FrameFailure(Reason.JOB_LOST, 'of a remedy')
+    monkeypatch.setattr('aiida_mlip_autopipe.workflows.label.failure_of_chain', lambda _: lost)
 
     def run(plan, **values):
         inputs = {'code': worker_code, 'worker_code': worker_code, 'frames': FramesData(aluminium(len(plan)))}
@@ -128,7 +130,7 @@ def test_inputs_of_a_job(label):
 
 
 def test_what_was_not_started_or_cut_off_goes_into_another_job(label):
-    found = label([['ok'], ['not_started', 'ok'], [OUT_OF_TIME, 'not_started', 'ok']], max_concurrent=1)
+    found = label([['ok'], ['not_started', 'ok'], [Reason.OUT_OF_TIME, 'not_started', 'ok']], max_concurrent=1)
     assert found.exit_code is None
     assert [sorted(inputs['indices'].get_list()) for _, inputs in found.submitted] == [[0, 1, 2], [1, 2], [2]]
     assert found.outputs['report']['n_labelled'] == 3
@@ -147,15 +149,18 @@ def test_a_frame_that_never_gets_its_turn_is_recovered_alone(label):
 
 
 def test_failures_are_recovered_or_quarantined_with_their_reasons(label):
-    plan = [['ok'], ['scf_not_converged', 'ok'], ['output_xml_missing', 'crash'], ['force_cap'], ['ok'], ['ok']]
+    plan = [['ok'], ['scf_not_converged', 'ok'], ['output_incomplete', 'job_lost'], ['force_cap'], ['ok'], ['ok']]
     found = label(plan, max_concurrent=1)
     assert found.exit_code is None
     assert found.names == ['PwBatchCalculation', 'RecoverWorkChain', 'RecoverWorkChain']
-    assert reasons(found) == {2: 'crash', 3: 'force_cap'}
+    assert reasons(found) == {2: 'job_lost', 3: 'force_cap'}
     report = found.outputs['report']
     assert (report['remedies'], report['n_recovered'], report['n_labelled']) == ({'1': 'a_remedy'}, 1, 4)
     frames = aluminium(6)
-    assert found.outputs['quarantined'].frames.uid.tolist() == frames.uid[[2, 3]].tolist()
+    assert [failure['detail'] for failure in report['failures']] == ['of a remedy', 'of a job']
+    quarantined = found.outputs['quarantined'].frames
+    assert (quarantined.uid.tolist(), quarantined.reason.tolist()) == (frames.uid[[2, 3]].tolist(), ['job_lost', 'force_cap'])
+    assert not found.outputs['labelled'].frames.reason.any()
     assert found.outputs['labelled'].frames.uid.tolist() == frames.uid[[0, 1, 4, 5]].tolist()
 
 
@@ -169,15 +174,17 @@ def test_a_recovery_gets_the_frame_and_the_reason(label):
 
 
 def test_failures_above_the_limit_stop_with_everything_attached(label):
-    found = label([['ok'], ['crash', 'crash'], ['force_cap']], max_failure_rate=0.5)
+    found = label([['ok'], ['stopped_early', 'job_lost'], ['force_cap']], max_failure_rate=0.5)
     assert found.label == 'ERROR_FAILURE_RATE'
-    assert found.exit_code.message.startswith('2 of 3 frames failed, more than the allowed rate of 0.5: {')
+    assert found.exit_code.message == (
+        '2 of 3 frames failed, more than the allowed rate of 0.5: 1 job_lost (of a remedy), 1 force_cap (of a job)'
+    )
     assert (len(found.outputs['labelled']), len(found.outputs['quarantined'])) == (1, 2)
     assert found.outputs['report']['n_failed'] == 2
 
 
 def test_a_run_that_is_lost_buys_no_more_recoveries(label):
-    found = label([['crash', 'crash']] * 9, max_failure_rate=0.3, max_concurrent=1)
+    found = label([['stopped_early', 'job_lost']] * 9, max_failure_rate=0.3, max_concurrent=1)
     assert found.label == 'ERROR_FAILURE_RATE'
     assert found.names.count('RecoverWorkChain') == 3  # with the third loss the rate is above 0.3
     assert found.outputs['report']['n_failed'] == 9

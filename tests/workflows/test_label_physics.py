@@ -126,7 +126,7 @@ def test_too_few_bands_are_noticed_and_mended(label, monkeypatch):
     monkeypatch.setattr(espresso, 'number_of_bands', lambda n_electrons: math.ceil(n_electrons / 2))
     node = label([aluminium(4.03)])
     assert node.is_finished_ok, node.exit_message
-    assert 'frame 0 (too_few_bands) recovered' in get_workchain_report(node, 'REPORT')
+    assert 'frame 0 recovered by repeat_with_more_steps from too_few_bands' in get_workchain_report(node, 'REPORT')
     assert node.outputs.labelled.frames.energy[0] == pytest.approx(expected.energy[0], abs=1e-6)
 
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.daemon, pytest.mark.lammps]
 
 TIMEOUT = 800
 EXAMPLES = Path(__file__).parents[2] / 'examples'
-STAGES = {
+PROCESSES = {
     'GenerateCalculation',
     'SurrogateCalculation',
     'LabelAseCalculation',
@@ -167,7 +167,7 @@ def test_every_label_leads_to_its_calculation(run):
 
 
 def test_the_stages_are_among_the_descendants(run):
-    assert {node.process_label for node in run.called_descendants} >= STAGES
+    assert {node.process_label for node in run.called_descendants} >= PROCESSES
 
 
 def test_status_tells_the_rounds(run, run_cli):

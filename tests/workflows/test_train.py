@@ -9,7 +9,7 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.science.checks.finding import Finding
-from aiida_mlip_autopipe.workflows.train import TrainWorkChain, validate_inputs, validate_settings
+from aiida_mlip_autopipe.workflows.train import TrainWorkChain, validate_inputs
 
 ERRORS = {'energy_rmse': 0.01, 'force_rmse': 0.1, 'stress_rmse': 0.001}
 TEST_BOUNDS = {'energy_rmse': 0.003, 'force_rmse': 0.05, 'stress_rmse': 0.002}
@@ -219,12 +219,6 @@ def test_an_initial_potential_of_other_elements_is_refused(inputs, potential_fol
 def test_a_trainer_that_starts_from_scratch_refuses_an_initial_potential(inputs, fake_potential):
     problem = validate_inputs({**inputs, 'initial_potential': fake_potential}, None)
     assert problem == 'initial_potential: the trainer mlip_autopipe.pod fits from scratch and would ignore it; leave it out'
-
-
-def test_a_trainer_that_is_not_there():
-    problem = validate_settings(orm.Dict({'trainer': 'mlip_autopipe.nothing'}), None)
-    assert problem.startswith("train.trainer: got 'mlip_autopipe.nothing'; ")
-    assert problem.endswith('registered here: mlip_autopipe.ace, mlip_autopipe.pacemaker, mlip_autopipe.pod')
 
 
 @pytest.mark.lammps

@@ -24,7 +24,7 @@ SIZES: Final[Mapping[int, tuple[tuple[int, ...], tuple[int, ...]]]] = MappingPro
         600: ((14, 8, 5, 3), (0, 5, 3, 1)),
     }
 )
-"""Largest radial and angular index by body order, the first one two-body, of the bases that `auto` decides between.
+"""Largest radial and angular index by body order, the first one two-body, of the basis sets that `auto` decides between.
 
 The functions of lowest power order are taken until their number is reached; one element may have fewer.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final
 
 from aiida_mlip_autopipe.formats.frame_archive import DIGITS
@@ -23,14 +24,18 @@ INPUTS: Final = 'inputs.tar'
 RESULTS: Final = 'results.tar'
 """What is kept of each run, compressed."""
 
-ENDED: Final = 'ended'
-NOT_STARTED: Final = 'not_started'
-OUT_OF_TIME: Final = 'out_of_time'
-FAILED: Final = 'failed'
-"""Status of a run: `ended` says nothing about its success."""
-
 INPUT_SUFFIX: Final = '.in'
 RESULT_SUFFIX: Final = '.zip'
+
+
+class RunStatus(StrEnum):
+    """What became of a run; `ENDED` says nothing about its success."""
+
+    ENDED = 'ended'
+    NOT_STARTED = 'not_started'
+    OUT_OF_TIME = 'out_of_time'
+    NO_PROGRAM = 'no_program'
+    FAILED = 'failed'
 
 
 def frame_folder(index: int) -> str:

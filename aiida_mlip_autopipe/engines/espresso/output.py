@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.common.reasons import LabelError, Reason
 from aiida_mlip_autopipe.common.units import GPA
 
 EXPECTED_UNITS = {'energy_units': 'eV', 'forces_units': 'ev / angstrom', 'stress_units': 'GPascal'}
@@ -102,15 +102,15 @@ def read_result(parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[
     Convergence is read from QE's XML, not from the words of the log. QE's stress is positive under compression and ASE's
     negative, so the sign changes.
 
-    :raises FormatError: a quantity is missing or in an unexpected unit.
+    :raises LabelError: a quantity is missing or in an unexpected unit.
     """
     missing = [name for name in ('energy', 'number_of_electrons') if name not in parameters]
     missing += [name for name in ('forces', 'stress') if name not in arrays]
     if missing:
-        raise FormatError(f'output of pw.x lacks {", ".join(missing)}')
+        raise LabelError(Reason.OUTPUT_INCOMPLETE, f'output of pw.x lacks {", ".join(missing)}')
     for name, unit in EXPECTED_UNITS.items():
         if parameters.get(name, unit) != unit:
-            raise FormatError(f'output of pw.x has {name} {parameters[name]!r}, expected {unit!r}')
+            raise LabelError(Reason.OUTPUT_UNREADABLE, f'output of pw.x has {name} {parameters[name]!r}, expected {unit!r}')
     convergence = parameters.get('convergence_info', {}).get('scf_conv', {})
     return QeResult(
         converged=bool(convergence.get('convergence_achieved', False)),

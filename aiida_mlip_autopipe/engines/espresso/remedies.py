@@ -11,16 +11,15 @@ import numpy as np
 from ase import Atoms
 from ase.geometry import complete_cell
 
+from aiida_mlip_autopipe.common.reasons import Reason
+
 MORE_STEPS: Final = 3
 """Factor on the largest number of SCF steps, since gentler mixing takes longer."""
 
 LEAST_STEPS: Final = 100
 
-UNCONVERGED: Final = ('scf_not_converged', 'electronic_convergence_not_reached')
-"""Reasons against which changed numerics help; other failures are repeated once, as they may have come from the machine."""
-
-FINAL: Final = ('force_cap', 'No such file or directory', 'Permission denied')
-"""What stands in reasons that no repetition can mend: of the structure, or of an installation."""
+FINAL: Final = frozenset({Reason.FORCE_CAP, Reason.PROGRAM_MISSING})
+"""Reasons that no repetition can mend: of the structure, or of an installation."""
 
 VACUUM: Final = 5.0
 """Å without atoms along a lattice vector, above which a cell counts as a slab."""
@@ -60,7 +59,7 @@ class Remedy:
 REPEAT: Final = Remedy('repeat_with_more_steps')
 
 
-def next_remedy(reason: str, tried: Collection[str], *, mixing_beta: float, has_vacuum: bool) -> Remedy | None:
+def next_remedy(reason: Reason, tried: Collection[str], *, mixing_beta: float, has_vacuum: bool) -> Remedy | None:
     """Return what to try next, or None when nothing is left.
 
     :param reason: why the last calculation failed.
@@ -68,15 +67,11 @@ def next_remedy(reason: str, tried: Collection[str], *, mixing_beta: float, has_
     :param mixing_beta: of the calculation that failed first.
     :param has_vacuum: whether the cell is a slab or a molecule; see :func:`is_open`.
     """
-    if is_final(reason):
+    if reason in FINAL:
         return None
-    steps = ladder(mixing_beta, has_vacuum) if reason in UNCONVERGED else iter([REPEAT])
+    # Only missing self-consistency calls for other numerics; any other failure may have come from the machine.
+    steps = ladder(mixing_beta, has_vacuum) if reason is Reason.SCF_NOT_CONVERGED else iter([REPEAT])
     return next((remedy for remedy in steps if remedy.name not in tried), None)
-
-
-def is_final(reason: str) -> bool:
-    """Return whether nothing can be done about a failure."""
-    return any(words in reason for words in FINAL)
 
 
 def ladder(mixing_beta: float, has_vacuum: bool) -> Iterator[Remedy]:

@@ -24,7 +24,7 @@ from aiida_mlip_autopipe.science.md.records import (
     MdResult,
     MdSettings,
     MdTrace,
-    StopReason,
+    TrajectoryEnd,
     largest_temperature,
 )
 
@@ -81,7 +81,7 @@ def run_md(atoms: Atoms, potential: LammpsPotential, settings: MdSettings) -> Md
         observer = _Observer(system, atoms, source, settings, potential.shift_of(atoms))
         system.call_back(_WATCH, observer.callback)
         stop, message = _run(system, observer, settings)
-    done = settings.time_steps if stop is StopReason.FINISHED else min(observer.steps[-1], settings.time_steps)
+    done = settings.time_steps if stop is TrajectoryEnd.FINISHED else min(observer.steps[-1], settings.time_steps)
     before = observer.recent.chosen() if stop in FAILURES and not settings.samples else []
     return MdResult(observer.pool.chosen(), stop, message, done, observer.pool.n_seen, observer.trace(), before)
 
@@ -142,7 +142,7 @@ def _ensemble(settings: MdSettings, first: float, last: float) -> str:
     return f'fix ensemble all npt {thermostat} {barostat}'
 
 
-def _run(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> tuple[StopReason, str]:
+def _run(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> tuple[TrajectoryEnd, str]:
     """Run and return why it ended; `fix halt` does not look at step 0, so that step has a run of its own."""
     try:
         system.command('run 0 post no')
@@ -156,8 +156,8 @@ def _run(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> tup
         if system.failure is not None or not observer.steps:
             raise
         reasons = [reason for text, reason in _MESSAGES if text in str(error)]
-        return StopReason(reasons[0]) if reasons else StopReason.ERROR, str(error)
-    return observer.stop or StopReason.FINISHED, ''
+        return TrajectoryEnd(reasons[0]) if reasons else TrajectoryEnd.ERROR, str(error)
+    return observer.stop or TrajectoryEnd.FINISHED, ''
 
 
 def _quench(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> None:
@@ -186,7 +186,7 @@ class _Observer:
         self._volume = float(atoms.cell.volume)
         self.pool = CandidatePool(settings.max_candidates)
         self.recent = Recent()
-        self.stop: StopReason | None = None
+        self.stop: TrajectoryEnd | None = None
 
     @property
     def goes_on(self) -> bool:
@@ -214,7 +214,7 @@ class _Observer:
     def _look(self, step: int, n_local: int) -> None:
         system = self._system
         if n_local != len(self._atoms):
-            self.stop = StopReason.LOST_ATOMS
+            self.stop = TrajectoryEnd.LOST_ATOMS
             return
         grades = self._source.grade()
         gamma, bond = float(grades.max()), self._shortest_bond(n_local)
@@ -241,19 +241,19 @@ class _Observer:
             return step in self._sample_steps and self.goes_on
         return gamma > self._settings.gamma_select
 
-    def _judged(self, step: int, temperature: float, bond: float, gamma: float) -> StopReason | None:
+    def _judged(self, step: int, temperature: float, bond: float, gamma: float) -> TrajectoryEnd | None:
         """Return why the run must not go on, or None."""
         settings = self._settings
         is_warm = step >= settings.warmup
         limit = largest_temperature(self._target, len(self._atoms)) if is_warm else HOT * self._target
         if not temperature <= limit or np.isnan(gamma):
-            return StopReason.TEMPERATURE
+            return TrajectoryEnd.TEMPERATURE
         if bond < settings.min_bond_fraction:
-            return StopReason.BOND
+            return TrajectoryEnd.BOND
         low, high = settings.volume_window
         if not low * self._volume <= self._system.lammps.get_thermo('vol') <= high * self._volume:
-            return StopReason.VOLUME
-        return StopReason.GRADE if gamma > settings.gamma_halt else None
+            return TrajectoryEnd.VOLUME
+        return TrajectoryEnd.GRADE if gamma > settings.gamma_halt else None
 
     def _snapshot(self, step: int, grades: FloatArray) -> Atoms:
         frame = self._system.snapshot(self._atoms)

@@ -1,4 +1,4 @@
-"""The files of a POD potential: their names and texts, the table of bases, and the lines by which LAMMPS loads them."""
+"""The files of a POD potential: their names and texts, the table of basis sets, and the lines by which LAMMPS loads them."""
 
 from __future__ import annotations
 

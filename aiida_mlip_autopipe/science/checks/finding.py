@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
+
+from aiida_mlip_autopipe.common.reports import CheckEntry
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,16 @@ class Finding:
         """Return the finding of a check that failed without a number."""
         return cls(check, False, None, None, '', message)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> CheckEntry:
         """Return the finding as plain values."""
-        return asdict(self)
+        return {
+            'check': self.check,
+            'passed': self.passed,
+            'value': self.value,
+            'limit': self.limit,
+            'unit': self.unit,
+            'message': self.message,
+        }
 
 
 def failed_sentences(findings: Iterable[Finding]) -> list[str]:

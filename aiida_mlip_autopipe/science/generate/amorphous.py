@@ -14,7 +14,7 @@ from aiida_mlip_autopipe.common.composition import nearest_composition, whole_co
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.common.prototypes import PROTOTYPES
-from aiida_mlip_autopipe.science.generate.bases import parent_lattice
+from aiida_mlip_autopipe.science.generate.ideal_lattices import parent_lattice
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.radii import covalent_radius
 from aiida_mlip_autopipe.science.generate.strategy import Kind, Occupation, Strategy, System

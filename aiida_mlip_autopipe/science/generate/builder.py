@@ -13,9 +13,9 @@ import numpy as np
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.generate.bases import slot_of
 from aiida_mlip_autopipe.science.generate.budget import PATIENCE, Budget, fill
-from aiida_mlip_autopipe.science.generate.checks import Checks, Gate, Tally, Verdict
+from aiida_mlip_autopipe.science.generate.gate import Gate, GateLimits, Tally, Verdict
+from aiida_mlip_autopipe.science.generate.ideal_lattices import slot_of
 from aiida_mlip_autopipe.science.generate.strategy import BULK, Drawing, Kind, Step, System
 
 SHARED_STREAM: Final = ('strain', 'rattle', 'vacancy')
@@ -72,13 +72,13 @@ class StructureBuilder:
 
     :param system: the material.
     :param steps: in the order base, distortion, defect; a step follows those that it takes parents from.
-    :param checks: limits of the gate.
+    :param limits: of the gate.
     :param budget: how many structures to make in all, or None: what the steps say.
     """
 
     system: System
     steps: tuple[Step, ...]
-    checks: Checks = field(default_factory=Checks)
+    limits: GateLimits = field(default_factory=GateLimits)
     budget: Budget | None = None
 
     def build(self, rng: np.random.Generator, tally: Tally | None = None) -> Iterator[Atoms]:
@@ -92,7 +92,7 @@ class StructureBuilder:
         :raises InputError: while the stream is read: a composition does not fit a supercell, or a setting is out of range.
         :raises EngineError: while the stream is read: an external program failed.
         """
-        gate = Gate(self.checks, Tally() if tally is None else tally)
+        gate = Gate(self.limits, Tally() if tally is None else tally)
         return self._stream(rng.spawn(1)[0], gate)
 
     def _stream(self, rng: np.random.Generator, gate: Gate) -> Iterator[Atoms]:

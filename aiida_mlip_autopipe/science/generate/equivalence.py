@@ -108,17 +108,17 @@ def _laid_on(first: Crystal, second: Crystal, alike: BoolArray, search: tuple[Fl
     order = np.argsort(alike.sum(axis=0), kind='stable')[:_FIRST]
     places = first.positions[alike[:, order[0]]]
     others, few = np.nonzero(alike[:, order])
-    bases = _bases(first.lattice.reduced, translations, second.lattice.reduced, strain)
+    sets = _vector_sets(first.lattice.reduced, translations, second.lattice.reduced, strain)
     at_once = max(_AT_ONCE // (len(places) * len(few)), 1)
-    for start in range(0, len(bases), at_once):
-        moved = scaled[order] @ bases[start : start + at_once]
+    for start in range(0, len(sets), at_once):
+        moved = scaled[order] @ sets[start : start + at_once]
         shifts = places[None, :, :] - moved[:, :1, :]
         gaps = moved[:, None, few, :] + shifts[:, :, None, :] - first.positions[others]
         gaps = _wrapped(gaps, first.lattice.reduced)
         near = (gaps * gaps).sum(axis=3) <= (2.0 * slack * (1.0 + _ROUNDING)) ** 2
         fitting = np.all([near[:, :, few == atom].any(axis=2) for atom in range(len(order))], axis=0)
-        for basis, place in np.argwhere(fitting):
-            laid = _nearest(first, scaled @ bases[start + basis] + shifts[basis, place], alike)
+        for number, place in np.argwhere(fitting):
+            laid = _nearest(first, scaled @ sets[start + number] + shifts[number, place], alike)
             if laid.within(slack) and (len(translations) > 1 or laid.is_one_to_one):
                 return True
     return False
@@ -182,13 +182,14 @@ def _translations(crystal: Crystal, slack: float) -> FloatArray:
     return np.array(found)
 
 
-def _bases(cell: FloatArray, translations: FloatArray, wanted: FloatArray, strain: float) -> FloatArray:
-    """Return the bases in a lattice that a strain, a rotation and perhaps a mirror take onto the wanted one, shape (n, 3, 3).
+def _vector_sets(cell: FloatArray, translations: FloatArray, wanted: FloatArray, strain: float) -> FloatArray:
+    """Return the sets of three lattice vectors that a strain, a rotation and perhaps a mirror take onto the wanted one.
 
     No vector of length l has a component above l / h, h being the distance between opposite faces.
 
     :param translations: lattice points within the cell, in units of it, shape (n, 3).
     :param wanted: rows are lattice vectors, Å.
+    :return: Å, rows are lattice vectors, shape (n, 3, 3).
     """
     strain += _ROUNDING
     edges = np.linalg.norm(wanted, axis=1)
@@ -205,6 +206,6 @@ def _bases(cell: FloatArray, translations: FloatArray, wanted: FloatArray, strai
         np.abs(second @ third.T - metric[1, 2]) <= slack[1, 2]
     )[j]
     pair, k = np.nonzero(fitting)
-    bases = np.stack([first[i[pair]], second[j[pair]], third[k]], axis=1)
-    stretches = np.linalg.svd(np.linalg.solve(wanted, bases), compute_uv=False)
-    return bases[(np.abs(stretches - 1.0) <= strain).all(axis=1)]
+    sets = np.stack([first[i[pair]], second[j[pair]], third[k]], axis=1)
+    stretches = np.linalg.svd(np.linalg.solve(wanted, sets), compute_uv=False)
+    return sets[(np.abs(stretches - 1.0) <= strain).all(axis=1)]

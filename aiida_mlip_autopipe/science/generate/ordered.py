@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.prototypes import ON_LATTICE, PROTOTYPES, TWO_SUBLATTICES, PrototypeName
-from aiida_mlip_autopipe.science.generate.bases import vegard_parameter
+from aiida_mlip_autopipe.science.generate.ideal_lattices import vegard_parameter
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.strategy import Kind, Repeats, Strategy, System
 

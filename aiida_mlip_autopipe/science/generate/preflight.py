@@ -10,8 +10,8 @@ import numpy as np
 from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import EngineError, InputError, MlipError
-from aiida_mlip_autopipe.science.generate.bases import slot_of
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
+from aiida_mlip_autopipe.science.generate.ideal_lattices import slot_of
 from aiida_mlip_autopipe.science.generate.sqs import shuffled, slot_counts
 from aiida_mlip_autopipe.science.generate.strategy import BULK, Drawing, Kind, Step, System
 

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt
 
 from aiida_mlip_autopipe.common.composition import nearest_composition, whole_counts
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.generate.bases import IDEAL_C_OVER_A, vegard_parameter
+from aiida_mlip_autopipe.science.generate.ideal_lattices import IDEAL_C_OVER_A, vegard_parameter
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.sqs import shuffled
 from aiida_mlip_autopipe.science.generate.strategy import Kind, Occupation, Slot, Strategy, System

@@ -12,7 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from aiida_mlip_autopipe.common.composition import nearest_composition, whole_counts
 from aiida_mlip_autopipe.common.frames import IntArray
-from aiida_mlip_autopipe.science.generate.bases import conventional_cell
+from aiida_mlip_autopipe.science.generate.ideal_lattices import conventional_cell
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, origin_text
 from aiida_mlip_autopipe.science.generate.sqs import shuffled
 from aiida_mlip_autopipe.science.generate.strategy import Kind, Occupation, Slot, Strategy, System

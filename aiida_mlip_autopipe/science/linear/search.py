@@ -145,7 +145,7 @@ def search(
 
     :param frames: labelled frames, without isolated atoms.
     :param base: eV, energy of an atom of each element that is subtracted first, shape (n_elements,).
-    :param sizes: names of the bases to try, from small to large.
+    :param sizes: names of the basis sets to try, from small to large.
     :raises FitError: a fit that makes no sense.
     """
     fold_of, groups = folds_of(frames, settings.seed)

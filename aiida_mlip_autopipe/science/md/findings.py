@@ -11,8 +11,9 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, uid_of
+from aiida_mlip_autopipe.common.reports import TrajectoryEntry
 from aiida_mlip_autopipe.science.carve import carve
-from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, TrajectoryEnd
 
 CONFIG_TYPE = 'md'
 
@@ -37,7 +38,7 @@ class Findings:
     max_atoms: int
     cutoff: float
     loop_round: int
-    runs: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[TrajectoryEntry] = field(default_factory=list)
     candidates: list[Atoms] = field(default_factory=list)
     grades: list[FloatArray] = field(default_factory=list)
     uncut: list[Atoms] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Findings:
         self.traces |= {f'{name}_{index}': column for name, column in _columns(found).items() if len(column)}
         n_before = sum(self._adopt(frame, start, settings, found.stop.value) for frame in found.before_failure)
         n_candidates = sum(self._adopt(frame, start, settings) for frame in found.candidates)
-        self.runs.append({**_entry(start, settings, found), 'n_candidates': n_candidates, 'n_before_failure': n_before})
+        self.runs.append(_entry(start, settings, found, n_candidates=n_candidates, n_before_failure=n_before))
 
     @property
     def report(self) -> dict[str, Any]:
@@ -122,10 +123,10 @@ class Findings:
 
 def _nothing(message: str) -> MdResult:
     columns = (np.zeros(0) for _ in range(4))
-    return MdResult([], StopReason.ERROR, message, 0, 0, MdTrace(np.zeros(0, dtype=np.int64), *columns))
+    return MdResult([], TrajectoryEnd.ERROR, message, 0, 0, MdTrace(np.zeros(0, dtype=np.int64), *columns))
 
 
-def _entry(start: Atoms, settings: MdSettings, result: MdResult) -> dict[str, Any]:
+def _entry(start: Atoms, settings: MdSettings, result: MdResult, *, n_candidates: int, n_before_failure: int) -> TrajectoryEntry:
     gammas, bonds = result.trace.gamma_max, result.trace.bond
     finite = gammas[np.isfinite(gammas)]
     is_warm = result.trace.step >= settings.warmup
@@ -137,7 +138,7 @@ def _entry(start: Atoms, settings: MdSettings, result: MdResult) -> dict[str, An
         'pressure': settings.pressure,
         'seed': settings.seed,
         'reason': result.stop.value,
-        'passed': result.stop is StopReason.FINISHED,
+        'passed': result.stop is TrajectoryEnd.FINISHED,
         'message': result.message,
         'steps_done': result.steps_done,
         'n_checks': int(is_warm.sum()),
@@ -148,6 +149,8 @@ def _entry(start: Atoms, settings: MdSettings, result: MdResult) -> dict[str, An
         'shortest_bond': float(bonds.min()) if len(bonds) and np.isfinite(bonds).all() else None,
         'share_above_select': _share_above(gammas[is_warm], settings),
         'share_above_in_warmup': _share_above(gammas[~is_warm], settings),
+        'n_candidates': n_candidates,
+        'n_before_failure': n_before_failure,
     }
 
 

@@ -10,7 +10,7 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.science.md.pool import MEMORY, CandidatePool, Recent
-from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, TrajectoryEnd
 
 TRACE: Final = 'trace.bin'
 CANDIDATES: Final = 'candidates.bin'
@@ -91,7 +91,7 @@ def read_journal(folder: Path, start: Atoms, settings: MdSettings, message: str)
     columns = (trace[:, column].copy() for column in range(1, TRACE_COLUMNS))
     n_selected = int((trace[:, 1] > settings.gamma_select).sum())
     done = MdTrace(steps, *columns)
-    return MdResult(pool.chosen(), StopReason.ERROR, message, int(steps[-1]), n_selected, done, recent.chosen())
+    return MdResult(pool.chosen(), TrajectoryEnd.ERROR, message, int(steps[-1]), n_selected, done, recent.chosen())
 
 
 def newest_restart(folder: Path) -> Path | None:

@@ -34,7 +34,7 @@ _POSITIVE: Final = (
 )
 
 
-class StopReason(StrEnum):
+class TrajectoryEnd(StrEnum):
     """Why a run ended.
 
     All steps done, grade above the limit, atoms lost, temperature or volume out of hand, a bond too short, or another error of
@@ -50,7 +50,7 @@ class StopReason(StrEnum):
     ERROR = 'error'
 
 
-FAILURES: Final = frozenset(StopReason) - {StopReason.FINISHED, StopReason.GRADE}
+FAILURES: Final = frozenset(TrajectoryEnd) - {TrajectoryEnd.FINISHED, TrajectoryEnd.GRADE}
 """Ends that show a fault of the potential which its grade did not foresee; frames from before it are handed back."""
 
 
@@ -180,7 +180,7 @@ class MdResult:
     """
 
     candidates: list[Atoms]
-    stop: StopReason
+    stop: TrajectoryEnd
     message: str
     steps_done: int
     n_selected: int

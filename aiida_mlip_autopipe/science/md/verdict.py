@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-Run = Mapping[str, Any]
-"""The entry of a trajectory, as `findings.Findings` makes it."""
+from aiida_mlip_autopipe.common.reports import ExploreTotals, Rung, TrajectoryEntry
 
 
-def verdict(runs: Sequence[Run]) -> dict[str, Any]:
+def verdict(runs: Sequence[TrajectoryEntry]) -> ExploreTotals:
     """Return the totals of an exploration.
 
     `ladder` has for each start the highest temperature (K) up to which all its trajectories passed, or None; `is_passed` says
@@ -20,7 +18,7 @@ def verdict(runs: Sequence[Run]) -> dict[str, Any]:
     """
     temperatures = sorted({run['temperature'] for run in runs})
     ladder = [
-        {'start': start, 'lineage': own[0]['lineage'], 'reached': _reached(own, temperatures)}
+        Rung(start=start, lineage=own[0]['lineage'], reached=_reached(own, temperatures))
         for start, own in _by_start(runs).items()
     ]
     return {
@@ -34,14 +32,14 @@ def verdict(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def _by_start(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    found: dict[str, list[Run]] = {}
+def _by_start(runs: Sequence[TrajectoryEntry]) -> dict[str, list[TrajectoryEntry]]:
+    found: dict[str, list[TrajectoryEntry]] = {}
     for run in runs:
         found.setdefault(run['start'], []).append(run)
     return found
 
 
-def _reached(runs: Sequence[Run], temperatures: Sequence[float]) -> float | None:
+def _reached(runs: Sequence[TrajectoryEntry], temperatures: Sequence[float]) -> float | None:
     reached = None
     for temperature in temperatures:
         own = [run for run in runs if run['temperature'] == temperature]
@@ -51,8 +49,8 @@ def _reached(runs: Sequence[Run], temperatures: Sequence[float]) -> float | None
     return reached
 
 
-def _share(runs: Sequence[Run]) -> float | None:
+def _share(runs: Sequence[TrajectoryEntry]) -> float | None:
     """Return the share of all checks at which the grade was above the threshold."""
-    looked = [run for run in runs if run.get('share_above_select') is not None]
-    n_checks = sum(run['n_checks'] for run in looked)
-    return sum(run['share_above_select'] * run['n_checks'] for run in looked) / n_checks if n_checks else None
+    looked = [(share, run['n_checks']) for run in runs if (share := run.get('share_above_select')) is not None]
+    n_checks = sum(count for _, count in looked)
+    return sum(share * count for share, count in looked) / n_checks if n_checks else None

@@ -11,7 +11,7 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.crystal_names import file_crystals, ordered_crystals, system_crystals
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.science.generate.bases import parent_lattice
+from aiida_mlip_autopipe.science.generate.ideal_lattices import parent_lattice
 from aiida_mlip_autopipe.science.generate.ordered import compound
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms
 from aiida_mlip_autopipe.science.generate.settings import target_of

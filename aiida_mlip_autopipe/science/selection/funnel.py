@@ -25,7 +25,7 @@ DUPLICATE = 'duplicate'
 ALREADY_LABELLED = 'already_labelled'
 NOT_SELECTED = 'not_selected'
 
-STAGES = ('generated', 'sane', 'unique', 'inside', 'selected')
+FUNNEL = ('generated', 'sane', 'unique', 'inside', 'selected')
 """What is counted, from wide to narrow; `inside` the window of energy, force and volume."""
 
 REASONS: Final[dict[str, tuple[str, ...]]] = {
@@ -36,7 +36,7 @@ REASONS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Why a frame does not reach a stage though it reached the one before."""
 
-LEFT_AT: Final = {reason: STAGES.index(stage) for stage, reasons in REASONS.items() for reason in reasons}
+LEFT_AT: Final = {reason: FUNNEL.index(stage) for stage, reasons in REASONS.items() for reason in reasons}
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +120,7 @@ class Selection:
     :param reasons: for each frame '' when it is selected, else the reason against it: one of `sanity.SANITY_REASONS`,
         'duplicate' (of another frame), 'already_labelled' (a known frame or nearly one), one of `window.WINDOW_REASONS` or
         'not_selected'.
-    :param counts: number of frames after each of `STAGES`.
+    :param counts: number of frames after each of `FUNNEL`.
     :param by_config_type: the same for each config_type.
     """
 
@@ -373,9 +373,9 @@ def reduced_formulas(frames: Frames) -> list[str]:
 
 
 def _selection(frames: Frames, chosen: IntArray, reasons: list[str]) -> Selection:
-    by_type: dict[str, dict[str, int]] = {name: dict.fromkeys(STAGES, 0) for name in sorted(set(frames.config_type.tolist()))}
+    by_type: dict[str, dict[str, int]] = {name: dict.fromkeys(FUNNEL, 0) for name in sorted(set(frames.config_type.tolist()))}
     for config_type, reason in zip(frames.config_type.tolist(), reasons, strict=True):
-        for stage in STAGES[: LEFT_AT.get(reason, len(STAGES))]:
+        for stage in FUNNEL[: LEFT_AT.get(reason, len(FUNNEL))]:
             by_type[config_type][stage] += 1
-    totals = {stage: sum(count[stage] for count in by_type.values()) for stage in STAGES}
+    totals = {stage: sum(count[stage] for count in by_type.values()) for stage in FUNNEL}
     return Selection(indices=chosen, reasons=reasons, counts=totals, by_config_type=by_type)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase import units
 
-from aiida_mlip_autopipe.common.errors import FormatError
+from aiida_mlip_autopipe.common.reasons import LabelError
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.engines.espresso.output import (
     BANDS_OVER_FILLED,
@@ -141,17 +141,17 @@ class TestResult:
     @pytest.mark.parametrize('name', ['energy', 'number_of_electrons'])
     def test_missing_parameter(self, name: str) -> None:
         parameters = {key: value for key, value in PARAMETERS.items() if key != name}
-        with pytest.raises(FormatError, match=f'^output of pw.x lacks {name}$'):
+        with pytest.raises(LabelError, match=rf'^output_incomplete \(output of pw.x lacks {name}\)$'):
             read_result(parameters, ARRAYS)
 
     @pytest.mark.parametrize('name', ['forces', 'stress'])
     def test_missing_array(self, name: str) -> None:
         arrays = {key: value for key, value in ARRAYS.items() if key != name}
-        with pytest.raises(FormatError, match=f'^output of pw.x lacks {name}$'):
+        with pytest.raises(LabelError, match=rf'^output_incomplete \(output of pw.x lacks {name}\)$'):
             read_result(PARAMETERS, arrays)
 
     def test_everything_missing_is_told_at_once(self) -> None:
-        with pytest.raises(FormatError, match='lacks energy, number_of_electrons, forces, stress'):
+        with pytest.raises(LabelError, match='lacks energy, number_of_electrons, forces, stress'):
             read_result({}, {})
 
     @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ class TestResult:
         [('energy_units', 'Ry', 'eV'), ('forces_units', 'Ry / bohr', 'ev / angstrom'), ('stress_units', 'kbar', 'GPascal')],
     )
     def test_unexpected_unit(self, name: str, unit: str, expected: str) -> None:
-        with pytest.raises(FormatError, match=f"has {name} '{unit}', expected '{expected}'"):
+        with pytest.raises(LabelError, match=f"has {name} '{unit}', expected '{expected}'"):
             read_result({**PARAMETERS, name: unit}, ARRAYS)
 
     @pytest.mark.parametrize('information', [{}, {'scf_conv': {}}, {'scf_conv': {'convergence_achieved': False}}])

@@ -12,7 +12,7 @@ from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.engines.lammps.dynamics import STRAINED, run_md
 from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.md.journal import RESTART, ROLLING, read_journal
-from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason, largest_temperature
+from aiida_mlip_autopipe.science.md.records import MdSettings, TrajectoryEnd, largest_temperature
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
 from tests.pod_data import alloy
 
@@ -44,7 +44,7 @@ def hot_run(fitted):
 @pytest.mark.lammps
 def test_a_calm_run_finishes(fitted, atoms):
     result = run_md(atoms, fitted.potential, COLD)
-    assert (result.stop, result.steps_done, result.message) == (StopReason.FINISHED, 100, '')
+    assert (result.stop, result.steps_done, result.message) == (TrajectoryEnd.FINISHED, 100, '')
     assert result.candidates == []
     assert result.trace.step.tolist() == list(range(0, 101, 10))
     assert all(len(column) == 11 and np.isfinite(column).all() for column in vars(result.trace).values())
@@ -74,7 +74,7 @@ def test_same_seed_same_trace(fitted, atoms):
 
 @pytest.mark.lammps
 def test_a_hot_run_is_stopped_by_the_grade(hot_run):
-    assert hot_run.stop is StopReason.GRADE
+    assert hot_run.stop is TrajectoryEnd.GRADE
     assert hot_run.steps_done == hot_run.trace.step[-1] < HOT.steps
     assert hot_run.trace.gamma_max[-1] > HOT.gamma_halt
     assert (hot_run.trace.gamma_max[:-1] <= HOT.gamma_halt).all()
@@ -104,7 +104,7 @@ def test_candidates_are_what_the_trace_says(fitted, hot_run, atoms):
 def test_a_start_beyond_the_limit_stops_at_once(fitted, settled):
     atoms = settled
     result = run_md(atoms, fitted.potential, dataclasses.replace(HOT, gamma_select=1e-6, gamma_halt=1e-5))
-    assert (result.stop, result.steps_done, len(result.candidates)) == (StopReason.GRADE, 0, 1)
+    assert (result.stop, result.steps_done, len(result.candidates)) == (TrajectoryEnd.GRADE, 0, 1)
     np.testing.assert_allclose(result.candidates[0].get_all_distances(mic=True), atoms.get_all_distances(mic=True), atol=1e-8)
 
 
@@ -139,7 +139,7 @@ def test_pressure_is_kept(fitted, atoms):
 def test_an_explosion_hands_back_what_was_seen(fitted, atoms):
     settings = dataclasses.replace(COLD, temperature=30000.0, timestep=8.0, steps=2000, gamma_select=2.0, gamma_halt=1e12)
     result = run_md(atoms, fitted.potential, settings)
-    assert result.stop in (StopReason.LOST_ATOMS, StopReason.TEMPERATURE)
+    assert result.stop in (TrajectoryEnd.LOST_ATOMS, TrajectoryEnd.TEMPERATURE)
     assert result.candidates
     assert len(result.trace.step) >= 1
     assert result.steps_done == result.trace.step[-1] < 2000
@@ -190,7 +190,7 @@ def test_a_strained_start_is_relaxed_before_it_moves(fitted):
 def test_frames_from_before_a_failure_come_back(fitted, atoms):
     settings = dataclasses.replace(HOT, gamma_select=1e6, gamma_halt=1e12, min_bond_fraction=0.85)
     result = run_md(atoms, fitted.potential, settings)
-    assert (result.stop, result.candidates) == (StopReason.BOND, [])
+    assert (result.stop, result.candidates) == (TrajectoryEnd.BOND, [])
     steps = [frame.info['step'] for frame in result.before_failure]
     assert steps == sorted(steps)
     assert steps[-1] == result.trace.step[-2]
@@ -208,7 +208,7 @@ def test_a_run_that_finishes_hands_back_nothing_of_the_kind(fitted, atoms):
 def test_the_volume_has_a_window(fitted, atoms):
     settings = dataclasses.replace(COLD, pressure=100 * GPA, steps=2000, volume_window=(0.97, 1.03))
     result = run_md(atoms, fitted.potential, settings)
-    assert result.stop is StopReason.VOLUME
+    assert result.stop is TrajectoryEnd.VOLUME
     assert 0 < result.steps_done < 2000
     assert result.before_failure
 
@@ -222,18 +222,18 @@ def test_after_the_warm_up_the_temperature_has_a_narrower_window(fitted, atoms):
     hot.rattle(0.25, seed=1)
     plain = dataclasses.replace(COLD, temperature=20.0, steps=200, check_interval=2)
     early = run_md(hot, fitted.potential, dataclasses.replace(plain, warmup=200))
-    assert early.stop is not StopReason.BOND
+    assert early.stop is not TrajectoryEnd.BOND
     limit = largest_temperature(20.0, len(atoms))
     late = run_md(hot, fitted.potential, plain)
     beyond = early.trace.temperature > limit
-    assert (late.stop is StopReason.TEMPERATURE) == bool(beyond.any())
+    assert (late.stop is TrajectoryEnd.TEMPERATURE) == bool(beyond.any())
 
 
 @pytest.mark.lammps
 def test_a_short_bond_stops_the_run(fitted, atoms):
     settings = dataclasses.replace(HOT, gamma_halt=1e12, min_bond_fraction=0.85)
     result = run_md(atoms, fitted.potential, settings)
-    assert result.stop is StopReason.BOND
+    assert result.stop is TrajectoryEnd.BOND
     assert result.trace.bond[-1] < 0.85 <= result.trace.bond[:-1].min()
     assert result.steps_done == result.trace.step[-1] < HOT.steps
 
@@ -251,7 +251,7 @@ def test_the_target_follows_the_ramp(fitted, atoms):
 def test_a_relaxation_ends_with_the_atoms_at_rest(fitted, atoms):
     settings = dataclasses.replace(COLD, quench='minimize', gamma_select=1e-6, max_candidates=40)
     result = run_md(atoms, fitted.potential, settings)
-    assert (result.stop, result.steps_done) == (StopReason.FINISHED, 100)
+    assert (result.stop, result.steps_done) == (TrajectoryEnd.FINISHED, 100)
     assert result.trace.step[-1] > 100
     assert result.trace.temperature[-1] == 0.0
     assert result.trace.potential_energy[-1] < result.trace.potential_energy.min() + 1e-9
@@ -264,7 +264,7 @@ def test_a_relaxation_ends_with_the_atoms_at_rest(fitted, atoms):
 def test_cooling_goes_on_in_time(fitted, atoms):
     settings = dataclasses.replace(COLD, temperature=900.0, quench='cool', quench_steps=1500, quench_temperature=20.0)
     result = run_md(atoms, fitted.potential, settings)
-    assert (result.stop, result.steps_done) == (StopReason.FINISHED, 1600)
+    assert (result.stop, result.steps_done) == (TrajectoryEnd.FINISHED, 1600)
     assert result.trace.step.tolist() == list(range(0, 1601, 10))
     assert result.trace.temperature[-10:].mean() < 150.0
 
@@ -272,7 +272,7 @@ def test_cooling_goes_on_in_time(fitted, atoms):
 @pytest.mark.lammps
 def test_a_stopped_run_is_not_quenched(fitted, atoms):
     result = run_md(atoms, fitted.potential, dataclasses.replace(HOT, quench='cool'))
-    assert result.stop is StopReason.GRADE
+    assert result.stop is TrajectoryEnd.GRADE
     assert result.steps_done < HOT.steps
 
 
@@ -380,5 +380,5 @@ class TestSamples:
         """At each check there would be a sample; the last one, whose bond is too short, is left out."""
         every = dataclasses.replace(HOT, temperature=6000.0, steps=2000, timestep=4.0, samples=200, max_candidates=200)
         result = run_md(atoms, fitted.potential, dataclasses.replace(every, gamma_halt=1e9, min_bond_fraction=0.8))
-        assert result.stop is StopReason.BOND
+        assert result.stop is TrajectoryEnd.BOND
         assert result.steps_done not in {frame.info['step'] for frame in result.candidates}

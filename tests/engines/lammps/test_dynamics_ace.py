@@ -16,7 +16,7 @@ from aiida_mlip_autopipe.engines.ace.evaluator import AceEvaluator
 from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
 from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
 from aiida_mlip_autopipe.science.md.journal import RESTART, read_journal
-from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, StopReason
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, TrajectoryEnd
 from tests.ace_data import PLAIN, POTENTIAL, alloy, crystal
 
 pytestmark = pytest.mark.lammps
@@ -45,7 +45,7 @@ def run(atoms: Atoms, **changes: object) -> MdResult:
 
 def test_a_calm_run_finishes(atoms: Atoms) -> None:
     result = run(atoms)
-    assert (result.stop, result.steps_done, result.message, result.candidates) == (StopReason.FINISHED, 100, '', [])
+    assert (result.stop, result.steps_done, result.message, result.candidates) == (TrajectoryEnd.FINISHED, 100, '', [])
     assert result.trace.step.tolist() == list(range(0, 101, 10))
     assert all(np.isfinite(column).all() for column in vars(result.trace).values())
 
@@ -67,7 +67,7 @@ def test_energies_are_total_energies(atoms: Atoms) -> None:
 
 
 def test_a_hot_run_is_stopped_by_the_grade(hot_run: MdResult) -> None:
-    assert hot_run.stop is StopReason.GRADE
+    assert hot_run.stop is TrajectoryEnd.GRADE
     assert hot_run.steps_done == hot_run.trace.step[-1] < HOT.steps
     assert hot_run.trace.gamma_max[-1] > HOT.gamma_halt
     assert (hot_run.trace.gamma_max[:-1] <= HOT.gamma_halt).all()
@@ -85,13 +85,13 @@ def test_candidates_are_what_the_trace_says(hot_run: MdResult) -> None:
 
 def test_a_short_bond_stops_the_run(atoms: Atoms) -> None:
     result = run_md(atoms, POTENTIAL, dataclasses.replace(HOT, gamma_halt=1e12, min_bond_fraction=0.85))
-    assert result.stop is StopReason.BOND
+    assert result.stop is TrajectoryEnd.BOND
     assert result.trace.bond[-1] < 0.85 <= result.trace.bond[:-1].min()
 
 
 def test_an_explosion_hands_back_what_was_seen(atoms: Atoms) -> None:
     result = run(atoms, temperature=30000.0, timestep=8.0, steps=2000, gamma_select=2.0, gamma_halt=1e12)
-    assert result.stop in (StopReason.LOST_ATOMS, StopReason.TEMPERATURE)
+    assert result.stop in (TrajectoryEnd.LOST_ATOMS, TrajectoryEnd.TEMPERATURE)
     assert result.candidates
     assert result.steps_done == result.trace.step[-1] < 2000
 
@@ -105,7 +105,7 @@ def test_pressure_is_kept(atoms: Atoms, barostat: str) -> None:
 
 def test_the_pressure_of_a_triclinic_cell_is_kept() -> None:
     result = run(alloy((3, 3, 3), rattle=0.02), pressure=0.0, steps=2000, timestep=1.0)
-    assert result.stop is StopReason.FINISHED
+    assert result.stop is TrajectoryEnd.FINISHED
     assert result.trace.pressure[-100:].mean() == pytest.approx(0.0, abs=0.3 * GPA)
 
 
@@ -122,7 +122,7 @@ def test_a_continued_run_equals_one_in_a_piece(atoms: Atoms, tmp_path: Path, pre
 
 def test_a_relaxation_ends_with_the_atoms_at_rest_and_with_their_own_grade(atoms: Atoms) -> None:
     result = run(atoms, quench='minimize', gamma_select=1e-6, max_candidates=40)
-    assert (result.stop, result.steps_done) == (StopReason.FINISHED, 100)
+    assert (result.stop, result.steps_done) == (TrajectoryEnd.FINISHED, 100)
     assert result.trace.step[-1] > 100
     assert result.trace.potential_energy[-1] < result.trace.potential_energy.min() + 1e-9
     relaxed = evaluate_frames(Frames.from_atoms([result.candidates[-1]]), POTENTIAL)
@@ -133,7 +133,7 @@ def test_a_relaxation_ends_with_the_atoms_at_rest_and_with_their_own_grade(atoms
 
 def test_cooling_goes_on_in_time(atoms: Atoms) -> None:
     result = run(atoms, quench='cool', quench_steps=300, quench_temperature=20.0)
-    assert (result.stop, result.steps_done) == (StopReason.FINISHED, 400)
+    assert (result.stop, result.steps_done) == (TrajectoryEnd.FINISHED, 400)
     assert result.trace.temperature[-5:].mean() < 200.0 < result.trace.temperature[:11].mean()
 
 

@@ -22,7 +22,7 @@ from aiida_mlip_autopipe.engines.pod.descriptors import features, pod_features
 from aiida_mlip_autopipe.engines.pod.files import ACTIVE_SET, COEFFICIENTS, PARAMETERS, grade_lines, pair_lines
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.linear.posterior import POSTERIOR
-from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
+from aiida_mlip_autopipe.science.md.records import MdSettings, TrajectoryEnd
 from tests.pod_data import CUTOFF, ELEMENTS, REFERENCES, alloy, training_frames
 
 FILES = {PARAMETERS, COEFFICIENTS, ACTIVE_SET, POSTERIOR, TRAINER_PREDICTIONS}
@@ -66,7 +66,7 @@ def test_evaluate_reproduces_the_training_errors(fit, potential, folder):
 def test_md_runs(potential, folder):
     settings = MdSettings(300.0, 50, 1, gamma_select=1e-6, gamma_halt=1e9, max_candidates=3)
     result = isolated(partial(run_md, alloy(np.random.default_rng(0), size=(2, 2, 1), rattle=0.02), potential, settings), folder)
-    assert result.stop is StopReason.FINISHED
+    assert result.stop is TrajectoryEnd.FINISHED
     assert len(result.candidates) == 3
     assert result.trace.step.tolist() == [0, 10, 20, 30, 40, 50]
 

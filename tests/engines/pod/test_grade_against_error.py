@@ -14,7 +14,7 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
 from aiida_mlip_autopipe.engines.lammps.evaluate import evaluate_frames
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
-from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
+from aiida_mlip_autopipe.science.md.records import MdSettings, TrajectoryEnd
 from tests import pod_data
 from tests.engines.conftest import Fitted
 from tests.pod_data import alloy, labelled
@@ -54,12 +54,12 @@ def all_frames(share, temperature, potential):
 
 @pytest.mark.lammps
 def test_a_run_at_300_k_finishes(runs):
-    assert {run.stop for (_, kind), run in runs.items() if kind == 'calm'} == {StopReason.FINISHED}
+    assert {run.stop for (_, kind), run in runs.items() if kind == 'calm'} == {TrajectoryEnd.FINISHED}
 
 
 @pytest.mark.lammps
 def test_a_run_at_twice_the_melting_temperature_is_stopped_by_the_grade(runs):
-    assert {run.stop for (_, kind), run in runs.items() if kind == 'hot'} == {StopReason.GRADE}
+    assert {run.stop for (_, kind), run in runs.items() if kind == 'hot'} == {TrajectoryEnd.GRADE}
 
 
 @pytest.mark.lammps

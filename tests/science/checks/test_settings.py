@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.science.checks.settings import ChecksConfig
-from aiida_mlip_autopipe.science.potential_checks import AGREEMENT, GAMMA_TOLERANCE
+from aiida_mlip_autopipe.science.checks.training import AGREEMENT, GAMMA_TOLERANCE
 from aiida_mlip_autopipe.science.trainer import Trainer
 
 

@@ -22,7 +22,6 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.prototypes import PROTOTYPES
 from aiida_mlip_autopipe.science.generate.amorphous import Amorphous
 from aiida_mlip_autopipe.science.generate.antisite import Antisites
-from aiida_mlip_autopipe.science.generate.bases import slot_of
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.cells import Cells
 from aiida_mlip_autopipe.science.generate.deform import Deform
@@ -31,6 +30,7 @@ from aiida_mlip_autopipe.science.generate.divacancy import Divacancies
 from aiida_mlip_autopipe.science.generate.elastic import Elastic
 from aiida_mlip_autopipe.science.generate.eos import EquationOfState
 from aiida_mlip_autopipe.science.generate.frenkel import FrenkelPairs
+from aiida_mlip_autopipe.science.generate.ideal_lattices import slot_of
 from aiida_mlip_autopipe.science.generate.interstitial import Interstitials
 from aiida_mlip_autopipe.science.generate.isolated import IsolatedAtoms
 from aiida_mlip_autopipe.science.generate.ordered import Ordered
@@ -275,7 +275,7 @@ def test_a_build_of_everything(system: System, seed: int) -> None:
     for atoms in one:
         first, second, distances = neighbor_list('ijd', atoms, 3.5)
         radii = covalent_radii[atoms.numbers]
-        assert (distances >= builder.checks.sanity.min_bond_fraction * (radii[first] + radii[second]) - 1e-9).all()
+        assert (distances >= builder.limits.sanity.min_bond_fraction * (radii[first] + radii[second]) - 1e-9).all()
 
 
 @given(

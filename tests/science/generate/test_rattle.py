@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import uid_of
-from aiida_mlip_autopipe.science.generate.bases import parent_lattice
+from aiida_mlip_autopipe.science.generate.ideal_lattices import parent_lattice
 from aiida_mlip_autopipe.science.generate.rattle import Rattle, debye_stdev, einstein_stdev
 
 

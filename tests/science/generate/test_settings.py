@@ -121,8 +121,8 @@ def test_limits_and_budget_arrive() -> None:
     checks = {'min_bond_fraction': 0.4, 'max_atoms': 7, 'duplicate_tolerance': 0.01, 'volume_per_atom': [0.5, 9.0]}
     builder = structure_builder(SYSTEM, settings_of(checks=checks, budget={'n_structures': 9, 'weights': {'rattle': 2}}))
     assert builder.budget == Budget(9, {'rattle': 2.0})
-    assert (builder.checks.max_atoms, builder.checks.tolerance) == (7, 0.01)
-    assert (builder.checks.sanity.min_bond_fraction, builder.checks.sanity.volume_per_atom) == (0.4, (0.5, 9.0))
+    assert (builder.limits.max_atoms, builder.limits.tolerance) == (7, 0.01)
+    assert (builder.limits.sanity.min_bond_fraction, builder.limits.sanity.volume_per_atom) == (0.4, (0.5, 9.0))
 
 
 def test_dumped_models_are_what_it_takes() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from aiida_mlip_autopipe.common.frames import uid_of
-from aiida_mlip_autopipe.science.generate.bases import parent_lattice
+from aiida_mlip_autopipe.science.generate.ideal_lattices import parent_lattice
 from aiida_mlip_autopipe.science.generate.strain import Strain
 
 

@@ -7,7 +7,7 @@ import pytest
 from aiida_mlip_autopipe.common.frames import uid_of
 from aiida_mlip_autopipe.parsers.pace_run import read_run
 from aiida_mlip_autopipe.science.md.findings import FAILURE, Findings
-from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, StopReason
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, MdTrace, TrajectoryEnd
 from tests.lammps_pace_data import aluminium, recorded
 
 SETTINGS = MdSettings(
@@ -81,7 +81,7 @@ def test_frames_from_before_a_failure_have_a_config_type_and_a_reason(start, res
     frame = start.copy()
     frame.info.update(step=40, gamma_max=1.2)
     frame.arrays['gamma'] = np.full(len(frame), 1.2)
-    failed = dataclasses.replace(result, candidates=[], stop=StopReason.TEMPERATURE, before_failure=[frame])
+    failed = dataclasses.replace(result, candidates=[], stop=TrajectoryEnd.TEMPERATURE, before_failure=[frame])
     found = found_in(start, failed)
     assert found.candidates[0].info['config_type'] == FAILURE
     assert json.loads(found.candidates[0].info['origin'])['failure'] == 'temperature'
@@ -92,7 +92,7 @@ def test_a_candidate_from_before_a_failure_comes_back_once_with_its_reason(start
     frame = start.copy()
     frame.info.update(step=40, gamma_max=6.0)
     frame.arrays['gamma'] = np.full(len(frame), 6.0)
-    found = found_in(start, dataclasses.replace(result, candidates=[frame], stop=StopReason.BOND, before_failure=[frame]))
+    found = found_in(start, dataclasses.replace(result, candidates=[frame], stop=TrajectoryEnd.BOND, before_failure=[frame]))
     assert [atoms.info['config_type'] for atoms in found.candidates] == [FAILURE]
     assert (found.runs[0]['n_candidates'], found.runs[0]['n_before_failure'], found.n_duplicates) == (0, 1, 1)
 
@@ -115,7 +115,7 @@ def test_a_trajectory_that_never_began(start, result):
 @pytest.mark.parametrize(('bonds', 'shortest'), [([0.9, 0.7], 0.7), ([0.9, np.inf], None), ([], None)])
 def test_the_shortest_bond(start, bonds, shortest):
     trace = MdTrace(np.arange(2), *np.ones((4, 2)), bond=np.array(bonds))
-    found = found_in(start, MdResult([], StopReason.FINISHED, '', 1, 0, trace))
+    found = found_in(start, MdResult([], TrajectoryEnd.FINISHED, '', 1, 0, trace))
     assert found.runs[0]['shortest_bond'] == shortest
     assert ('bond_0' in found.traces) == bool(bonds)
 
@@ -166,13 +166,13 @@ def test_traces_are_numbered_by_trajectory(start, result):
 
 
 def test_the_share_is_that_of_all_checks(start, result):
-    calm = MdResult([], StopReason.FINISHED, '', 100, 0, MdTrace(np.arange(2), *np.ones((4, 2))))
+    calm = MdResult([], TrajectoryEnd.FINISHED, '', 100, 0, MdTrace(np.arange(2), *np.ones((4, 2))))
     above, checks = int((result.trace.gamma_max > 5.0).sum()), len(result.trace.step)
     assert found_in(start, result, calm).report['share_above_select'] == pytest.approx(above / (checks + 2))
 
 
 def test_a_trajectory_without_a_check(start):
-    nothing = MdResult([], StopReason.ERROR, 'killed', 0, 0, MdTrace(np.zeros(0, dtype=np.int64), *np.zeros((4, 0))))
+    nothing = MdResult([], TrajectoryEnd.ERROR, 'killed', 0, 0, MdTrace(np.zeros(0, dtype=np.int64), *np.zeros((4, 0))))
     found = found_in(start, nothing)
     assert found.runs[0]['gamma_max'] is None
     assert found.runs[0]['share_above_select'] is None
@@ -182,4 +182,4 @@ def test_a_trajectory_without_a_check(start):
 
 def test_a_grade_that_is_no_number_is_not_reported(start):
     trace = MdTrace(np.arange(2), np.array([np.nan, 1.5]), *np.ones((3, 2)))
-    assert found_in(start, MdResult([], StopReason.ERROR, '', 1, 0, trace)).runs[0]['gamma_max'] == 1.5
+    assert found_in(start, MdResult([], TrajectoryEnd.ERROR, '', 1, 0, trace)).runs[0]['gamma_max'] == 1.5

@@ -14,7 +14,7 @@ from aiida_mlip_autopipe.science.md.journal import (
     read_journal,
 )
 from aiida_mlip_autopipe.science.md.pool import POOL, CandidatePool
-from aiida_mlip_autopipe.science.md.records import MdSettings, StopReason
+from aiida_mlip_autopipe.science.md.records import MdSettings, TrajectoryEnd
 
 START = bulk('Cu', a=3.6, cubic=True)
 SETTINGS = MdSettings(temperature=300.0, steps=100, seed=1, gamma_select=2.0, max_candidates=3)
@@ -43,7 +43,7 @@ def test_what_was_noted_comes_back(tmp_path):
     write(tmp_path, 3)
     found = read_journal(tmp_path, START, SETTINGS, 'crashed with signal SIGSEGV')
     assert (found.stop, found.message, found.steps_done, found.n_selected) == (
-        StopReason.ERROR,
+        TrajectoryEnd.ERROR,
         'crashed with signal SIGSEGV',
         2,
         2,

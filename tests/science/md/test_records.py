@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.md.records import BAROSTATS, MdSettings, MdTrace, StopReason
+from aiida_mlip_autopipe.science.md.records import BAROSTATS, MdSettings, MdTrace, TrajectoryEnd
 
 SETTINGS = MdSettings(temperature=300.0, steps=100, seed=11)
 
@@ -74,7 +74,7 @@ class TestSamples:
 
 
 def test_reasons_of_a_stop():
-    assert [reason.value for reason in StopReason] == [
+    assert [reason.value for reason in TrajectoryEnd] == [
         'finished', 'grade', 'lost_atoms', 'temperature', 'volume', 'bond', 'error',
     ]  # fmt: skip
 

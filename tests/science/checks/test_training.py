@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiida_mlip_autopipe.science.checks.finding import failed_sentences
-from aiida_mlip_autopipe.science.potential_checks import AGREEMENT, GAMMA_TOLERANCE, training_findings
+from aiida_mlip_autopipe.science.checks.training import AGREEMENT, GAMMA_TOLERANCE, training_findings
 
 ERRORS = {'energy_rmse': 0.002, 'force_rmse': 0.05, 'stress_rmse': 0.001}
 

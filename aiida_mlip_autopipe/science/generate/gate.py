@@ -30,7 +30,7 @@ after a translation, rotation, mirror or permutation."""
 
 
 @dataclass(frozen=True)
-class Checks:
+class GateLimits:
     """Limits of the gate.
 
     :param sanity: bounds on bonds, cell and density.
@@ -112,18 +112,18 @@ class Gate:
 
     Held of each that passed are the uid, the lineage, and what :class:`SeenStructures` holds.
 
-    :param checks: limits.
+    :param limits: what a structure must keep to.
     :param tally: where to count.
     """
 
-    def __init__(self, checks: Checks, tally: Tally) -> None:
-        self.checks = checks
+    def __init__(self, limits: GateLimits, tally: Tally) -> None:
+        self.limits = limits
         self.tally = tally
         self._uids = Index(np.uint64)
         self._lineages = Column(np.uint64)
-        self._seen = SeenStructures(checks.tolerance)
+        self._seen = SeenStructures(limits.tolerance)
         self._search = NeighbourSearch()
-        self._loose = replace(checks.sanity, max_aspect=math.inf, volume_per_atom=None)
+        self._loose = replace(limits.sanity, max_aspect=math.inf, volume_per_atom=None)
 
     def admit(self, atoms: Atoms, step: str, parent: Atoms | None = None, *, has_vacuum: bool = False) -> Verdict:
         """Return what became of a structure.
@@ -132,12 +132,12 @@ class Gate:
         :param parent: the structure it was made from, which must not change any more; None for a root.
         :param has_vacuum: whether density and aspect are free.
         """
-        verdict = self._judge(atoms, parent, self._loose if has_vacuum else self.checks.sanity)
+        verdict = self._judge(atoms, parent, self._loose if has_vacuum else self.limits.sanity)
         self.tally.of(step).add(len(atoms), verdict.reason)
         return verdict
 
     def _judge(self, atoms: Atoms, parent: Atoms | None, limits: SanityLimits) -> Verdict:
-        if reason := _size_reason(atoms, self.checks.max_atoms):
+        if reason := _size_reason(atoms, self.limits.max_atoms):
             return Verdict(None, reason)
         try:
             child = with_lineage(atoms, parent)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.science.generate.checks import DUPLICATE, EQUIVALENT, NOT_FINITE, TOO_MANY_ATOMS, Checks, Gate, Tally
+from aiida_mlip_autopipe.science.generate.gate import DUPLICATE, EQUIVALENT, NOT_FINITE, TOO_MANY_ATOMS, Gate, GateLimits, Tally
 from aiida_mlip_autopipe.science.generate.neighbours import LOOKS
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, with_lineage
 from aiida_mlip_autopipe.science.selection.sanity import (
@@ -54,7 +54,7 @@ CASES = {
 
 
 def gate() -> Gate:
-    return Gate(Checks(SanityLimits(0.5, 65.0, 10.0, (0.0, 5.0)), max_atoms=16), Tally())
+    return Gate(GateLimits(SanityLimits(0.5, 65.0, 10.0, (0.0, 5.0)), max_atoms=16), Tally())
 
 
 @pytest.mark.parametrize('reason', CASES)
@@ -92,7 +92,7 @@ def test_vacuum_is_no_reason_where_it_is_meant() -> None:
 def test_the_same_bonds_are_short_as_in_selection(seed: int, fraction: float, width: float) -> None:
     """Copies of a parent, whose neighbours are taken from it, are judged as if each was searched on its own."""
     limits = SanityLimits(fraction, 90.0, math.inf)
-    made, rng = Gate(Checks(limits), Tally()), np.random.default_rng(seed)
+    made, rng = Gate(GateLimits(limits), Tally()), np.random.default_rng(seed)
     parent = with_lineage(random_crystal(seed))
     for _ in range(LOOKS + 3):
         child = fresh_atoms(parent, 'rattle', '', positions=parent.positions + rng.normal(scale=width, size=(len(parent), 3)))
@@ -111,4 +111,4 @@ def test_all_that_is_not_finite(values: tuple[float, float]) -> None:
 
 def test_no_room_for_any_atom() -> None:
     with pytest.raises(InputError, match='max_atoms must be at least 1, got 0'):
-        Checks(max_atoms=0)
+        GateLimits(max_atoms=0)

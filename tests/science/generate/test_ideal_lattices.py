@@ -9,7 +9,7 @@ from ase.neighborlist import neighbor_list
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.prototypes import PROTOTYPES as CRYSTALS
-from aiida_mlip_autopipe.science.generate.bases import PROTOTYPES, lattice_site_count, parent_lattice, vegard_parameter
+from aiida_mlip_autopipe.science.generate.ideal_lattices import PROTOTYPES, lattice_site_count, parent_lattice, vegard_parameter
 
 # prototype: coordination number and distance of the nearest neighbours in units of a
 SHELLS = {
