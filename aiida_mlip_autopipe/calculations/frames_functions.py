@@ -20,22 +20,32 @@ NO_SPLIT = 410
 
 
 @calcfunction
-def take_frames(frames: FramesData, selection: orm.ArrayData) -> FramesData:
-    """Return the frames that a selection names, in its order."""
-    return FramesData(frames.frames.take(selection.get_array('indices')))
+def gather_frames(
+    pool: FramesData | None = None,
+    selection: orm.ArrayData | None = None,
+    test: FramesData | None = None,
+    elements: orm.List | None = None,
+    box: orm.Float | None = None,
+) -> FramesData:
+    """Return all that a round labels, in one node: isolated atoms, what a selection names of a pool, and frames of the test set.
+
+    :param elements: of the isolated atoms; None for none.
+    :param box: Å, edge of their cubic boxes.
+    """
+    parts = []
+    if elements is not None and box is not None:
+        parts.append(Frames.from_atoms(isolated_atoms(elements.get_list(), box.value)))
+    if pool is not None and selection is not None:
+        parts.append(pool.frames.take(selection.get_array('indices')))
+    if test is not None:
+        parts.append(test.frames)
+    return FramesData(Frames.concatenate(parts))
 
 
 @calcfunction
 def merge_frames(**parts: FramesData) -> FramesData:
     """Return all frames, the parts in the order of their names."""
     return FramesData(Frames.concatenate([parts[name].frames for name in sorted(parts)]))
-
-
-@calcfunction
-def add_isolated_atoms(frames: FramesData, elements: orm.List, box: orm.Float) -> FramesData:
-    """Return the isolated atoms of `elements` in a cubic box of edge `box` (Å), followed by the frames."""
-    atoms = Frames.from_atoms(isolated_atoms(elements.get_list(), box.value))
-    return FramesData(Frames.concatenate([atoms, frames.frames]))
 
 
 @calcfunction

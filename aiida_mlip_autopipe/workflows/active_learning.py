@@ -72,7 +72,7 @@ class ActiveLearningWorkChain(MdTestWorkChain):
         self.ctx.round += 1
         self.ctx.n_selected = None
         self.ctx.select = None
-        settings = orm.Dict(self._probe_settings() if self.ctx.is_probe else self.ctx.config['explore'])
+        settings = orm.Dict(self._probe_settings()) if self.ctx.is_probe else self.ctx.settings['explore']
         is_foreign = settings['explorer'] != self.ctx.config['explore']['explorer']
         child = self.submit(
             ExploreWorkChain,
@@ -82,7 +82,7 @@ class ActiveLearningWorkChain(MdTestWorkChain):
             settings=settings,
             seed=self._seed(),
             round=orm.Int(self.ctx.round),
-            options=orm.Dict(self.ctx.config['worker']['options']),
+            options=self.ctx.settings['options'],
             metadata={'call_link_label': f'explore_{self.ctx.round:02d}'},
         )
         is_last = len(self._history()) >= self.ctx.config['loop']['max_rounds']

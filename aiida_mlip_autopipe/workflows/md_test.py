@@ -45,7 +45,7 @@ class MdTestWorkChain(StagesWorkChain):
         wanted = self._payable()
         if is_last or not wanted or self.ctx.test_bases is None:
             return {}
-        starts = pick_md_starts(self.ctx.test_bases, orm.Dict(self.ctx.config['explore']), self._test_seed())
+        starts = pick_md_starts(self.ctx.test_bases, self.ctx.settings['explore'], self._test_seed())
         children = {}
         for index, temperature in enumerate(wanted):
             children[f'md_test_{index}'] = self.submit(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from aiida import orm
@@ -35,18 +34,18 @@ def find_process(entry_point: str, field: str) -> type[Process]:
 
 
 def labelling(
-    section: Mapping[str, Any], *, code: orm.AbstractCode, worker: orm.AbstractCode, frames: FramesData, link: str
+    settings: orm.Dict, *, code: orm.AbstractCode, worker: orm.AbstractCode, frames: FramesData, link: str
 ) -> tuple[type[Process], dict[str, Any]]:
     """Return the process of a labeller with its inputs, but for what it named in the profile.
 
-    :param section: the settings `label`.
+    :param settings: the section `label`.
     :param code: of the labeller.
     :param worker: of `mlip-worker`, for labellers that take one.
     :param link: label of the call.
     """
-    process = find_process(section['labeller'], 'label.labeller')
+    process = find_process(settings['labeller'], 'label.labeller')
     metadata: dict[str, Any] = {'call_link_label': link}
     if not issubclass(process, WorkChain):
-        metadata['options'] = job_options(section['options'])
+        metadata['options'] = job_options(settings['options'])
     helper = {'worker_code': worker} if 'worker_code' in process.spec().inputs else {}
-    return process, {'code': code, 'frames': frames, 'settings': orm.Dict(dict(section)), 'metadata': metadata, **helper}
+    return process, {'code': code, 'frames': frames, 'settings': settings, 'metadata': metadata, **helper}

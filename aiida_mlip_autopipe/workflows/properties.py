@@ -225,9 +225,9 @@ class PropertiesWorkChain(WorkChain):
 
     def _label(self, name: str, frames: FramesData) -> orm.ProcessNode:
         """Submit the labeller as a round of the loop does, without its judgement of outliers: these energies differ by little."""
-        section = {**self.ctx.config['label'], 'outlier_zscore': None}
+        settings = orm.Dict({**self.ctx.config['label'], 'outlier_zscore': None})
         codes = {'code': self.inputs.label_code, 'worker': self.inputs.worker_code}
-        labeller, inputs = labelling(section, frames=frames, link=f'label_{name}', **codes)
+        labeller, inputs = labelling(settings, frames=frames, link=f'label_{name}', **codes)
         return self.submit(labeller, **inputs, **self.inputs.get('label', {}))
 
     def _evaluate(self, name: str, frames: FramesData) -> orm.ProcessNode:

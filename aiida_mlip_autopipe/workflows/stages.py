@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from aiida import orm
 from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain
 
+from aiida_mlip_autopipe.calculations.config_functions import stage_settings
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
-from aiida_mlip_autopipe.calculations.frames_functions import add_isolated_atoms, merge_frames, take_frames
+from aiida_mlip_autopipe.calculations.frames_functions import gather_frames, merge_frames
 from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
 from aiida_mlip_autopipe.calculations.report_functions import summarize_round, summarize_run
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, add_labeller_port, job_options
@@ -129,6 +130,7 @@ class StagesWorkChain(WorkChain):
     def setup(self) -> None:
         """Start with nothing bought."""
         self.ctx.config = MLIPConfig.from_mapping(self.inputs.config.get_dict()).to_mapping()
+        self.ctx.settings = stage_settings(self.inputs.config)
         self.ctx.round = 0
         self.ctx.labels_bought = 0
         self.ctx.labels_total = 0
@@ -151,8 +153,8 @@ class StagesWorkChain(WorkChain):
         return self.submit(
             GenerateCalculation,
             code=self.inputs.codes.worker,
-            system=orm.Dict(self.ctx.config['system']),
-            settings=orm.Dict(self.ctx.config['generate']),
+            system=self.ctx.settings['system'],
+            settings=self.ctx.settings['generate'],
             seed=seed,
             bases=self.inputs.get('generate', {}).get('bases', {}),
             metadata=self._metadata(stage),
@@ -194,7 +196,7 @@ class StagesWorkChain(WorkChain):
         child = self.ctx.select
         if child.is_finished_ok:
             pool = child.outputs.pool if 'pool' in child.outputs else self.ctx.pool
-            self.ctx.selected = take_frames(pool, child.outputs.selection)
+            self.ctx.selected = {'pool': pool, 'selection': child.outputs.selection}
             return None
         if self.ctx.round > 0 and child.exit_status == SurrogateCalculation.exit_codes.ERROR_NOTHING_SELECTED.status:
             self.ctx.selected = None
@@ -208,16 +210,17 @@ class StagesWorkChain(WorkChain):
     def run_label(self) -> Any:
         """Submit the labelling of what was selected and of new test frames; round 0 buys the isolated atoms too."""
         label = self.ctx.config['label']
-        parts = {'a_selected': self.ctx.selected, 'b_test': self.ctx.for_test}
-        given = {name: node for name, node in parts.items() if node is not None}
-        frames = merge_frames(**given) if len(given) > 1 else next(iter(given.values()))
+        wanted: dict[str, orm.Data] = dict(self.ctx.selected or {})
+        if self.ctx.for_test is not None:
+            wanted['test'] = self.ctx.for_test
         if self.ctx.round == 0:
-            elements = orm.List(self.ctx.config['system']['elements'])
-            frames = add_isolated_atoms(frames, elements, orm.Float(label['isolated_box']))
+            wanted['elements'] = orm.List(self.ctx.config['system']['elements'])
+            wanted['box'] = orm.Float(label['isolated_box'])
+        frames = gather_frames(**wanted)
         self.ctx.labels_bought = len(frames)
         self.ctx.labels_total += len(frames)
         codes = {'code': self.inputs.codes.label, 'worker': self.inputs.codes.worker}
-        labeller, inputs = labelling(label, frames=frames, link=f'label_{self.ctx.round:02d}', **codes)
+        labeller, inputs = labelling(self.ctx.settings['label'], frames=frames, link=f'label_{self.ctx.round:02d}', **codes)
         return ToContext(label=self.submit(labeller, **inputs, **self.inputs.get('label', {})))
 
     def inspect_label(self) -> ExitCode | None:
@@ -257,7 +260,6 @@ class StagesWorkChain(WorkChain):
 
     def run_train(self) -> Any:
         """Submit the training, and in later rounds the test of the old potential on the labels that it has not seen."""
-        options = self.ctx.config['worker']['options']
         children = {
             'fit': self.submit(
                 TrainWorkChain,
@@ -267,9 +269,9 @@ class StagesWorkChain(WorkChain):
                 test_frames=self.ctx.test,
                 references=self.ctx.references,
                 elements=orm.List(self.ctx.config['system']['elements']),
-                settings=orm.Dict(self.ctx.config['train']),
+                settings=self.ctx.settings['train'],
                 seed=self._seed(),
-                options=orm.Dict(options),
+                options=self.ctx.settings['options'],
                 metadata={'call_link_label': f'train_{self.ctx.round:02d}'},
                 **self._start(),
             )

@@ -4,21 +4,36 @@ from aiida import orm
 
 from aiida_mlip_autopipe.calculations.frames_functions import (
     NO_SPLIT,
-    add_isolated_atoms,
+    gather_frames,
     merge_frames,
     pick_starts,
     split_frames,
-    take_frames,
 )
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 
 
-def test_take_keeps_the_order_of_the_selection(emt_frames):
-    frames = emt_frames(5)
-    taken = take_frames(FramesData(frames), orm.ArrayData({'indices': np.array([4, 0, 2])}))
-    assert taken.frames.uid.tolist() == frames.uid[[4, 0, 2]].tolist()
-    assert taken.creator.process_label == 'take_frames'
+def test_a_round_labels_isolated_atoms_then_the_selection_in_its_order_then_the_test_set(emt_frames):
+    pool, test = emt_frames(5, labelled=False), emt_frames(2, seed=1, labelled=False)
+    selection = orm.ArrayData({'indices': np.array([4, 0, 2])})
+    nodes = {'pool': FramesData(pool), 'selection': selection, 'test': FramesData(test)}
+    found = gather_frames(**nodes, elements=orm.List(['Cu', 'Au']), box=orm.Float(11.0))
+    frames = found.frames
+    assert frames.config_type.tolist()[:2] == [ISOLATED_ATOM] * 2
+    assert [frames.symbols(i) for i in (0, 1)] == [['Cu'], ['Au']]
+    np.testing.assert_allclose(frames.cells[0], 11.0 * np.eye(3))
+    assert frames.uid.tolist()[2:] == [*pool.uid[[4, 0, 2]].tolist(), *test.uid.tolist()]
+    assert found.creator.process_label == 'gather_frames'
+
+
+@pytest.mark.parametrize('parts', [('pool', 'selection'), ('test',)])
+def test_a_later_round_labels_what_there_is(emt_frames, parts):
+    nodes = {
+        'pool': FramesData(emt_frames(3)),
+        'selection': orm.ArrayData({'indices': np.array([1])}),
+        'test': FramesData(emt_frames(1)),
+    }
+    assert len(gather_frames(**{name: nodes[name] for name in parts}).frames) == 1
 
 
 def test_merge_goes_by_the_names(emt_frames):
@@ -26,15 +41,6 @@ def test_merge_goes_by_the_names(emt_frames):
     merged = merge_frames(b_new=FramesData(second), a_old=FramesData(first))
     assert merged.frames.uid.tolist() == [*first.uid.tolist(), *second.uid.tolist()]
     assert merged.base.attributes.get('n_labelled') == 2
-
-
-def test_isolated_atoms_come_first(emt_frames):
-    frames = emt_frames(2, labelled=False)
-    found = add_isolated_atoms(FramesData(frames), orm.List(['Cu', 'Au']), orm.Float(11.0)).frames
-    assert found.config_type.tolist()[:2] == [ISOLATED_ATOM] * 2
-    assert [found.symbols(i) for i in (0, 1)] == [['Cu'], ['Au']]
-    np.testing.assert_allclose(found.cells[0], 11.0 * np.eye(3))
-    assert len(found) == 4
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from aiida import orm
 
-from aiida_mlip_autopipe.calculations.frames_functions import take_frames
+from aiida_mlip_autopipe.calculations.frames_functions import gather_frames
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats import files
@@ -84,7 +84,7 @@ def test_a_model_as_node(run_stage):
     assert len(pool) == 2 * len(frames)
     assert len(node.outputs.selection.get_array('reasons')) == len(pool)
     indices = node.outputs.selection.get_array('indices')
-    chosen = take_frames(pool, node.outputs.selection)
+    chosen = gather_frames(pool=pool, selection=node.outputs.selection)
     assert chosen.frames.uid.tolist() == pool.frames.uid[indices].tolist()
     assert files.MODEL not in node.base.repository.list_object_names()
     assert files.MODEL not in node.outputs.retrieved.base.repository.list_object_names()

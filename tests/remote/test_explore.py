@@ -265,4 +265,4 @@ class TestRefused:
 
     def test_bad_settings(self, stage: Stage) -> None:
         error = stage('explore', request(gamma_halt=0.5)).error
-        assert error['message'].startswith('gamma_halt: got 0.5; input should be greater than 1')
+        assert error['message'].startswith('explore.gamma_halt: got 0.5; input should be greater than 1')

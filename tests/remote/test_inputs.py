@@ -29,7 +29,7 @@ class TestChecked:
             checked(LammpsMd, {'step': 3, 'timestep': -1})
         first, second = str(caught.value).splitlines()
         assert first == 'timestep: got -1; input should be greater than 0 (fs; above 5 fs there is a warning)'
-        assert second.startswith("step: unknown key; did you mean 'steps'? allowed here: explorer, code, starts")
+        assert second.startswith("step: unknown key; did you mean 'steps'? allowed here: code, starts")
 
 
 class TestFrames:
