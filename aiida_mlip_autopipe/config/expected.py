@@ -92,7 +92,7 @@ def has_other_bases(generate: GeneratorConfig) -> bool:
 
 
 def _atoms_of(system: TargetSystem, alloy: list[dict[str, float]], n_cells: int) -> Counter[str]:
-    labels = PROTOTYPES[system.prototype].sublattices
+    labels = PROTOTYPES[system.prototype].sublattices if system.prototype else ()
     counts: Counter[str] = Counter()
     for index, part in enumerate(alloy):
         counts.update(whole_counts(part, labels.count(index) * n_cells))

@@ -134,6 +134,8 @@ class MLIPConfig(Settings):
     @model_validator(mode='after')
     def check_smallest_cell(self) -> Self:
         """Refuse what cannot be done in the smallest cell."""
+        if self.system.prototype is None:
+            return self
         n_sites = min(SITES_PER_CELL[self.system.prototype] * i * j * k for i, j, k in self.system.supercells)
         for name, strategy in self.generate.plan.items():
             if problem := strategy.problem_in(n_sites):

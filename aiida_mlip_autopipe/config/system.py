@@ -31,7 +31,9 @@ class TargetSystem(Settings):
     """A crystal and the compositions that it may have."""
 
     elements: list[Element] = Field(min_length=1, description='chemical symbols, in the order the potential lists them')
-    prototype: PrototypeName = Field(description='crystal prototype of the base structures')
+    prototype: PrototypeName | None = Field(
+        default=None, description='crystal prototype of the base structures; null: all of them come from files, nodes or cells'
+    )
     lattice_parameters: dict[EndMember, PositiveFloat] = Field(
         default={},
         description='Å, lattice parameter a of the prototype for each element, or end member such as Mg-O; alloys follow by '
@@ -92,6 +94,10 @@ class TargetSystem(Settings):
     @model_validator(mode='after')
     def check_sublattices(self) -> Self:
         """Refuse fractions that do not fit the sublattices of the prototype."""
+        if self.prototype is None:
+            if given := [name for name in ('compositions', 'occupations', 'lattice_parameters') if getattr(self, name)]:
+                raise ValueError(f'{given[0]} needs a prototype: give it, or leave out {given[0]}')
+            return self
         expected = PROTOTYPES[self.prototype].n_sublattices
         field, other = ('compositions', 'occupations') if expected == 1 else ('occupations', 'compositions')
         if not getattr(self, field) or getattr(self, other):
@@ -115,7 +121,8 @@ class TargetSystem(Settings):
         if used - listed:
             raise ValueError(f'{field} uses {sorted(used - listed)}, which elements {self.elements} does not list')
         members = {'-'.join(m) for parts in self.alloys for m in product(*({e for e, x in p.items() if x > 0} for p in parts))}
-        members |= listed if PROTOTYPES[self.prototype].n_sublattices == 1 else set()  # bases from elsewhere may have them
+        if self.prototype is not None and PROTOTYPES[self.prototype].n_sublattices == 1:
+            members |= listed  # bases from elsewhere may have them
         if unknown := sorted(set(self.lattice_parameters) - members):
             raise ValueError(f'lattice_parameters names {unknown}; the end members of this system are {sorted(members)}')
         return self
@@ -124,7 +131,7 @@ class TargetSystem(Settings):
     def check_compositions(self) -> Self:
         """Refuse fractions that do not sum to one or do not fit into a supercell with whole atoms."""
         field = 'occupations' if self.occupations else 'compositions'
-        labels = PROTOTYPES[self.prototype].sublattices
+        labels = PROTOTYPES[self.prototype].sublattices if self.prototype else ()
         for parts in self.alloys:
             for index, part in enumerate(parts):
                 total = sum(part.values())

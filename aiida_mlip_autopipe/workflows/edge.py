@@ -32,8 +32,29 @@ from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings
 MODEL_EXTRA: Final = 'mlip_autopipe_model_sha256'
 MODEL_SUFFIXES: Final = ('.model', '.pt', '.pth')
 
-CODES: Final = ('worker', 'label', 'train', 'explore', 'lammps')
-"""Inputs of a run: `mlip-worker`, those of labeller, trainer and explorer, and an `lmp` for aiida-lammps."""
+CODES: Final = {
+    'worker': ('worker', 'code'),
+    'label': ('label', 'code'),
+    'train': ('train', 'code'),
+    'explore': ('explore', 'code'),
+    'lammps': ('properties', 'lammps_code'),
+}
+"""Section and key of the configuration that name each code of a run; `lammps` is an `lmp` for aiida-lammps."""
+
+
+def code_sections(codes: Mapping[str, orm.AbstractCode | str]) -> dict[str, dict[str, str]]:
+    """Return the sections of the configuration that codes give.
+
+    :param codes: or their labels, by the names of :data:`CODES`.
+    :raises InputError: a name that is none of them.
+    """
+    sections: dict[str, dict[str, str]] = {}
+    for name, code in codes.items():
+        if name not in CODES:
+            raise InputError(f'codes: got {name!r}; must be one of {", ".join(CODES)}')
+        section, key = CODES[name]
+        sections[section] = {key: code if isinstance(code, str) else code.full_label}
+    return sections
 
 
 def find_code(label: str, field: str) -> orm.AbstractCode:

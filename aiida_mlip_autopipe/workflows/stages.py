@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from aiida import orm
-from aiida.engine import ExitCode, ProcessBuilder, ToContext, WorkChain
+from aiida.engine import ExitCode, ToContext, WorkChain
 
 from aiida_mlip_autopipe.calculations.config_functions import stage_settings
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
@@ -24,7 +23,7 @@ from aiida_mlip_autopipe.config.selection import PreExplorationConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.science.trainer import Trainer
-from aiida_mlip_autopipe.workflows.edge import run_inputs
+from aiida_mlip_autopipe.workflows.builders import BuilderMixin
 from aiida_mlip_autopipe.workflows.processes import find_process, labelling
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
 
@@ -46,13 +45,10 @@ def validate_config(value: orm.Dict | None, _: Any) -> str | None:
     return None
 
 
-class StagesWorkChain(WorkChain):
+class StagesWorkChain(BuilderMixin, WorkChain):
     """Inputs, outputs and steps shared by the chains that run a whole configuration; the outline is the subclass's."""
 
     _spec_class = BandedWorkChainSpec
-
-    EXPLORES: ClassVar[bool] = False
-    """Whether the section explore counts."""
 
     CODES: ClassVar[Mapping[str, str]] = {
         'worker': '`mlip-worker`',
@@ -60,19 +56,6 @@ class StagesWorkChain(WorkChain):
         'train': 'the trainer, or of `mlip-worker`',
         'lammps': '`lmp`, for aiida-lammps',
     }
-
-    @classmethod
-    def get_builder_from_config(cls, config: MLIPConfig | Path | str) -> ProcessBuilder:
-        """Return the inputs of a run: all that the configuration names becomes a node, once.
-
-        :param config: or the path of its YAML file.
-        :raises InputError: a mistake in the file, or one line for each thing that is missing in this profile or on this disk.
-        """
-        checked = config if isinstance(config, MLIPConfig) else MLIPConfig.from_yaml(Path(config))
-        builder = cls.get_builder()
-        builder._update(run_inputs(checked, explores=cls.EXPLORES))
-        builder.metadata.label = checked.name
-        return builder
 
     @classmethod
     def define(cls, spec: Any) -> None:

@@ -24,7 +24,9 @@ def test_valid_system_and_its_defaults() -> None:
 
 
 def test_prototypes_are_those_that_have_sites() -> None:
-    assert set(get_args(TargetSystem.model_fields['prototype'].annotation)) == set(SITES_PER_CELL)
+    names, none = get_args(TargetSystem.model_fields['prototype'].annotation)
+    assert set(get_args(names)) == set(SITES_PER_CELL)
+    assert none is type(None)
 
 
 @pytest.mark.parametrize('prototype', SITES_PER_CELL)
@@ -185,5 +187,17 @@ def test_unknown_prototype_names_those_that_are_known() -> None:
     assert line_about({'prototype': 'fc'}) == (
         "system.prototype: got 'fc'; input should be 'fcc', 'bcc', 'sc', 'hcp', 'diamond', 'B1', 'B2', 'B3', "
         "'B4', 'C1', 'D0_3', 'D0_19', 'D0_22', 'E2_1', 'L1_0' or 'L1_2' "
-        "(crystal prototype of the base structures); did you mean 'fcc'?"
+        "(crystal prototype of the base structures; null: all of them come from files, nodes or cells); did you mean 'fcc'?"
     )
+
+
+def test_without_a_prototype_all_bases_come_from_elsewhere() -> None:
+    files = {'generate': {'files': {'paths': ['a.cif']}}}
+    system = {'elements': ['Na', 'Cl']}
+    assert config_with({'system': system, 'label.calculator': 'lj', **files}).system.alloys == []
+    assert mistakes_in({'system': system, 'label.calculator': 'lj'}) == [
+        "system.elements lists ['Cl', 'Na'], which no composition contains"
+    ]
+    assert mistakes_in({'system': {**system, 'compositions': [{'Na': 1.0}]}, 'label.calculator': 'lj', **files}) == [
+        'system.compositions needs a prototype: give it, or leave out compositions'
+    ]

@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiida import orm
+from aiida.engine.utils import instantiate_process
+from aiida.manage import get_manager
+from aiida_pseudo.data.pseudo.upf import UpfData
 from ase.build import bulk
 from ase.io import write
 
 from aiida_mlip_autopipe.cli.setup import ensure_code
 from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.science.testset import compositions
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
@@ -324,3 +328,103 @@ def test_nodes_and_files_of_the_configuration_become_inputs_of_the_generation(on
     assert inputs['bases']['structures_000'].uuid == node.uuid
     assert set(for_test['bases']) == set(inputs['bases'])
     assert inputs['bases']['files_000'].get_content() == path.read_text(encoding='utf-8')
+
+
+class TestEdge:
+    """After submission nothing is read from disk, and the graph answers who used what."""
+
+    @pytest.fixture
+    def named(self, config, tmp_path):
+        """The configuration of a run that names a model and a file, and both."""
+        model, crystal = tmp_path / 'mine.model', tmp_path / 'crystal.cif'
+        model.write_bytes(b'weights of this run')
+        write(crystal, bulk('Cu', a=3.61))
+        mapping = config(select={'model': str(model)}, generate={'files': {'paths': [str(crystal)]}})
+        return MLIPConfig.from_mapping(mapping.get_dict()), model, crystal
+
+    def test_files_that_change_after_submission_change_nothing(self, walk, children, named):
+        wanted, model, crystal = named
+        text = crystal.read_text()
+        builder = OneShotWorkChain.get_builder_from_config(wanted)
+        model.write_bytes(b'others')
+        crystal.unlink()
+        found = walk(OneShotWorkChain, children, **builder._inputs(prune=True))
+        assert found.exit_code is None
+        for inputs in inputs_of(found, 'GenerateCalculation'):
+            ((_, base),) = inputs['bases'].items()
+            assert base.get_content() == text
+        (select,) = inputs_of(found, 'SurrogateCalculation')
+        assert select['model'].get_content(mode='rb') == b'weights of this run'
+
+    def test_the_graph_says_who_used_a_code_a_model_and_a_structure(self, walk, children, named, worker_code):
+        wanted, _, _ = named
+        found = walk(OneShotWorkChain, children, **OneShotWorkChain.get_builder_from_config(wanted)._inputs(prune=True))
+        used = found.process.node.inputs
+        for node in (worker_code, used.select.model, next(iter(used.generate.bases.values()))):
+            query = orm.QueryBuilder().append(orm.Data, filters={'uuid': node.uuid}, tag='used')
+            query.append(orm.WorkChainNode, with_incoming='used', project='uuid')
+            assert found.process.node.uuid in query.all(flat=True)
+
+    def test_the_graph_says_who_used_a_pseudopotential(self, walk, config, lda_family, pw_code):
+        mapping = config(
+            system={'elements': ['Al'], 'prototype': 'fcc', 'compositions': [{'Al': 1.0}], 'lattice_parameters': {'Al': 4.0}}
+        ).get_dict()
+        label = {
+            'labeller': 'mlip_autopipe.label',
+            'code': pw_code.full_label,
+            'pseudo_family': lda_family.label,
+            'cutoff_wfc': 12,
+        }
+        wanted = MLIPConfig.from_mapping({**mapping, 'label': label})
+        process = instantiate_process(get_manager().get_runner(), OneShotWorkChain.get_builder_from_config(wanted))
+        query = orm.QueryBuilder().append(UpfData, filters={'attributes.md5': lda_family.pseudos['Al'].md5}, tag='pseudo')
+        query.append(orm.WorkChainNode, with_incoming='pseudo', project='uuid')
+        assert process.node.uuid in query.all(flat=True)
+        query = orm.QueryBuilder().append(orm.InstalledCode, filters={'label': 'pw'}, tag='code')
+        query.append(orm.WorkChainNode, with_incoming='code', edge_filters={'label': 'codes__label'}, project='uuid')
+        assert process.node.uuid in query.all(flat=True)
+
+
+class TestProtocol:
+    """A run out of a material, codes and the name of a protocol."""
+
+    def built(self, material, protocol=None, codes=None, **overrides):
+        label = {'pseudo_family': 'mlip-demo-lda', 'cutoff_wfc': 15}
+        return ActiveLearningWorkChain.get_builder_from_protocol(
+            material, codes or {'label': 'mlip-worker@localhost'}, protocol, {'label': label, **overrides}
+        )
+
+    @pytest.mark.parametrize(('protocol', 'top', 'gate'), [('fast', 300, False), (None, 900, True), ('stringent', 1500, True)])
+    def test_each_protocol(self, lda_family, worker_code, lmp_code, protocol, top, gate):
+        config = MLIPConfig.from_mapping(self.built(['Al', 'Mg'], protocol).config.get_dict())
+        assert config.explore.temperatures[-1] == top
+        assert (config.properties is not None) is gate
+        assert config.label.protocol == (protocol or 'balanced')
+        assert config.train.name == 'mlip_autopipe.pod'
+
+    def test_a_structure_and_overrides(self, lda_family, worker_code, lmp_code):
+        node = orm.StructureData(ase=bulk('Al', a=4.02)).store()
+        builder = self.built(node, 'fast', train={'cutoff': 4.2}, loop={'max_labels': 60})
+        config = MLIPConfig.from_mapping(builder.config.get_dict())
+        assert (config.train.cutoff, config.loop.max_labels, config.loop.initial_labels) == (4.2, 60, 24)
+        assert [one.uuid for one in builder.generate.bases.values()] == [node.uuid]
+        assert config.system.prototype is None
+
+    def test_codes_by_node(self, lda_family, worker_code):
+        builder = self.built(['Al'], 'fast', codes={'label': worker_code, 'worker': worker_code})
+        assert builder.codes.label.pk == builder.codes.explore.pk == worker_code.pk
+
+    @pytest.mark.parametrize(
+        ('protocol', 'codes', 'said'),
+        [
+            ('quick', {}, "protocol: got 'quick'; must be one of "),
+            ('fast', {'pw': 'mlip-worker@localhost'}, "codes: got 'pw'; must be one of worker, label, train, explore, lammps"),
+        ],
+    )
+    def test_mistakes(self, lda_family, protocol, codes, said):
+        with pytest.raises(InputError, match=said):
+            self.built(['Al'], protocol, codes={'label': 'mlip-worker@localhost', **codes})
+
+    def test_it_is_submitted_as_it_is(self, lda_family, worker_code):
+        process = instantiate_process(get_manager().get_runner(), self.built(['Al'], 'fast'))
+        assert process.node.label == 'mlip'

@@ -62,7 +62,7 @@ def target_of(system: Mapping[str, Any]) -> System:
     occupations = system.get('occupations') or [[composition] for composition in system['compositions']]
     return System(
         elements=tuple(system['elements']),
-        prototype=system['prototype'],
+        prototype=system.get('prototype') or '',
         alloys=tuple(tuple(dict(part) for part in occupation) for occupation in occupations),
         lattice_parameters=dict(system['lattice_parameters']),
         supercells=tuple((i, j, k) for i, j, k in system['supercells']),
