@@ -51,8 +51,8 @@ class BuilderMixin(ProtocolMixin):
         """Return the inputs of a run on a material, by one of the protocols `fast`, `balanced` and `stringent`.
 
         :param material: chemical symbols, or a stored structure that is the base.
-        :param codes: or their labels: `label`, such as `pw.x`; `worker` where it is not `mlip-worker@localhost`; `train`, `explore`
-            and `lammps` where these run programs of their own.
+        :param codes: or their labels: `label`, such as `pw.x`; `worker` where it is not `mlip-worker@localhost`; `train`,
+            `explore` and `lammps` where these run programs of their own.
         :param protocol: `balanced` where none is given.
         :param overrides: sections of the configuration, as its YAML file has them.
         :raises InputError: an unknown protocol or code, a mistake in the overrides, or what the profile lacks.

@@ -45,7 +45,7 @@ def validate_config(value: orm.Dict | None, _: Any) -> str | None:
     return None
 
 
-class StagesWorkChain(BuilderMixin, WorkChain):
+class StagesWorkChain(WorkChain, BuilderMixin):
     """Inputs, outputs and steps shared by the chains that run a whole configuration; the outline is the subclass's."""
 
     _spec_class = BandedWorkChainSpec
