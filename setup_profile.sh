@@ -216,7 +216,7 @@ fi
 make_profile
 if [ "$MODE" = test ]; then
     say "Running the tests."
-    cd "$PROJECT" && exec "$VENV/bin/python" -m pytest -n logical --maxprocesses 4 --dist loadfile
+    cd "$PROJECT" && exec "$VENV/bin/python" -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 fi
 start_daemon
 if [ "$MODE" = demo ]; then

@@ -1,6 +1,7 @@
 """Measures how far grade and stated standard deviation can be trusted, and writes `calibration.md` and `calibration.png`.
 
 Usage: python docs/calibration.py [--out FOLDER] [--seed NUMBER] [--almg FILE]. It takes about ten minutes of one core.
+With --quick, seconds: POD with a small basis and few frames, which only shows that it works; give a FOLDER of its own.
 """
 
 from __future__ import annotations
@@ -75,7 +76,6 @@ FIRST, LATER, ALMG = DATA = ('Cu-Au, first round', 'Cu-Au, later round', 'Al-Mg'
 LARGE: Final = dict(zip(DATA, (0.1, 0.1, 0.2), strict=True))
 """eV/Å, force error of an atom above which it counts as large."""
 
-N_FOLDS: Final = 9
 TRAINERS: Final = ('ACE', 'POD')
 COLOURS_KEPT: Final = 64
 """Of the figure, for a small file."""
@@ -83,6 +83,30 @@ COLOURS_KEPT: Final = 64
 GRADES: Final = (0.2, 10_000.0)
 ERRORS: Final = (1.0, 100_000.0)
 """Ends of the axes, dimensionless and meV/Å."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    :param every: of the frames that are made, one is taken of so many.
+    :param md_steps: between two frames of MD.
+    :param folds: of the Al-Mg frames.
+    :param basis: of POD, S, M or auto.
+    """
+
+    every: int = 1
+    md_steps: int = 40
+    folds: int = 9
+    basis: str = 'auto'
+    trainers: tuple[str, ...] = TRAINERS
+
+    def some(self, frames: Sequence[Atoms]) -> Frames:
+        """Return the frames that are taken."""
+        return Frames.from_atoms(frames[:: self.every])
+
+
+QUICK: Final = Size(every=4, md_steps=1, folds=2, basis='S', trainers=('POD',))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,13 +188,13 @@ def strained(rng: np.random.Generator, atoms: Atoms, most: float) -> Atoms:
     return copy
 
 
-def first_round(rng: np.random.Generator) -> Frames:
+def first_round(rng: np.random.Generator) -> list[Atoms]:
     """Return what a first round has: 40 cells of 8 atoms, strained by up to 3 % and rattled by 0.08 Å."""
     cells = (strained(rng, alloy(rng, SHARES[i % 5], (2, 1, 1)), 0.03) for i in range(40))
-    return Frames.from_atoms([labelled(rattled(rng, cell, 0.08), 'train') for cell in cells])
+    return [labelled(rattled(rng, cell, 0.08), 'train') for cell in cells]
 
 
-def later_round(rng: np.random.Generator) -> Frames:
+def later_round(rng: np.random.Generator, md_steps: int) -> list[Atoms]:
     """Return what later rounds have: 90 cells of 16 atoms, strained, rattled, with a vacancy, or from MD at 900 and 1800 K."""
     found = []
     for index in range(40):
@@ -179,11 +203,11 @@ def later_round(rng: np.random.Generator) -> Frames:
             del atoms[int(rng.integers(len(atoms)))]
         found.append(labelled(rattled(rng, atoms, (0.05, 0.1, 0.15)[index % 3]), 'train'))
     for share, temperature in itertools.product(SHARES, (900.0, 1800.0)):
-        found += dynamics(rng, alloy(rng, share, (2, 2, 1)), temperature)
-    return Frames.from_atoms(found)
+        found += dynamics(rng, alloy(rng, share, (2, 2, 1)), temperature, md_steps)
+    return found
 
 
-def held_out(rng: np.random.Generator) -> Frames:
+def held_out(rng: np.random.Generator, md_steps: int) -> list[Atoms]:
     """Return labelled cells of 32 atoms on decorations that no training set has."""
     found = []
     for share, stdev in itertools.product(SHARES, AMPLITUDES):
@@ -195,27 +219,27 @@ def held_out(rng: np.random.Generator) -> Frames:
         del atoms[rng.permutation(len(atoms))[:count]]
         found += [labelled(rattled(rng, atoms, 0.06), 'vacancy')]
     for share, temperature in itertools.product((0.0, 0.5, 1.0), TEMPERATURES):
-        found += dynamics(rng, alloy(rng, share, (2, 2, 2)), temperature)
-    return Frames.from_atoms(found)
+        found += dynamics(rng, alloy(rng, share, (2, 2, 2)), temperature, md_steps)
+    return found
 
 
-def dynamics(rng: np.random.Generator, atoms: Atoms, temperature: float) -> list[Atoms]:
-    """Return five frames of a run with EMT's own forces, 0.2 ps apart: the potential has no say in what is visited."""
+def dynamics(rng: np.random.Generator, atoms: Atoms, temperature: float, steps: int) -> list[Atoms]:
+    """Return five frames of a run with EMT's own forces, `steps` of 5 fs apart: the potential has no say in what is visited."""
     atoms.calc = EMT()
     scale = np.sqrt(atoms.get_masses() * units.kB * temperature)
     atoms.set_momenta(scale[:, None] * rng.standard_normal((len(atoms), 3)))
     run = Langevin(atoms, 5 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng, fixcm=False)
     found = []
     for _ in range(5):
-        run.run(40)
+        run.run(steps)
         found.append(labelled(atoms, 'EMT MD'))
     return found
 
 
 def fitted(
-    trainer: str, train: Frames, references: dict[str, float], seed: int, folder: Path
+    trainer: str, train: Frames, references: dict[str, float], seed: int, size: Size, folder: Path
 ) -> tuple[LammpsPotential, FitReport]:
-    """Return the potential that a trainer makes by default, its files in `folder`, and what the fit says of itself."""
+    """Return the potential that a trainer makes, its files in `folder`, and what the fit says of itself."""
     elements = tuple(references)
     if trainer == 'ACE':
         asked = AceSettings(elements=elements, cutoff=CUTOFF, seed=seed)
@@ -226,17 +250,17 @@ def fitted(
             elements, tuple(lines), CUTOFF, tuple(grade_lines), active_set, engine=PACE, energy_shift=ace.energy_shift
         )
         return potential, ace.report
-    pod_settings = PodSettings(elements=elements, cutoff=CUTOFF, seed=seed)
+    pod_settings = PodSettings(elements=elements, cutoff=CUTOFF, seed=seed, basis=size.basis)
     fit = isolated(partial(fit_pod, train, references, pod_settings, folder), folder)
     lines, grade_lines = pod_lines.pair_lines(elements, fit.core), pod_lines.grade_lines(elements)
     return LammpsPotential(elements, tuple(lines), fit.cutoff, tuple(grade_lines), Path(pod.ACTIVE_SET)), fit.report
 
 
-def tried(trainer: str, train: Frames, test: Frames, references: dict[str, float], seed: int) -> Trial:
+def tried(trainer: str, train: Frames, test: Frames, references: dict[str, float], seed: int, size: Size) -> Trial:
     """Return what the potential that `train` gives is worth on `test`."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        potential, report = fitted(trainer, train, references, seed, folder)
+        potential, report = fitted(trainer, train, references, seed, size, folder)
         found = isolated(partial(evaluate_frames, test, potential), folder)
         spread = isolated(partial(posterior_spread, test, potential, folder), folder)
         noise = Posterior.load(folder).noise
@@ -254,15 +278,15 @@ def tried(trainer: str, train: Frames, test: Frames, references: dict[str, float
     )
 
 
-def tried_in_folds(trainer: str, path: Path, seed: int) -> Iterator[Trial]:
+def tried_in_folds(trainer: str, path: Path, seed: int, size: Size) -> Iterator[Trial]:
     """Yield the trials of the Al-Mg frames: frames of one decoration share a fold, and a fold is predicted by all others."""
     frames = read_extxyz(path)
     decoration = np.array([''.join(frames.symbols(index)) for index in range(len(frames))])
     frames = frames.replace(lineage=decoration)
-    fold_of = group_folds(decoration, N_FOLDS, np.random.default_rng(seed))
+    fold_of = group_folds(decoration, size.folds, np.random.default_rng(seed))
     for fold in np.unique(fold_of):
         train, test = (frames.take(np.flatnonzero(mask)) for mask in (fold_of != fold, fold_of == fold))
-        yield tried(trainer, train, test, AL_MG, seed)
+        yield tried(trainer, train, test, AL_MG, seed, size)
 
 
 def auc(values: FloatArray, is_large: BoolArray) -> float:
@@ -454,16 +478,15 @@ def write_page(path: Path, measured: str) -> None:
     path.write_text(f'{head}{BEGIN}\n\n{measured}\n\n{END}{rest.partition(END)[2]}', encoding='utf-8')
 
 
-def measured(seed: int, almg: Path) -> list[Sample]:
+def measured(seed: int, almg: Path, size: Size) -> list[Sample]:
     """Return what each trainer reaches on each of :data:`DATA`."""
     rng = np.random.default_rng(seed)
-    test, first, later = held_out(rng), first_round(rng), later_round(rng)
+    test, first, later = map(size.some, (held_out(rng, size.md_steps), first_round(rng), later_round(rng, size.md_steps)))
     found = []
-    for trainer in TRAINERS:
-        found += [
-            Sample(trainer, name, [tried(trainer, train, test, CU_AU, seed)]) for name, train in ((FIRST, first), (LATER, later))
-        ]
-        found.append(Sample(trainer, ALMG, list(tried_in_folds(trainer, almg, seed))))
+    for trainer in size.trainers:
+        for name, train in ((FIRST, first), (LATER, later)):
+            found.append(Sample(trainer, name, [tried(trainer, train, test, CU_AU, seed, size)]))
+        found.append(Sample(trainer, ALMG, list(tried_in_folds(trainer, almg, seed, size))))
     return found
 
 
@@ -473,8 +496,9 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=ROOT / 'docs', help='folder of calibration.md and calibration.png')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--almg', type=Path, default=ROOT / 'tests' / 'fixtures' / 'almg' / 'labelled.extxyz')
+    parser.add_argument('--quick', action='store_true', help='small: only shows that the script works')
     arguments = parser.parse_args()
-    samples = measured(arguments.seed, arguments.almg)
+    samples = measured(arguments.seed, arguments.almg, QUICK if arguments.quick else Size())
     draw(samples, arguments.out / 'calibration.png')
     write_page(arguments.out / 'calibration.md', report(samples, arguments.seed))
 

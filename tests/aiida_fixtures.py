@@ -42,6 +42,7 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
+from aiida_mlip_autopipe.remote import worker
 from aiida_mlip_autopipe.science.generate.isolated import isolated_atoms
 from aiida_mlip_autopipe.workflows.edge import run_inputs
 from aiida_mlip_autopipe.workflows.pseudos import theory_inputs
@@ -372,6 +373,27 @@ def parse(finished_calc_node, tmp_path):
         node = finished_calc_node(stage, files, **inputs)
         parser = ParserFactory(f'mlip_autopipe.{stage}')
         outputs, parsing = parser.parse_from_node(node, retrieved_temporary_folder=str(temporary))
+        return Parsed(outputs or {}, parsing)
+
+    return run
+
+
+@pytest.fixture
+def run_stage_here(generate_calc_job, fake_process):
+    """Return a function that runs a stage in this process, in the folder that its job would have, and parses what it leaves."""
+
+    def run(stage: str, **inputs: orm.Data) -> Parsed:
+        info, sandbox = generate_calc_job(stage, **inputs)
+        folder, ((worker_stage,),) = Path(sandbox.abspath), [code.cmdline_params for code in info.codes_info]
+        worker.run_stage(worker_stage, folder)
+        retrieved = orm.FolderData()
+        for name in info.retrieve_list:
+            if (folder / name).exists():
+                retrieved.base.repository.put_object_from_file(str(folder / name), name)
+        process_type = f'aiida.calculations:mlip_autopipe.{stage}'
+        node = fake_process(outputs={'retrieved': retrieved}, inputs=inputs, process_type=process_type)
+        parser = ParserFactory(f'mlip_autopipe.{stage}')
+        outputs, parsing = parser.parse_from_node(node, retrieved_temporary_folder=str(folder))
         return Parsed(outputs or {}, parsing)
 
     return run

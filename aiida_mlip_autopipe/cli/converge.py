@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from aiida import orm
-from aiida.engine import submit
 from pydantic import ValidationError
 
 from aiida_mlip_autopipe.calculations.converge_functions import (
@@ -22,7 +21,7 @@ from aiida_mlip_autopipe.calculations.converge_functions import (
 )
 from aiida_mlip_autopipe.calculations.label_functions import completed
 from aiida_mlip_autopipe.cli.converge_plot import check_format, plot_study
-from aiida_mlip_autopipe.cli.nodes import load_typed, require_daemon, require_success, wait_for_end
+from aiida_mlip_autopipe.cli.nodes import load_process, require_daemon, submitted, tell, tell_end
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.reasons import FrameFailure
@@ -99,8 +98,9 @@ def submit_converge(path: Path, targets: AskedTargets, *, plot: Path | None, wai
         options,
         orm.Int(config.seed),
     )
-    node = submit(
+    node = submitted(
         ConvergeWorkChain,
+        then='its report: mlip-auto converge-report {pk}',
         code=code,
         worker_code=worker,
         frames=frames,
@@ -109,11 +109,8 @@ def submit_converge(path: Path, targets: AskedTargets, *, plot: Path | None, wai
         converge=options,
         metadata={'label': config.name, 'description': f'convergence study of {config.name} from {path.resolve()}'},
     )
-    click.echo(f'submitted {ConvergeWorkChain.__name__} with PK {node.pk}; its report: mlip-auto converge-report {node.pk}')
     if wait:
-        wait_for_end(node)
-        _show(node, plot)
-        require_success(node)
+        tell_end(node, lambda node: _shown(node, plot))
     return node
 
 
@@ -135,8 +132,7 @@ def show_plan(path: Path) -> None:
             f'cutoff_wfc {facts["cutoff_wfc"]:>6g} Ry   kpoints_distance {facts["kpoints_distance"]:>7g}/Å   '
             f'{sum(i * j * k for i, j, k in facts["meshes"]):>6} k-points   predicted cost {facts["predicted"] / base:.2f}'
         )
-    for line in _skipped_lines(plan.skipped):
-        click.echo(line)
+    tell(_skipped_lines(plan.skipped))
     total = sum(facts['predicted'] for facts in plan.facts.values()) / base
     click.echo(
         f'{len(plan.facts)} settings x {len(frames)} structures = {len(plan.facts) * len(frames)} calculations, '
@@ -152,13 +148,10 @@ def show_report(identifier: str, targets: AskedTargets, plot: Path | None) -> No
     if plot is not None:
         check_format(plot)
     load_profile()
-    node = load_typed(identifier, orm.Node, 'PK')
-    if getattr(node, 'process_label', None) != ConvergeWorkChain.__name__:
-        found = getattr(node, 'process_label', None) or type(node).__name__
-        raise InputError(f'PK: got {identifier!r}, a {found}; expected a {ConvergeWorkChain.__name__}')
+    node = load_process(identifier, (ConvergeWorkChain.__name__,))
     if 'report' not in node.outputs:
         raise InputError(f'the study {node.pk} has no report; it is {node.process_state.value} (verdi process report {node.pk})')
-    _show(node, plot, targets)
+    tell(_shown(node, plot, targets))
 
 
 def report_lines(report: Mapping[str, Any]) -> list[str]:
@@ -201,17 +194,16 @@ def _resolved(label: DFTConfig, config: MLIPConfig) -> tuple[DFTConfig, dict[str
     return full, {element: values['z_valence'] for element, values in facts.items()}
 
 
-def _show(node: orm.WorkChainNode, plot: Path | None, targets: AskedTargets | None = None) -> None:
+def _shown(node: orm.WorkChainNode, plot: Path | None, targets: AskedTargets | None = None) -> Iterator[str]:
     if 'report' not in node.outputs:
         return
     report = node.outputs.report.get_dict()
     if targets is not None and targets.given:
         report = judged_again(report, targets_of(targets.put_on(node.inputs.converge.get_dict())))
-    for line in report_lines(report):
-        click.echo(line)
+    yield from report_lines(report)
     if plot is not None:
         plot_study(report, plot)
-        click.echo(f'plotted to {plot}')
+        yield f'plotted to {plot}'
 
 
 def _table(series: Mapping[str, Any], costs: Mapping[float, Mapping[str, Any]]) -> list[str]:

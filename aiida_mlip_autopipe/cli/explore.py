@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 from aiida import orm
 from aiida.common.exceptions import NotExistent
-from aiida.engine import submit
 
 from aiida_mlip_autopipe.calculations.frames_functions import pick_starts
-from aiida_mlip_autopipe.cli.nodes import load_potential, load_typed, require_daemon, wait_for_end
+from aiida_mlip_autopipe.cli.nodes import load_potential, load_typed, require_daemon, submitted, tell_end
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.reports import ExploreReport
@@ -47,7 +46,7 @@ def submit_explore(potential_pk: str, config: Path, starts: str | None, wait: bo
     require_daemon()
     for warning in checked.explore.warnings:
         click.echo(f'warning: {warning}', err=True)
-    node = submit(
+    node = submitted(
         ExploreWorkChain,
         code=code,
         potential=potential,
@@ -58,10 +57,8 @@ def submit_explore(potential_pk: str, config: Path, starts: str | None, wait: bo
         options=orm.Dict(checked.worker.options.model_dump()),
         metadata={'label': checked.name, 'description': f'{checked.name} from {config.resolve()}'},
     )
-    click.echo(f'submitted {ExploreWorkChain.__name__} with PK {node.pk}')
-    click.echo(f'watch it with: verdi process status {node.pk}')
     if wait:
-        _wait_for(node)
+        tell_end(node, _end_lines)
     return node
 
 
@@ -104,17 +101,10 @@ def _require_elements(frames: FramesData, potential: PotentialData) -> None:
         raise InputError(f'elements {unknown} of the frames {frames.pk} are not among {potential.elements} of the potential')
 
 
-def _wait_for(node: orm.WorkChainNode) -> None:
-    wait_for_end(node)
-    if 'report' in node.outputs:
-        for line in exploration_lines(node.outputs.report.get_dict()):
-            click.echo(line)
-    for name in ('candidates', 'candidate_grades', 'uncut', 'report'):
-        if name in node.outputs:
-            click.echo(f'  {name}: PK {node.outputs[name].pk}')
-    if not node.is_finished_ok:
-        cause = node.exit_message or node.exception or node.process_state.value
-        raise InputError(f'the exploration {node.pk} did not end well: {cause} (verdi process report {node.pk})')
+def _end_lines(node: orm.WorkChainNode) -> list[str]:
+    names = [name for name in ('candidates', 'candidate_grades', 'uncut', 'report') if name in node.outputs]
+    lines = exploration_lines(node.outputs.report.get_dict()) if 'report' in names else []
+    return [*lines, *(f'  {name}: PK {node.outputs[name].pk}' for name in names)]
 
 
 def _percent(share: float | None) -> str:

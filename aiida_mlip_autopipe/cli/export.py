@@ -8,7 +8,7 @@ import click
 from aiida import orm
 from ase.data import atomic_masses, atomic_numbers
 
-from aiida_mlip_autopipe.cli.nodes import load_run
+from aiida_mlip_autopipe.cli.nodes import load_run, load_typed
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.cli.summary import round_entries
 from aiida_mlip_autopipe.common.errors import InputError
@@ -60,19 +60,14 @@ def _potential_of(node: orm.WorkChainNode, number: int | None) -> tuple[Potentia
     if number is not None and number not in made:
         raise InputError(f'--round: got {number}; the run {node.pk} has potentials of the rounds {sorted(made)}')
     if number is not None:
-        return _load(made[number]['potential']), list(made[number].get('failed_checks', []))
+        return load_typed(made[number]['potential'], PotentialData, f'round {number}'), list(
+            made[number].get('failed_checks', [])
+        )
     if 'potential' not in node.outputs:
         raise InputError(f'the run {node.pk} has no potential yet; it is {node.process_state.value}')
     result = node.outputs.potential
     faults = [fault for entry in made.values() if entry['potential'] == result.uuid for fault in entry.get('failed_checks', [])]
     return result, faults
-
-
-def _load(uuid: str) -> PotentialData:
-    node = orm.load_node(uuid)
-    if not isinstance(node, PotentialData):
-        raise InputError(f'the node {uuid} is a {type(node).__name__}; expected PotentialData')
-    return node
 
 
 def _write_potential(data: PotentialData, faults: list[str], folder: Path) -> None:

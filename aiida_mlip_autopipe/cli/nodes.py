@@ -1,12 +1,15 @@
-"""What the commands share about nodes: found by PK or uuid, of the right kind, and processes that are waited for."""
+"""What the commands share about nodes: found by PK or uuid, of the right kind; submitted and waited for."""
 
 from __future__ import annotations
 
 import time
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
+import click
 from aiida import orm
 from aiida.common.exceptions import MultipleObjectsError, NotExistent
+from aiida.engine import Process, ProcessBuilder, submit
 from aiida.engine.daemon.client import get_daemon_client
 
 from aiida_mlip_autopipe.common.errors import InputError
@@ -16,6 +19,10 @@ from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 
 POLL_SECONDS = 2.0
 RUNS = (OneShotWorkChain.__name__, ActiveLearningWorkChain.__name__)
+WATCH = 'watch it with: verdi process status {pk}'
+
+Lines = Callable[[Any], Iterable[str]]
+"""What there is to say of a process, line by line."""
 
 Node = TypeVar('Node', bound=orm.Node)
 
@@ -64,7 +71,7 @@ def load_process(identifier: str, names: tuple[str, ...]) -> orm.ProcessNode:
     node = _load(identifier, 'PK', 'verdi process list -a')
     found = getattr(node, 'process_label', None)
     if found not in names:
-        raise InputError(f'PK: got {identifier!r}, a {found or type(node).__name__}; expected {names}')
+        raise InputError(f'PK: got {identifier!r}, a {found or type(node).__name__}; expected a {" or ".join(names)}')
     return node
 
 
@@ -77,19 +84,36 @@ def require_daemon() -> None:
         raise InputError('no AiiDA daemon is running, so nothing would happen: start it with `verdi daemon start 2`')
 
 
-def wait_for_end(node: orm.ProcessNode) -> None:
-    """Return when a process has ended in any way."""
+def submitted(process: type[Process] | ProcessBuilder, *, then: str = WATCH, **inputs: Any) -> orm.ProcessNode:
+    """Return the node of a process that was handed to the daemon, and say so.
+
+    :param process: or its builder, with all its inputs.
+    :param then: what the user can do now.
+    """
+    node = submit(process, **inputs)
+    click.echo(f'submitted {node.process_label} with PK {node.pk}; {then.format(pk=node.pk)}')
+    return node
+
+
+def tell_end(node: orm.ProcessNode, lines: Lines, *, meanwhile: Lines = lambda node: ()) -> None:
+    """Wait for the end of a process, and print what there is to say of it.
+
+    :param meanwhile: what has come to it since it was last asked.
+    :raises InputError: it did not end well; the message names its cause.
+    """
     while not node.is_terminated:
         time.sleep(POLL_SECONDS)
-
-
-def require_success(node: orm.ProcessNode) -> None:
-    """Check how a process ended.
-
-    :raises InputError: not well; the message names its cause.
-    """
+        tell(meanwhile(node))
+    tell(meanwhile(node))
+    tell(lines(node))
     if not node.is_finished_ok:
         raise InputError(f'{node.process_label} {node.pk} did not end well: {failure_of(node)} (verdi process report {node.pk})')
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Print lines."""
+    for line in lines:
+        click.echo(line)
 
 
 def failure_of(node: orm.ProcessNode) -> str:

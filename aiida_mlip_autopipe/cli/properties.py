@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 from aiida import orm
-from aiida.engine import submit
 
-from aiida_mlip_autopipe.cli.nodes import load_potential, require_daemon, require_success, wait_for_end
+from aiida_mlip_autopipe.cli.nodes import load_potential, require_daemon, submitted, tell_end
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
@@ -34,13 +32,9 @@ def submit_properties(potential: str, path: Path, *, wait: bool) -> orm.WorkChai
         raise InputError(problem)
     require_daemon()
     metadata = {'label': config.name, 'description': f'properties of potential {data.uuid} by {path.resolve()}'}
-    node = submit(PropertiesWorkChain, **inputs, metadata=metadata)
-    click.echo(f'submitted {PropertiesWorkChain.__name__} with PK {node.pk}; watch it with: verdi process status {node.pk}')
+    node = submitted(PropertiesWorkChain, **inputs, metadata=metadata)
     if wait:
-        wait_for_end(node)
-        for line in properties_lines(node.outputs.report.get_dict()) if 'report' in node.outputs else ():
-            click.echo(line)
-        require_success(node)
+        tell_end(node, lambda node: properties_lines(node.outputs.report.get_dict()) if 'report' in node.outputs else ())
     return node
 
 

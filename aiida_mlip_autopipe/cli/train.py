@@ -7,14 +7,13 @@ from typing import Any
 
 import click
 from aiida import orm
-from aiida.engine import submit
 
 from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.frames_functions import split_frames
 from aiida_mlip_autopipe.calculations.spec import job_options
 from aiida_mlip_autopipe.calculations.train_functions import separate_references
 from aiida_mlip_autopipe.cli.frozen_errors import pressure_remarks
-from aiida_mlip_autopipe.cli.nodes import load_potential, load_typed, require_daemon, require_success, wait_for_end
+from aiida_mlip_autopipe.cli.nodes import load_potential, load_typed, require_daemon, submitted, tell_end
 from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM
@@ -54,13 +53,9 @@ def submit_train(frames: str, path: Path, *, test: str | None, references: str |
         raise InputError(problem)
     require_daemon()
     metadata = {'label': config.name, 'description': f'training of {config.name} on {labelled.uuid} by {path.resolve()}'}
-    node = submit(TrainWorkChain, **inputs, metadata=metadata)
-    click.echo(f'submitted {TrainWorkChain.__name__} with PK {node.pk}; watch it with: verdi process status {node.pk}')
+    node = submitted(TrainWorkChain, **inputs, metadata=metadata)
     if wait:
-        wait_for_end(node)
-        for line in training_lines(node):
-            click.echo(line)
-        require_success(node)
+        tell_end(node, training_lines)
     return node
 
 
@@ -80,13 +75,10 @@ def submit_evaluate(potential: str, frames: str, *, code: str, wait: bool) -> or
         raise InputError(f'FRAMES: hold {unknown}, which the potential of {data.elements} does not know')
     worker = find_code(code, '--code')
     require_daemon()
-    node = submit(EvaluateCalculation, code=worker, potential=data, frames=subject, metadata={'options': job_options({})})
-    click.echo(f'submitted {EvaluateCalculation.__name__} with PK {node.pk}; watch it with: verdi process show {node.pk}')
+    job = {'code': worker, 'potential': data, 'frames': subject, 'metadata': {'options': job_options({})}}
+    node = submitted(EvaluateCalculation, then='watch it with: verdi process show {pk}', **job)
     if wait:
-        wait_for_end(node)
-        require_success(node)
-        for line in evaluation_lines(node):
-            click.echo(line)
+        tell_end(node, lambda node: evaluation_lines(node) if node.is_finished_ok else ())
     return node
 
 

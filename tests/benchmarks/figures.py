@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 
@@ -21,6 +22,12 @@ class Figure:
         met = None if self.target is None else self.value >= self.target if self.is_lower_bound else self.value <= self.target
         values = {'figure': self.figure, 'value': float(f'{self.value:.4g}'), 'target': self.target, 'met': met}
         return json.dumps(values, ensure_ascii=False)
+
+
+def one_thread() -> None:
+    """Start this program anew where its libraries would use more than one thread: they read the number when they are loaded."""
+    if os.environ.get('OMP_NUM_THREADS') != '1':
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, 'OMP_NUM_THREADS': '1'})
 
 
 def say(text: str) -> None:

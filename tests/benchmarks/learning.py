@@ -1,4 +1,4 @@
-"""Labels bought against error: `python -m tests.benchmarks.learning [--data FOLDER] [--seeds 1 2 3] [--keep FILE]` from the root.
+"""Labels bought against error: `python -m tests.benchmarks.learning [--data FOLDER | --quick] [--seeds 1 2 3]` from the root.
 
 Cu-Au by EMT with the settings of `examples/cuau/config.yaml`. Ways to choose what is labelled are compared on 100 frames of
 another origin, `pod/plain/test` in FOLDER:
@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -43,8 +41,8 @@ from aiida_mlip_autopipe.science.selection.quotas import Quotas
 from aiida_mlip_autopipe.science.selection.sanity import SanityLimits
 from aiida_mlip_autopipe.science.starts import start_structures
 from tests.benchmarks.chain import Fitted, apart, explored, fitted, generated, judged, labelled
-from tests.benchmarks.figures import Figure, say
-from tests.benchmarks.train import GROUPS
+from tests.benchmarks.data import GROUPS, add_data_arguments, data_folder
+from tests.benchmarks.figures import Figure, one_thread, say
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINERS = {'ACE': 'mlip_autopipe.ace', 'POD': 'mlip_autopipe.pod'}
@@ -59,6 +57,16 @@ BUDGET = 70
 FROZEN_SEED = 5000
 FROZEN_FRAMES = 40
 RESAMPLES = 500
+
+QUICK_WAYS = (D_OPTIMAL, FPS_POOL)
+QUICK_LABELS = 10
+QUICK = {
+    'system': {'supercells': [[2, 2, 2]]},
+    'generate': {'rattle': {'count': 1}, 'sqs': {'steps': 10, 'cutoffs': [4.0]}},
+    'explore': {'starts': 1, 'temperatures': [1000], 'steps': 40},
+    'loop': {'initial_labels': 8, 'labels_per_round': 4},
+}
+"""Sections of the configuration in the quick size, in which `QUICK_LABELS` are bought."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,8 @@ class Bench:
     seed: int
     test: Frames
     frozen: Frames
+    budget: int = BUDGET
+    pool_labels: tuple[int, ...] = POOL_LABELS
 
     def judge(self, found: Fitted, labels: int, **facts: Any) -> Point:
         """Return the point of a fit."""
@@ -139,20 +149,23 @@ class Bench:
 
 
 @cache
-def bench_of(trainer: str, seed: int, data: Path, functions: str = FUNCTIONS) -> Bench:
+def bench_of(trainer: str, seed: int, data: Path, functions: str = FUNCTIONS, *, is_quick: bool = False) -> Bench:
     """Return the bench of a trainer and a seed: the example without the core, which takes time.
 
     :param functions: of ACE, a number for each element or auto.
     """
     values = MLIPConfig.from_yaml(ROOT / 'examples/cuau/config.yaml').to_mapping()
     values['explore'].pop('explorer')
+    for name, section in QUICK.items() if is_quick else ():
+        values[name] |= section
     size = int(functions) if functions.isdigit() else functions
     own = {'functions': size} if trainer == 'ACE' else {}
     values['train'] = {'trainer': TRAINERS[trainer], 'cutoff': values['train']['cutoff'], 'core_repulsion': False, **own}
     config = MLIPConfig.from_mapping(values)
     made = generated(config, seed + FROZEN_SEED)
     chosen = np.random.default_rng(seed).permutation(len(made))[:FROZEN_FRAMES]
-    return Bench(config, seed, test_frames(data), labelled(made.take(chosen), config.label.force_cap))
+    limits = (QUICK_LABELS, (QUICK_LABELS,)) if is_quick else ()
+    return Bench(config, seed, test_frames(data), labelled(made.take(chosen), config.label.force_cap), *limits)
 
 
 def test_frames(data: Path) -> Frames:
@@ -179,7 +192,7 @@ def run_loop(bench: Bench, way: str, pool: Frames) -> tuple[list[Point], Frames,
             folder.mkdir()
             found = fitted(config, train, folder)
             starts = start_structures(bases, count=config.explore.starts, supercell=config.explore.supercell, rng=rng)
-            findings = explored(config, found, starts, number + 1, rng) if labels < BUDGET else None
+            findings = explored(config, found, starts, number + 1, rng) if labels < bench.budget else None
             runs = findings.runs if findings is not None else []
             facts = {
                 'candidates': len(findings.candidates) if findings is not None else 0,
@@ -193,7 +206,7 @@ def run_loop(bench: Bench, way: str, pool: Frames) -> tuple[list[Point], Frames,
             candidates = Frames.from_atoms(findings.candidates)
             everything.append(candidates)
             pick = random_points if way == AT_RANDOM else AtomSelector(d_optimal_frames, _describe(found), train)
-            chosen = bench.selected(candidates, train, min(config.loop.labels_per_round, BUDGET - labels), pick, rng)
+            chosen = bench.selected(candidates, train, min(config.loop.labels_per_round, bench.budget - labels), pick, rng)
             new = labelled(candidates.take(chosen), config.label.force_cap)
             if not len(new):
                 return points, Frames.concatenate(everything), train
@@ -204,9 +217,9 @@ def from_pool(bench: Bench, way: str, pool: Frames) -> list[Point]:
     """Return a point for each number of labels, chosen from a pool without a loop."""
     rng = np.random.default_rng(bench.seed)
     pick = farthest_points if way == FPS_POOL else random_points
-    order = bench.selected(pool, pool.take([]), max(POOL_LABELS), pick, rng)
+    order = bench.selected(pool, pool.take([]), max(bench.pool_labels), pick, rng)
     points = []
-    for count in sorted({min(count, len(order)) for count in POOL_LABELS}):
+    for count in sorted({min(count, len(order)) for count in bench.pool_labels}):
         with tempfile.TemporaryDirectory() as folder:
             found = fitted(bench.config, labelled(pool.take(order[:count]), bench.config.label.force_cap), Path(folder))
             points.append(bench.judge(found, count))
@@ -346,7 +359,7 @@ def save(curves: Curves, path: Path) -> None:
 def main() -> None:
     """Measure what is missing, print the tables and the figures, and draw the curves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--data', type=Path, default=Path('../shared'))
+    add_data_arguments(parser)
     parser.add_argument('--seeds', type=int, nargs='*', default=[1, 2, 3, 4, 5])
     parser.add_argument('--functions', default=FUNCTIONS, help='of ACE for each element, or auto; give it a FILE of its own')
     parser.add_argument('--ways', nargs='*', choices=WAYS, default=list(WAYS))
@@ -355,8 +368,23 @@ def main() -> None:
     parser.add_argument('--pools', type=Path, default=Path('/tmp/learning'), help='what the loops could have bought')
     parser.add_argument('--plot', type=Path, default=ROOT / 'docs/learning.png')
     arguments = parser.parse_args()
-    if os.environ.get('OMP_NUM_THREADS') != '1':  # the libraries read it once, when they are loaded
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, 'OMP_NUM_THREADS': '1'})
+    one_thread()
+    with data_folder(arguments) as data:
+        if arguments.quick:
+            arguments.seeds, arguments.ways, arguments.functions = [1], list(QUICK_WAYS), '20'
+            arguments.keep, arguments.pools, arguments.plot = data / 'learning.json', data, data / 'learning.png'
+        curves = measure(arguments, data)
+        plot(curves, arguments.plot)
+    for trainer in TRAINERS:
+        for text in table(trainer, curves):
+            say(text)
+    for trainer in TRAINERS:
+        for figure in figures(trainer, curves):
+            say(figure.line())
+
+
+def measure(arguments: argparse.Namespace, data: Path) -> Curves:
+    """Return the curves that are kept, with those that were missing, which are kept from now on."""
     arguments.pools.mkdir(parents=True, exist_ok=True)
     curves, ways = load(arguments.keep), [way for way in WAYS if way in arguments.ways]  # a pool is there before it is used
     for trainer, seed in product(arguments.trainers, arguments.seeds):
@@ -365,16 +393,10 @@ def main() -> None:
         if {FROM_POOL, FPS_POOL} & set(missing) and not pool_file.exists():
             missing = list(dict.fromkeys([D_OPTIMAL, *missing]))
         for way in missing:
-            bench = bench_of(trainer, seed, arguments.data, arguments.functions)
+            bench = bench_of(trainer, seed, data, arguments.functions, is_quick=arguments.quick)
             curves[key_of(trainer, way, seed)] = measured(bench, way, pool_file)
             save(curves, arguments.keep)
-    plot(curves, arguments.plot)
-    for trainer in TRAINERS:
-        for text in table(trainer, curves):
-            say(text)
-    for trainer in TRAINERS:
-        for figure in figures(trainer, curves):
-            say(figure.line())
+    return curves
 
 
 def _describe(found: Fitted) -> Any:

@@ -1,8 +1,8 @@
 """Six rounds of the loop on Cu-Au, by each linear trainer: `python -m tests.benchmarks.loop [--data FOLDER]` from the root.
 
 The configuration is that of `examples/cuau` in cells of 8 atoms, with 6 rounds, 50 first labels and 20 a round, and a ladder of
-300, 900 and 1,500 K.
-It runs through the daemon of the profile (./setup_profile.sh). FOLDER holds `pod/plain/test`, 100 frames of what it is for.
+300, 900 and 1,500 K. It runs through the daemon of the profile (./setup_profile.sh); `--runs PK` judges runs that have ended.
+FOLDER holds `pod/plain/test`, 100 frames of what it is for.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,8 +33,8 @@ from aiida_mlip_autopipe.remote.train_linear import reference_energies
 from aiida_mlip_autopipe.science.metrics import LabelErrors, label_errors
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from aiida_mlip_autopipe.workflows.train import TrainWorkChain
+from tests.benchmarks.data import GROUPS, add_data_arguments, data_folder
 from tests.benchmarks.figures import Figure, say
-from tests.benchmarks.train import GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAINERS = {'ACE': 'mlip_autopipe.ace', 'POD': 'mlip_autopipe.pod'}
@@ -123,16 +124,20 @@ def line(name: str, number: int, found: Round) -> str:
     return f'| {" | ".join(cells)} |'
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run the loops one after the other, judge each round, print the table and the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--data', type=Path, default=Path('../shared'))
+    add_data_arguments(parser)
     parser.add_argument('--seeds', type=int, nargs='*', default=[1, 2])
     parser.add_argument('--trainers', nargs='*', choices=TRAINERS, default=list(TRAINERS))
     parser.add_argument('--runs', type=int, nargs='*', help='PKs of finished runs to judge in place of new ones')
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
+    if arguments.quick and not arguments.runs:
+        say('not measured: the quick size has no time for a run of its own, it judges runs that have ended (--runs PK)')
+        return
     load_profile()
-    frames = Frames.from_atoms([a for group in GROUPS for a in read(arguments.data / f'pod/plain/test/{group}.xyz', ':')])
+    with data_folder(arguments) as data:
+        frames = Frames.from_atoms([a for group in GROUPS for a in read(data / f'pod/plain/test/{group}.xyz', ':')])
     runs = [orm.load_node(pk) for pk in arguments.runs or []]
     if not runs:
         runs = [run(TRAINERS[trainer], seed) for seed in arguments.seeds for trainer in arguments.trainers]

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ from aiida_mlip_autopipe.engines.lammps.forces import force_source
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from tests import pod_data
-from tests.benchmarks.explore import Figure, say
+from tests.benchmarks.figures import Figure, say
 
 YAML: Final = Path(__file__).parents[1] / 'fixtures' / 'ace' / 'cuau160.yaml'
 PLUGINS: Final = 'LAMMPS_PLUGIN_PATH'
@@ -44,6 +44,7 @@ TIMESTEP: Final = 2.0
 ASE: Final = 'ASE + PyACECalculator'
 CALLBACK: Final = 'callback'
 NATIVE: Final = 'native pace'
+QUICK: Final = (CALLBACK, f'{CALLBACK}, grade every 10', ASE, 'POD S')
 OF_NATIVE: Final = 2.0
 """Largest cost of the callback, in costs of the native pair style."""
 
@@ -56,18 +57,18 @@ def alloy() -> Atoms:
     return atoms
 
 
-def prepare(folder: Path) -> None:
-    """Write the files of all potentials."""
+def prepare(folder: Path, bases: Sequence[str], n_frames: int) -> None:
+    """Write the files of the potential of ACE, and of those of POD that are fitted to so many frames."""
     basis = ACEBBasisSet(str(YAML))
     basis.to_ACECTildeBasisSet().save_yaml(str(folder / 'a.yace'))
     (folder / 'a.yaml').write_bytes(YAML.read_bytes())
     with (folder / 'a.asi').open('wb') as handle:
         sizes = [len(one) + len(rest) for one, rest in zip(basis.basis_rank1, basis.basis, strict=True)]
         np.savez(handle, **{name: np.eye(sizes[index]) for name, index in basis.elements_to_index_map.items()})  # type: ignore[arg-type]
-    for size in ('S', 'M'):
+    for size in bases:
         (folder / size).mkdir()
         settings = PodSettings(elements=ELEMENTS, cutoff=pod_data.CUTOFF, basis=size)
-        fit_pod(pod_data.training_frames(60), pod_data.REFERENCES, settings, folder / size)
+        fit_pod(pod_data.training_frames(n_frames), pod_data.REFERENCES, settings, folder / size)
 
 
 def ace(folder: Path) -> LammpsPotential:
@@ -160,7 +161,7 @@ def figures_of(times: Mapping[str, list[float]]) -> list[Figure]:
 def main() -> None:
     """Measure, tell what was seen, and end with the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--quick', action='store_true', help='short and noisy: only shows that the script works')
+    parser.add_argument('--quick', action='store_true', help='few, short and noisy: only shows that the script works')
     parser.add_argument('--one', help=argparse.SUPPRESS)
     parser.add_argument('--folder', type=Path, help=argparse.SUPPRESS)
     parser.add_argument('--steps', type=int, default=200, help='steps of each run')
@@ -170,11 +171,12 @@ def main() -> None:
         return
     os.environ['OMP_NUM_THREADS'] = '1'
     plugins = os.environ.pop(PLUGINS, '')
-    steps, repeats = (20, 1) if options.quick else (options.steps, 5)
+    steps, repeats, bases, n_frames = (20, 1, ('S',), 20) if options.quick else (options.steps, 5, ('S', 'M'), 60)
     with tempfile.TemporaryDirectory(prefix='md_ace_') as name:
         folder = Path(name)
-        prepare(folder)
-        times: dict[str, list[float]] = {run: [] for run in runs_of(folder, steps) if plugins or not run.startswith(NATIVE)}
+        prepare(folder, bases, n_frames)
+        wanted = [run for run in runs_of(folder, steps) if plugins or not run.startswith(NATIVE)]
+        times: dict[str, list[float]] = {run: [] for run in wanted if not options.quick or run in QUICK}
         for turn in range(repeats):
             for run in list(times)[:: 1 if turn % 2 == 0 else -1]:
                 times[run].append(measured(run, folder, steps, plugins))

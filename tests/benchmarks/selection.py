@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,8 @@ from aiida_mlip_autopipe.engines.mace.reduce import per_structure
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
 from aiida_mlip_autopipe.science.selection.fps import farthest_from
 from aiida_mlip_autopipe.science.selection.funnel import standardise
-from tests.benchmarks.explore import Figure, interleaved, ratios, say, tell
+from tests.benchmarks.explore import interleaved, ratios, tell
+from tests.benchmarks.figures import Figure, one_thread, say
 
 MODEL = Path(__file__).parents[2] / 'examples' / 'almg' / 'surrogate.model'
 LATTICE = {'Al': 3.95, 'Mg': 4.40}
@@ -42,7 +42,10 @@ START = 0
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: random points and their columns, real structures, picks; frames of 32 atoms; repeats."""
+    """How much is measured: random points and their columns, real structures, picks; frames of 32 atoms; repeats.
+
+    :param precisions: of MACE, each with one thread, and where `all_threads` with those of the machine, too.
+    """
 
     points: int
     columns: int
@@ -50,10 +53,12 @@ class Size:
     picks: int
     frames: int
     repeats: int
+    precisions: tuple[str, ...] = ('float32', 'float64')
+    all_threads: bool = True
 
 
 FULL = Size(points=100_000, columns=256, structures=100_000, picks=1000, frames=64, repeats=3)
-QUICK = Size(points=8000, columns=64, structures=1000, picks=100, frames=8, repeats=2)
+QUICK = Size(8000, 64, structures=50, picks=20, frames=2, repeats=1, precisions=('float64',), all_threads=False)
 
 
 def main() -> None:
@@ -62,8 +67,7 @@ def main() -> None:
     parser.add_argument('--quick', action='store_true', help='small and noisy: only shows that the script works')
     parser.add_argument('--features', type=Path, help='.npy file with the real descriptors; written where it is missing')
     options = parser.parse_args()
-    if os.environ.get('OMP_NUM_THREADS') != '1':  # the libraries read it once, when they are loaded
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, 'OMP_NUM_THREADS': '1'})
+    one_thread()
     size = QUICK if options.quick else FULL
     random = np.random.default_rng(0).standard_normal((size.points, size.columns)).astype(np.float32)
     figures = [
@@ -71,8 +75,8 @@ def main() -> None:
         *sampling('MACE features of Al-Mg structures', real_features(size, options.features), size, 0.5),
         *(
             figure
-            for threads in (1, len(os.sched_getaffinity(0)))
-            for dtype in ('float32', 'float64')
+            for threads in ((1, len(os.sched_getaffinity(0))) if size.all_threads else (1,))
+            for dtype in size.precisions
             for figure in batches(dtype, size, threads)
         ),
     ]
@@ -133,16 +137,18 @@ def real_features(size: Size, path: Path | None) -> npt.NDArray[np.float32]:
 
 def candidates(count: int) -> Frames:
     """Return so many structures of the project's generator: the system of the demo, with more of each kind."""
-    config = MLIPConfig.from_yaml(MODEL.parent / 'config.yaml')
+    values = MLIPConfig.from_yaml(MODEL.parent / 'config.yaml').to_mapping()
     each = -(-count // 50)  # at least 50 base structures
-    counts = {
+    values['generate'] = {
         'sqs': {'per_composition': 12, 'steps': 200, 'cutoffs': [5.0]},
         'strain': {'count': -(-each // 3), 'max_strain': 0.05, 'hydrostatic': [-0.06, -0.03, 0.03, 0.06]},
         'rattle': {'count': each, 'stdev': 0.12},
         'vacancy': {'count': -(-each // 6), 'n_vacancies': 1},
     }
     rng = np.random.default_rng(1)
-    frames = Frames.from_atoms(structure_builder(config.system.model_dump(), counts).build(rng))
+    config = MLIPConfig.from_mapping(values)
+    builder = structure_builder(config.system.model_dump(), config.generate.model_dump())
+    frames = Frames.from_atoms(builder.build(rng))
     return frames.take(rng.permutation(len(frames))[:count])
 
 

@@ -21,8 +21,9 @@ from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.metrics import GroupErrors, group_errors
 from aiida_mlip_autopipe.science.testset import choose
+from tests.benchmarks.data import GROUPS, add_data_arguments, data_folder
 from tests.benchmarks.figures import Figure, say
-from tests.benchmarks.train import GROUPS, cu_au
+from tests.benchmarks.train import cu_au
 from tests.pod_data import potential_of
 
 COUNTS = (6, 12, 18, 24, 36, 48)
@@ -59,17 +60,19 @@ def evenly(frames: Frames, count: int, rng: np.random.Generator) -> FloatArray:
 def main() -> None:
     """Print a row for each number of test frames."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--data', type=Path, default=Path('../shared'))
-    data = parser.parse_args().data
-    frames, energy, forces = predicted(data)
+    add_data_arguments(parser)
+    arguments = parser.parse_args()
+    counts, n_sets = ((24,), 5) if arguments.quick else (COUNTS, SETS)
+    with data_folder(arguments) as data:
+        frames, energy, forces = predicted(data)
     rng = np.random.default_rng(0)
     truth = errors_of(frames, energy, forces, evenly(frames, 60, rng), 0)  # ten of each kind
     say(f'all: {1000 * truth.energy_rmse:.1f} meV/atom, {1000 * truth.force_rmse:.1f} meV/Å')
     say('| test frames | interval / error, force | energy | held, force | energy |')
     say('|---|---|---|---|---|')
-    for count in COUNTS:
-        widths, held = np.zeros((SETS, 2)), np.zeros((SETS, 2))
-        for index in range(SETS):
+    for count in counts:
+        widths, held = np.zeros((n_sets, 2)), np.zeros((n_sets, 2))
+        for index in range(n_sets):
             found = errors_of(frames, energy, forces, evenly(frames, count, rng), index)
             for column, name in enumerate(('force', 'energy')):
                 (low, high), error = getattr(found, f'{name}_interval'), getattr(found, f'{name}_rmse')

@@ -8,8 +8,6 @@ a grid of ridges against the evidence. FOLDER holds `pod/plain`, `almg` and `mle
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -43,14 +41,42 @@ from aiida_mlip_autopipe.science.linear.fit import (
 )
 from aiida_mlip_autopipe.science.linear.search import Watch, search
 from aiida_mlip_autopipe.science.linear.settings import LinearSettings, base_energies
-from tests.benchmarks.figures import Figure, say
+from tests.benchmarks.data import GROUPS, add_data_arguments, data_folder
+from tests.benchmarks.figures import Figure, one_thread, say
 from tests.benchmarks.pacemaker_fit import pacemaker_errors, pacemaker_program
 
 RIDGES = tuple(10.0**power for power in range(-12, -4))
-GROUPS = ('rattled', 'strained', 'sqs', 'md', 'liquid', 'vacancy')
-COUNTS = (10, 25, 50, 100)
 ISOLATED = {'Al': -52.949, 'Mg': -27.414}
 """eV, isolated atoms of the Al-Mg labels."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How much is measured, and on what.
+
+    :param counts: training frames of Cu-Au.
+    :param functions: of ACE for each element, in fits by evidence; `of_grid` in the grid of ridges, `of_choices` in the part
+        of this name, the second for Al-Mg.
+    :param folds: of Al-Mg.
+    """
+
+    data: Path
+    counts: tuple[int, ...] = (10, 25, 50, 100)
+    functions: tuple[str, ...] = ('40', '80', '160', '300', '600')
+    of_grid: tuple[str, ...] = ('40', '80', '160', '300')
+    of_choices: tuple[str, str] = ('160', '80')
+    folds: int = 6
+    with_pacemaker: bool = True
+
+
+QUICK: dict[str, Any] = {
+    'counts': (10,),
+    'functions': ('20', '40'),
+    'of_grid': ('20',),
+    'of_choices': ('20', '20'),
+    'folds': 2,
+    'with_pacemaker': False,
+}
 
 
 @dataclass(frozen=True)
@@ -84,11 +110,11 @@ def cu_au(data: Path, count: int) -> Problem:
     return Problem(f'Cu-Au {count}', chosen, Frames.from_atoms(test), ('Cu', 'Au'), alone, 4.5, 4.5)
 
 
-def al_mg(data: Path) -> Iterator[Problem]:
-    """Yield the six folds of the 36 frames."""
-    frames = read(data / 'almg/labelled.extxyz', ':')
+def al_mg(scope: Scope) -> Iterator[Problem]:
+    """Yield the folds of the 36 frames."""
+    frames = read(scope.data / 'almg/labelled.extxyz', ':')
     order = np.random.default_rng(0).permutation(len(frames))
-    for index, fold in enumerate(np.array_split(order, 6)):
+    for index, fold in enumerate(np.array_split(order, scope.folds)):
         rest = [frames[i] for i in order if i not in set(fold.tolist())]
         test = Frames.from_atoms([frames[i] for i in fold])
         yield Problem(f'Al-Mg fold {index}', Frames.from_atoms(rest), test, ('Al', 'Mg'), ISOLATED, 6.0, 4.5)
@@ -151,10 +177,10 @@ class Outcome:
     seconds: float
 
 
-def by_evidence(problem: Problem, *, is_pod: bool) -> Outcome:
+def by_evidence(problem: Problem, functions: Sequence[str], *, is_pod: bool) -> Outcome:
     """Return what a linear trainer makes of a problem with its default settings."""
     settings = settings_of(problem, is_pod=is_pod)
-    sizes = ['S', 'M'] if is_pod else ['40', '80', '160', '300', '600']
+    sizes = ['S', 'M'] if is_pod else list(functions)
     with tempfile.TemporaryDirectory() as folder:
         opener = pod_opener(problem, Path(folder)) if is_pod else ace_opener(problem)
         base = base_energies(problem.train, problem.references, problem.elements, is_free=settings.free_one_body)
@@ -166,9 +192,9 @@ def by_evidence(problem: Problem, *, is_pod: bool) -> Outcome:
     return Outcome(errors_of(test, found.fit.coefficients), found.report.size, seconds)
 
 
-def report(problem: Problem) -> dict[str, Outcome]:
+def report(problem: Problem, scope: Scope) -> dict[str, Outcome]:
     """Print one line for each linear trainer and return what they reached."""
-    found = {'ACE': by_evidence(problem, is_pod=False), 'POD': by_evidence(problem, is_pod=True)}
+    found = {name: by_evidence(problem, scope.functions, is_pod=name == 'POD') for name in ('ACE', 'POD')}
     for name, outcome in found.items():
         e, f, s = 1000 * outcome.errors.energy, 1000 * outcome.errors.force, outcome.errors.stress
         stress = '' if s is None else f', stress {s / GPA:.3f} GPa'
@@ -201,34 +227,34 @@ def grid(problem: Problem, sizes: Sequence[str], *, is_pod: bool) -> list[tuple[
     return ratios
 
 
-def cu_au_figures(data: Path) -> list[Figure]:
+def cu_au_figures(scope: Scope) -> list[Figure]:
     """Return the figures on Cu-Au by number of training frames."""
     figures = []
-    for count in COUNTS:
-        found = report(cu_au(data, count))
+    for count in scope.counts:
+        found = report(cu_au(scope.data, count), scope)
         target = {25: 12.0, 100: 10.0}.get(count)
         figures.append(Figure(f'Cu-Au, {count} frames, linear ACE, meV/Å', 1000 * found['ACE'].errors.force, target))
         figures.append(Figure(f'Cu-Au, {count} frames, POD, meV/Å', 1000 * found['POD'].errors.force))
     return figures
 
 
-def al_mg_figures(data: Path) -> list[Figure]:
-    """Return the root mean squares over the six folds."""
-    outcomes = [(report(problem), len(problem.test), len(problem.test.numbers)) for problem in al_mg(data)]
+def al_mg_figures(scope: Scope) -> list[Figure]:
+    """Return the root mean squares over the folds."""
+    outcomes = [(report(problem, scope), len(problem.test), len(problem.test.numbers)) for problem in al_mg(scope)]
     figures = []
     for name in ('ACE', 'POD'):
         energy = np.sqrt(np.average([o[name].errors.energy ** 2 for o, n, _ in outcomes], weights=[n for _, n, _ in outcomes]))
         force = np.sqrt(np.average([o[name].errors.force ** 2 for o, _, n in outcomes], weights=[n for _, _, n in outcomes]))
         figures += [
-            Figure(f'Al-Mg, 6 folds, {name}, meV/atom', 1000 * float(energy)),
-            Figure(f'Al-Mg, 6 folds, {name}, meV/Å', 1000 * float(force)),
+            Figure(f'Al-Mg, {scope.folds} folds, {name}, meV/atom', 1000 * float(energy)),
+            Figure(f'Al-Mg, {scope.folds} folds, {name}, meV/Å', 1000 * float(force)),
         ]
     return figures
 
 
-def element_figures(data: Path, name: str, cutoff: float, targets: tuple[float, float]) -> list[Figure]:
+def element_figures(scope: Scope, name: str, cutoff: float, targets: tuple[float, float]) -> list[Figure]:
     """Return the figures on an element of the published benchmark."""
-    found = report(element(data, name, cutoff))
+    found = report(element(scope.data, name, cutoff), scope)
     return [
         Figure(f'{name}, linear ACE, meV/atom', 1000 * found['ACE'].errors.energy, targets[0]),
         Figure(f'{name}, linear ACE, eV/Å', found['ACE'].errors.force, targets[1]),
@@ -237,12 +263,12 @@ def element_figures(data: Path, name: str, cutoff: float, targets: tuple[float, 
     ]
 
 
-def grid_figures(data: Path) -> list[Figure]:
-    """Return the worst ratios of the evidence to a grid of ridges, over both bases and four numbers of training frames."""
+def grid_figures(scope: Scope) -> list[Figure]:
+    """Return the worst ratios of the evidence to a grid of ridges, over both bases and all numbers of training frames."""
     ratios = []
-    for count in COUNTS:
-        problem = cu_au(data, count)
-        ratios += grid(problem, ['40', '80', '160', '300'], is_pod=False)
+    for count in scope.counts:
+        problem = cu_au(scope.data, count)
+        ratios += grid(problem, scope.of_grid, is_pod=False)
         ratios += grid(problem, ['S', 'M'], is_pod=True)
     tests, trains = zip(*ratios, strict=True)
     return [
@@ -252,14 +278,14 @@ def grid_figures(data: Path) -> list[Figure]:
     ]
 
 
-def choices(data: Path) -> list[Figure]:
+def choices(scope: Scope) -> list[Figure]:
     """Print what the choices of the fit are worth, each against the default, with 160 functions per element (Al-Mg: 80)."""
-    folds = list(al_mg(data))
+    size, of_al_mg = scope.of_choices
     groups = {
-        'Cu-Au 10': [(cu_au(data, 10), '160')],
-        'Cu-Au 25': [(cu_au(data, 25), '160')],
-        'Al-Mg, 6 folds': [(fold, '80') for fold in folds],
-        'Si': [(element(data, 'Si', 5.0), '160')],
+        'Cu-Au 10': [(cu_au(scope.data, 10), size)],
+        'Cu-Au 25': [(cu_au(scope.data, 25), size)],
+        f'Al-Mg, {scope.folds} folds': [(fold, of_al_mg) for fold in al_mg(scope)],
+        'Si': [(element(scope.data, 'Si', 5.0), size)],
     }
     figures = []
     for name, cases in groups.items():
@@ -283,13 +309,16 @@ def choices(data: Path) -> list[Figure]:
     return figures
 
 
-def pacemaker_figures(data: Path) -> list[Figure]:
+def pacemaker_figures(scope: Scope) -> list[Figure]:
     """Return the force errors of Pacemaker on 25 frames of Cu-Au after as many iterations, from scratch and from a linear fit."""
     program = pacemaker_program()
+    if not scope.with_pacemaker:
+        say('Pacemaker: not measured in the quick size, it takes minutes')
+        return []
     if program is None:
         say('Pacemaker: not measured, there is no .pacemaker/bin/pacemaker (./setup_profile.sh --pacemaker)')
         return []
-    problem, figures = cu_au(data, 25), []
+    problem, figures = cu_au(scope.data, 25), []
     with tempfile.TemporaryDirectory() as folder:
         start = Path(folder)
         asked = AceSettings(elements=problem.elements, cutoff=problem.cutoff, functions=40)
@@ -303,11 +332,11 @@ def pacemaker_figures(data: Path) -> list[Figure]:
     return figures
 
 
-PARTS: dict[str, Callable[[Path], list[Figure]]] = {
+PARTS: dict[str, Callable[[Scope], list[Figure]]] = {
     'cuau': cu_au_figures,
     'almg': al_mg_figures,
-    'si': lambda data: element_figures(data, 'Si', 5.0, (4.7, 0.112)),
-    'mo': lambda data: element_figures(data, 'Mo', 5.2, (5.9, 0.176)),
+    'si': lambda scope: element_figures(scope, 'Si', 5.0, (4.7, 0.112)),
+    'mo': lambda scope: element_figures(scope, 'Mo', 5.2, (5.9, 0.176)),
     'grid': grid_figures,
     'choices': choices,
     'pacemaker': pacemaker_figures,
@@ -317,12 +346,13 @@ PARTS: dict[str, Callable[[Path], list[Figure]]] = {
 def main() -> None:
     """Measure the parts that the command line names, all without."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--data', type=Path, default=Path('../shared'))
+    add_data_arguments(parser)
     parser.add_argument('--only', nargs='*', choices=PARTS, default=list(PARTS))
     arguments = parser.parse_args()
-    if os.environ.get('OMP_NUM_THREADS') != '1':  # the libraries read it once, when they are loaded
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, 'OMP_NUM_THREADS': '1'})
-    figures = [figure for part in arguments.only for figure in PARTS[part](arguments.data)]
+    one_thread()
+    with data_folder(arguments) as data:
+        scope = Scope(data, **(QUICK if arguments.quick else {}))
+        figures = [figure for part in arguments.only for figure in PARTS[part](scope)]
     for figure in figures:
         say(figure.line())
 

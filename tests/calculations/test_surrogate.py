@@ -1,3 +1,5 @@
+"""`SurrogateCalculation`: as a job where it runs to its end or needs an environment of its own, else without the scheduler."""
+
 import hashlib
 import subprocess
 import sys
@@ -36,36 +38,36 @@ def test_every_frame_is_selected_or_rejected_with_a_reason(run_stage, emt_frames
     assert sum(node.outputs.report['reasons'].values()) == 6
 
 
-def test_what_is_known_is_not_selected(run_stage, emt_frames, options):
+def test_what_is_known_is_not_selected(run_stage_here, emt_frames, options):
     frames = emt_frames(6, labelled=False)
-    node = run_stage('surrogate', frames=FramesData(frames), known=FramesData(emt_frames(4)), **options)
-    assert set(node.outputs.selection.get_array('indices').tolist()) <= {4, 5}
-    assert node.outputs.report['n_known'] == 4
+    found = run_stage_here('surrogate', frames=FramesData(frames), known=FramesData(emt_frames(4)), **options)
+    assert set(found.outputs['selection'].get_array('indices').tolist()) <= {4, 5}
+    assert found.outputs['report']['n_known'] == 4
 
 
-def test_nothing_to_select_is_an_exit_code_with_the_reasons(run_stage, emt_frames, options):
+def test_nothing_to_select_is_an_exit_code_with_the_reasons(run_stage_here, emt_frames, options):
     frames = emt_frames(2, labelled=False)
-    node = run_stage('surrogate', frames=FramesData(frames), known=FramesData(frames), **options)
-    assert node.exit_status == 420
-    assert node.exit_message.startswith('None of 2 candidates was selected: ')
-    np.testing.assert_array_equal(node.outputs.selection.get_array('indices'), [])
+    found = run_stage_here('surrogate', frames=FramesData(frames), known=FramesData(frames), **options)
+    assert found.node.exit_status == 420
+    assert found.node.exit_message.startswith('None of 2 candidates was selected: ')
+    np.testing.assert_array_equal(found.outputs['selection'].get_array('indices'), [])
 
 
-def test_frames_that_come_first_and_do_not_fit_are_an_exit_code_with_the_number(run_stage, emt_frames):
+def test_frames_that_come_first_and_do_not_fit_are_an_exit_code_with_the_number(run_stage_here, emt_frames):
     frames = emt_frames(5, labelled=False)
     kinds = sorted(set(frames.config_type.tolist()))
     settings = orm.Dict({'first': kinds})
-    node = run_stage('surrogate', frames=FramesData(frames), budget=orm.Int(3), seed=orm.Int(0), settings=settings)
-    assert node.exit_status == 210
-    assert node.exit_message.startswith('5 frames must be labelled first (')
-    assert 'raise loop.initial_labels to at least 5' in node.exit_message
+    found = run_stage_here('surrogate', frames=FramesData(frames), budget=orm.Int(3), seed=orm.Int(0), settings=settings)
+    assert found.node.exit_status == 210
+    assert found.node.exit_message.startswith('5 frames must be labelled first (')
+    assert 'raise loop.initial_labels to at least 5' in found.node.exit_message
 
 
-def test_the_potential_goes_with_the_job(run_stage, emt_frames, options, fake_potential):
+def test_the_potential_goes_with_the_job(run_stage_here, emt_frames, options, fake_potential):
     """Its files are found; that they hold no potential is told."""
-    node = run_stage('surrogate', frames=FramesData(emt_frames(4, labelled=False)), potential=fake_potential, **options)
-    assert node.exit_status == 210
-    assert node.exit_message == "param.pod has the elements [], expected ['Cu', 'Au'] in this order"
+    found = run_stage_here('surrogate', frames=FramesData(emt_frames(4, labelled=False)), potential=fake_potential, **options)
+    assert found.node.exit_status == 210
+    assert found.node.exit_message == "param.pod has the elements [], expected ['Cu', 'Au'] in this order"
 
 
 def with_settings(**values):
@@ -91,51 +93,54 @@ def test_a_model_as_node(run_stage):
 
 
 @needs_mace
-def test_a_model_on_the_compute_machine(run_stage):
-    node = run_stage('surrogate', frames=FramesData(almg_pool()), **with_settings(model=str(MODEL)))
-    assert node.is_finished_ok, node.exit_message
-    assert node.outputs.report['surrogate']['name'] == str(MODEL)
-    assert 'pool' not in node.outputs
+def test_a_model_on_the_compute_machine(run_stage_here):
+    found = run_stage_here('surrogate', frames=FramesData(almg_pool()), **with_settings(model=str(MODEL)))
+    assert found.node.is_finished_ok, found.node.exit_message
+    assert found.outputs['report']['surrogate']['name'] == str(MODEL)
+    assert 'pool' not in found.outputs
 
 
 @needs_mace
-def test_a_file_that_is_no_model_has_its_exit_code(run_stage, tmp_path):
+def test_a_file_that_is_no_model_has_its_exit_code(run_stage_here, tmp_path):
     path = tmp_path / 'notes.model'
     path.write_text('not a model')
-    node = run_stage('surrogate', frames=FramesData(almg_pool()), model=orm.SinglefileData(path), **with_settings())
-    assert node.exit_status == 211
-    assert node.exit_message.startswith(f'select.model: {files.MODEL} is not a MACE model: ')
-    assert 'selection' not in node.outputs
+    found = run_stage_here('surrogate', frames=FramesData(almg_pool()), model=orm.SinglefileData(path), **with_settings())
+    assert found.node.exit_status == 211
+    assert found.node.exit_message.startswith(f'select.model: {files.MODEL} is not a MACE model: ')
+    assert 'selection' not in found.outputs
 
 
 @needs_mace
-def test_an_unknown_element_has_its_exit_code(run_stage, emt_frames):
+def test_an_unknown_element_has_its_exit_code(run_stage_here, emt_frames):
     frames = FramesData(emt_frames(4, labelled=False))
-    node = run_stage('surrogate', frames=frames, model=orm.SinglefileData(MODEL), **with_settings(pre_explore=MD))
-    assert node.exit_status == 212
+    found = run_stage_here('surrogate', frames=frames, model=orm.SinglefileData(MODEL), **with_settings(pre_explore=MD))
+    assert found.node.exit_status == 212
     known = "which the model does not know; it knows ['Mg', 'Al']"
-    assert node.exit_message == f"select.model: the structures have ['Au', 'Cu'], {known}"
+    assert found.node.exit_message == f"select.model: the structures have ['Au', 'Cu'], {known}"
 
 
 @needs_mace
-def test_a_gpu_that_is_not_there_has_its_exit_code(run_stage):
+def test_a_gpu_that_is_not_there_has_its_exit_code(run_stage_here):
     import torch  # noqa: PLC0415  # takes seconds, and may be missing
 
     if torch.cuda.is_available():
         pytest.skip('this machine has a GPU')
-    node = run_stage('surrogate', frames=FramesData(almg_pool()), **with_settings(model=str(MODEL), device='cuda'))
-    assert node.exit_status == 402
-    assert node.exit_message.startswith("select.device: got 'cuda'; PyTorch")
-    assert node.exit_message.endswith('sees no GPU on this machine: take auto or cpu')
+    found = run_stage_here('surrogate', frames=FramesData(almg_pool()), **with_settings(model=str(MODEL), device='cuda'))
+    assert found.node.exit_status == 402
+    assert found.node.exit_message.startswith("select.device: got 'cuda'; PyTorch")
+    assert found.node.exit_message.endswith('sees no GPU on this machine: take auto or cpu')
 
 
 @needs_mace
-def test_a_failed_download_has_its_exit_code(run_stage, tmp_path):
-    offline = f'export https_proxy=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 XDG_CACHE_HOME={tmp_path}'
-    settings = with_settings(model='small')
-    node = run_stage('surrogate', frames=FramesData(almg_pool()), metadata={'options': {'prepend_text': offline}}, **settings)
-    assert node.exit_status == 403
-    assert node.exit_message.startswith("select.model: the foundation model 'small' could not be downloaded to this machine (")
+def test_a_failed_download_has_its_exit_code(run_stage_here, monkeypatch, tmp_path):
+    for name in ('https_proxy', 'HTTPS_PROXY'):
+        monkeypatch.setenv(name, 'http://127.0.0.1:9')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    found = run_stage_here('surrogate', frames=FramesData(almg_pool()), **with_settings(model='small'))
+    assert found.node.exit_status == 403
+    assert found.node.exit_message.startswith(
+        "select.model: the foundation model 'small' could not be downloaded to this machine ("
+    )
 
 
 def test_a_model_without_mace_has_its_exit_code(run_stage, tmp_path):
@@ -147,30 +152,32 @@ def test_a_model_without_mace_has_its_exit_code(run_stage, tmp_path):
 
 
 @needs_mace
-def test_predictions_that_are_not_finite_select_nothing(run_stage, tmp_path):
+def test_predictions_that_are_not_finite_select_nothing(run_stage_here, tmp_path):
     model = orm.SinglefileData(poisoned(tmp_path / 'poisoned.model'))
     frames = FramesData(almg_pool())
-    node = run_stage('surrogate', frames=frames, model=model, **with_settings())
-    assert node.exit_status == 420
-    assert node.exit_message == f"None of {len(frames)} candidates was selected: {{'not_finite': {len(frames)}}}"
+    found = run_stage_here('surrogate', frames=frames, model=model, **with_settings())
+    assert found.node.exit_status == 420
+    assert found.node.exit_message == f"None of {len(frames)} candidates was selected: {{'not_finite': {len(frames)}}}"
 
 
 @needs_mace
-def test_a_pool_that_is_all_outside_is_an_exit_code_with_the_reasons(run_stage):
+def test_a_pool_that_is_all_outside_is_an_exit_code_with_the_reasons(run_stage_here):
     frames = FramesData(almg_pool())
-    node = run_stage('surrogate', frames=frames, model=orm.SinglefileData(MODEL), **with_settings(volume_window=[1.0, 2.0]))
-    assert node.exit_status == 420
-    assert node.exit_message == f"None of {len(frames)} candidates was selected: {{'volume_window': {len(frames)}}}"
-    assert node.outputs.report['reasons_by_config_type']['torn'] == {'volume_window': 1}
+    found = run_stage_here('surrogate', frames=frames, model=orm.SinglefileData(MODEL), **with_settings(volume_window=[1.0, 2.0]))
+    assert found.node.exit_status == 420
+    assert found.node.exit_message == f"None of {len(frames)} candidates was selected: {{'volume_window': {len(frames)}}}"
+    assert found.outputs['report']['reasons_by_config_type']['torn'] == {'volume_window': 1}
 
 
 @needs_mace
-def test_a_budget_larger_than_the_pool_takes_all(run_stage):
+def test_a_budget_larger_than_the_pool_takes_all(run_stage_here):
     frames = FramesData(almg_pool())
-    node = run_stage('surrogate', frames=frames, model=orm.SinglefileData(MODEL), **{**with_settings(), 'budget': orm.Int(99)})
-    assert node.is_finished_ok, node.exit_message
-    assert len(node.outputs.selection.get_array('indices')) == len(frames)
-    assert node.outputs.report['notes'][0].startswith(f'the budget of 99 is larger than the {len(frames)} candidates')
+    found = run_stage_here(
+        'surrogate', frames=frames, model=orm.SinglefileData(MODEL), **{**with_settings(), 'budget': orm.Int(99)}
+    )
+    assert found.node.is_finished_ok, found.node.exit_message
+    assert len(found.outputs['selection'].get_array('indices')) == len(frames)
+    assert found.outputs['report']['notes'][0].startswith(f'the budget of 99 is larger than the {len(frames)} candidates')
 
 
 def test_mace_stays_out_of_the_processes(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 from aiida import orm
 from aiida.engine import ProcessState
 
-from aiida_mlip_autopipe.cli import commands
+from aiida_mlip_autopipe.cli import nodes
 from aiida_mlip_autopipe.cli.nodes import failure_of, load_run
 from aiida_mlip_autopipe.common.errors import InputError
 
@@ -19,7 +19,7 @@ def submitted(monkeypatch, daemon, fake_process, worker_code):
         return fake_process(orm.WorkChainNode, label=name, outputs={'report': report}, **outcome)
 
     outcome = {}
-    monkeypatch.setattr(commands, 'submit', submit)
+    monkeypatch.setattr(nodes, 'submit', submit)
     return calls, outcome
 
 

@@ -4,7 +4,7 @@ from aiida import orm
 from aiida.engine import ProcessState
 from matplotlib.image import imread
 
-from aiida_mlip_autopipe.cli import converge as module
+from aiida_mlip_autopipe.cli import nodes
 from aiida_mlip_autopipe.common.units import GPA
 
 LABEL = {
@@ -97,7 +97,7 @@ def submitted(monkeypatch, daemon, fake_process):
         record.append((process.__name__, inputs))
         return fake_process(orm.WorkChainNode, label=process.__name__, **record.answer)
 
-    monkeypatch.setattr(module, 'submit', submit)
+    monkeypatch.setattr(nodes, 'submit', submit)
     return record
 
 

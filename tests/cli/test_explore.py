@@ -3,7 +3,7 @@
 import pytest
 from aiida import orm
 
-from aiida_mlip_autopipe.cli import explore
+from aiida_mlip_autopipe.cli import nodes
 from aiida_mlip_autopipe.cli.explore import exploration_lines, submit_explore
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.data.frames import FramesData
@@ -47,7 +47,7 @@ def submitted(monkeypatch, daemon, worker_code, fake_process):
         seen.update(process=process, inputs=inputs)
         return seen['node']
 
-    monkeypatch.setattr(explore, 'submit', submit)
+    monkeypatch.setattr(nodes, 'submit', submit)
     return seen
 
 

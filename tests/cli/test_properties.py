@@ -2,6 +2,7 @@ import pytest
 from aiida import orm
 from aiida.common.links import LinkType
 
+from aiida_mlip_autopipe.cli import nodes
 from aiida_mlip_autopipe.cli import properties as module
 from aiida_mlip_autopipe.cli.properties import properties_lines
 from aiida_mlip_autopipe.cli.report import told
@@ -30,7 +31,7 @@ def submitted(monkeypatch, fake_process):
         record.append(inputs)
         return fake_process(orm.WorkChainNode, label=process.__name__, **record.answer)
 
-    monkeypatch.setattr(module, 'submit', submit)
+    monkeypatch.setattr(nodes, 'submit', submit)
     monkeypatch.setattr(module, 'require_daemon', lambda: None)
     return record
 

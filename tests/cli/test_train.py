@@ -3,7 +3,7 @@ import pytest
 from aiida import orm
 from aiida.engine import ProcessState
 
-from aiida_mlip_autopipe.cli import train as module
+from aiida_mlip_autopipe.cli import nodes
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.formats.extxyz import write_extxyz
@@ -47,7 +47,7 @@ def submitted(monkeypatch, daemon, fake_process):
         kind = orm.CalcJobNode if process.__name__.endswith('Calculation') else orm.WorkChainNode
         return fake_process(kind, label=process.__name__, **record.answer)
 
-    monkeypatch.setattr(module, 'submit', submit)
+    monkeypatch.setattr(nodes, 'submit', submit)
     return record
 
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.espresso
 IRON = 'Fe.pz-nd-rrkjus.UPF'
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def label(worker_code, pw_code, lda_family):
     """Return a function that labels structures by `LabelWorkChain` and returns its node."""
 
@@ -44,13 +44,31 @@ def label(worker_code, pw_code, lda_family):
     return run
 
 
+@pytest.fixture(scope='module')
+def plain(label):
+    """Aluminium without anything special, labelled once."""
+    return label([aluminium()])
+
+
+@pytest.fixture(scope='module')
+def iron_of(label):
+    """Return a function that labels iron, with settings besides."""
+    theory = {'pseudo_family': ensure_family('iron', [PSEUDO_FOLDER / IRON]).label, 'cutoff_wfc': 25, 'cutoff_rho': 200}
+    return lambda **settings: label([bulk('Fe', a=2.87)], **theory, **settings)
+
+
+@pytest.fixture(scope='module')
+def plain_iron(iron_of):
+    return iron_of()
+
+
 def level_of(node):
     (level,) = node.outputs.report['levels_of_theory'].values()
     return level
 
 
-def aluminium(a=4.0):
-    return bulk('Al', a=a)
+def aluminium():
+    return bulk('Al', a=4.0)
 
 
 def test_an_atom_with_an_unpaired_electron_is_spin_polarised_and_has_the_fingerprint_of_the_crystal(label):
@@ -74,23 +92,19 @@ def test_the_spin_lowers_the_energy_of_the_aluminium_atom(label):
     assert 0.01 < without - with_spin < 0.5
 
 
-def test_moments_make_iron_magnetic(label, aiida_profile):
-    family = ensure_family('iron', [PSEUDO_FOLDER / IRON])
-    node = label([bulk('Fe', a=2.87)], pseudo_family=family.label, cutoff_wfc=25, cutoff_rho=200, magnetic_moments={'Fe': 3})
+def test_moments_make_iron_magnetic(iron_of, plain_iron):
+    node = iron_of(magnetic_moments={'Fe': 3})
     assert node.is_finished_ok, node.exit_message
     assert level_of(node)['spin'] == 'polarised'
-    flat = label([bulk('Fe', a=2.87)], pseudo_family=family.label, cutoff_wfc=25, cutoff_rho=200)
-    assert node.outputs.labelled.frames.energy[0] < flat.outputs.labelled.frames.energy[0] - 0.05
-    assert set(node.outputs.labelled.frames.fingerprint) != set(flat.outputs.labelled.frames.fingerprint)
+    assert node.outputs.labelled.frames.energy[0] < plain_iron.outputs.labelled.frames.energy[0] - 0.05
+    assert set(node.outputs.labelled.frames.fingerprint) != set(plain_iron.outputs.labelled.frames.fingerprint)
 
 
-def test_hubbard_u_changes_the_energy_of_iron(label, aiida_profile):
-    family = ensure_family('iron', [PSEUDO_FOLDER / IRON])
-    theory = {'pseudo_family': family.label, 'cutoff_wfc': 25, 'cutoff_rho': 200}
+def test_hubbard_u_changes_the_energy_of_iron(iron_of, plain_iron):
     shells = {'Fe': {'manifold': '3d', 'u': 3.0}}
-    plain, with_u = (label([bulk('Fe', a=2.87)], **theory, hubbard=hubbard, hubbard_input='namelist') for hubbard in ({}, shells))
+    with_u = iron_of(hubbard=shells, hubbard_input='namelist')
     assert with_u.is_finished_ok, with_u.exit_message
-    difference = with_u.outputs.labelled.frames.energy[0] - plain.outputs.labelled.frames.energy[0]
+    difference = with_u.outputs.labelled.frames.energy[0] - plain_iron.outputs.labelled.frames.energy[0]
     assert 0.1 < difference < 10  # Dudarev's term is never negative
     assert level_of(with_u)['hubbard'] == shells
 
@@ -108,8 +122,8 @@ def frames_of_iron():
     return FramesData(Frames.from_atoms([bulk('Fe', a=2.87)]))
 
 
-def test_van_der_waals_binds(label):
-    plain, corrected = (label([aluminium()], vdw_correction=name) for name in (None, 'grimme-d2'))
+def test_van_der_waals_binds(label, plain):
+    corrected = label([aluminium()], vdw_correction='grimme-d2')
     assert corrected.outputs.labelled.frames.energy[0] < plain.outputs.labelled.frames.energy[0] - 0.1
     assert level_of(corrected)['vdw_correction'] == 'grimme-d2'
 
@@ -121,25 +135,24 @@ def test_a_protocol_gives_what_is_missing(label):
     assert (level['kpoints_distance'], level['degauss'], level['smearing']) == (0.3, 0.0275, 'cold')
 
 
-def test_too_few_bands_are_noticed_and_mended(label, monkeypatch):
-    expected = label([aluminium(4.03)]).outputs.labelled.frames
+def test_too_few_bands_are_noticed_and_mended(label, plain, monkeypatch):
+    expected = plain.outputs.labelled.frames
     monkeypatch.setattr(espresso, 'number_of_bands', lambda n_electrons: math.ceil(n_electrons / 2))
-    node = label([aluminium(4.03)])
+    node = label([aluminium()])
     assert node.is_finished_ok, node.exit_message
     assert 'frame 0 recovered by repeat_with_more_steps from too_few_bands' in get_workchain_report(node, 'REPORT')
     assert node.outputs.labelled.frames.energy[0] == pytest.approx(expected.energy[0], abs=1e-6)
 
 
 @pytest.mark.parametrize('remedy', [remedy.name for remedy in ladder(0.7, True)])
-def test_each_remedy_gives_the_label_of_the_target_theory(remedy, label, pw_code, lda_family, monkeypatch):
+def test_each_remedy_gives_the_label_of_the_target_theory(remedy, plain, pw_code, lda_family, monkeypatch):
     """The remedies before the one in question are struck off, so that it is the one that runs."""
     skipped = [step.name for step in ladder(0.7, True)]
     skipped = skipped[: skipped.index(remedy)]
     monkeypatch.setattr(recover, 'next_remedy', lambda reason, tried, **facts: next_remedy(reason, [*tried, *skipped], **facts))
-    structure = aluminium(4.02)
-    expected = label([structure]).outputs.labelled.frames
+    expected = plain.outputs.labelled.frames
     config = orm.Dict(DFTConfig(pseudo_family=lda_family.label, cutoff_wfc=12, kpoints_distance=0.8).model_dump())
-    frames = FramesData(Frames.from_atoms([structure]))
+    frames = FramesData(Frames.from_atoms([aluminium()]))
     prepared = prepare_label(frames, config, orm.Dict(facts_of(lda_family, ['Al'])), orm.Int(0))
     outputs, node = run_get_node(
         RecoverWorkChain,
