@@ -14,7 +14,6 @@ import numpy.typing as npt
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.science.selection.features import Features, checked_pool
-from aiida_mlip_autopipe.science.selection.fps_gpu import gpu_for, sample_on
 
 Single = npt.NDArray[np.float32]
 Runner = Callable[[Callable[[IntArray], None], list[IntArray]], None]
@@ -33,9 +32,6 @@ CENTRES: Final = 4096
 
 EXACT_BLOCK: Final = 8192
 """Distances in double precision that are held at once."""
-
-GPU_FROM: Final = 10**10
-"""Points times columns times picks from which on a GPU is looked for: below that loading PyTorch takes longer."""
 
 UNIT_ROUNDOFF: Final = 2.0**-24
 """Of float32."""
@@ -96,9 +92,6 @@ def _sample(pool: Features, count: int, taken: Features, first: int | None) -> I
     picks = np.empty(n_picks, dtype=np.int64)
     if n_picks == 0:
         return picks
-    device = gpu_for(pool) if pool.size * n_picks >= GPU_FROM else None
-    if device is not None:
-        return sample_on(device, pool, n_picks, taken, first)
     with _runner() as run:
         distances = _Distances(pool, taken, n_picks, run)
         for step in range(n_picks):

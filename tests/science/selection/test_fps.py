@@ -230,23 +230,6 @@ def test_all_cores_work_and_give_the_same_picks(monkeypatch, n_cores):
     assert len(threads - {threading.get_ident()}) == (n_cores if n_cores > 1 else 0)
 
 
-def test_a_large_sampling_runs_on_the_gpu_with_the_same_picks(monkeypatch):
-    asked = []
-
-    def gpu_for(pool):
-        asked.append(len(pool))
-        return 'cpu'  # PyTorch's own, in place of a GPU
-
-    features = clusters(np.random.default_rng(10), 800, 16, np.float32)
-    expected = farthest_points(features, 50)
-    monkeypatch.setattr(fps, 'gpu_for', gpu_for)
-    farthest_points(features, 50)
-    assert not asked, 'too small for a GPU'
-    monkeypatch.setattr(fps, 'GPU_FROM', 800 * 16 * 50)
-    np.testing.assert_array_equal(farthest_points(features, 50), expected)
-    assert asked == [800]
-
-
 def test_values_beyond_float32_are_refused():
     with pytest.raises(InputError, match=r'known features must lie within 1e\+15, got -1e\+30'):
         farthest_points(np.zeros((3, 1)), 1, known=np.array([[-1e30]]))
