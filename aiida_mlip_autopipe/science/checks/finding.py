@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -46,8 +45,3 @@ class Finding:
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as plain values."""
         return asdict(self)
-
-
-def failed_sentences(findings: Iterable[Finding]) -> list[str]:
-    """Return the sentence of each check that failed."""
-    return [finding.message for finding in findings if finding.passed is False]

@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.science.selection.features import Features, checked_pool
 
@@ -69,17 +68,6 @@ def farthest_from_medoid(
     if len(taken) or not len(pool):
         return _sample(pool, count, taken, None)
     return _sample(pool, count, taken, int(_squares_to_mean(pool).argmin()))
-
-
-def farthest_from(features: Features, count: int, start: int) -> IntArray:
-    """Return the same as :func:`farthest_points` without known points, but begin at the point `start`.
-
-    :raises InputError: there is no such point.
-    """
-    pool, taken = checked_pool(features, count, None)
-    if not 0 <= start < len(pool):
-        raise InputError(f'the first pick must be one of {len(pool)} points, got {start}')
-    return _sample(pool, count, taken, start)
 
 
 def _squares_to_mean(pool: Features) -> FloatArray:
