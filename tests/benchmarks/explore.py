@@ -26,9 +26,10 @@ from scipy.linalg import qr
 
 from aiida_mlip_autopipe.common.units import PICOSECOND
 from aiida_mlip_autopipe.engines.lammps.data import NvtRun, data_text, masses_of, nvt_input
-from aiida_mlip_autopipe.engines.lammps.dynamics import THERMOSTAT_STEPS, run_md
+from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem, child_environment
+from aiida_mlip_autopipe.engines.lammps.md_text import THERMOSTAT_STEPS
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, StopReason
 from aiida_mlip_autopipe.science.uncertainty.maxvol import maxvol
