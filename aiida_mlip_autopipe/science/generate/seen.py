@@ -12,7 +12,6 @@ from ase import Atoms
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.science.generate.environment import (
-    LONGEST,
     NEAREST,
     change,
     environments,
@@ -25,6 +24,9 @@ from aiida_mlip_autopipe.science.generate.neighbours import Neighbours, neighbou
 
 COLUMNS = [0, 5, NEAREST]
 """Numbers of a fingerprint by which structures are looked up: a bond's least length, and two that differ much."""
+
+BOX = 4.0
+"""Width of a box in tolerances t: no bound of :func:`change`, 2 t + 1.45 t / (1 - t / l) at most, is above it."""
 
 
 class _Seen(NamedTuple):
@@ -50,7 +52,7 @@ class SeenStructures:
             raise InputError(f'the tolerance of equivalent structures must be at least 0 Å, got {tolerance}')
         self.tolerance = max(tolerance, SMALLEST)
         self.n_compared = 0
-        self._width = change(self.tolerance, LONGEST, LONGEST) * (1.0 + ROUNDING)
+        self._width = BOX * self.tolerance
         self._boxes: defaultdict[tuple[object, ...], list[_Seen]] = defaultdict(list)
 
     def find_or_add(self, atoms: Atoms, uid: str, found: Neighbours | None = None) -> str | None:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.generate.environment import reach_of
+from aiida_mlip_autopipe.science.generate.environment import change, reach_of
 from aiida_mlip_autopipe.science.generate.neighbours import neighbours
-from aiida_mlip_autopipe.science.generate.seen import SeenStructures
+from aiida_mlip_autopipe.science.generate.seen import BOX, SeenStructures
 from tests.science.generate.crystals import DISPLACEMENTS, disguised, disturbed, equivalent, longest, random_crystal, strained
 
 TOLERANCE = 0.002
@@ -96,6 +96,13 @@ def test_few_are_compared(tolerance: float, most: int) -> None:
     for number, atoms in enumerate(rattled(parent, 2000)):
         assert seen.find_or_add(atoms, uid(number), neighbours(atoms, reach_of(atoms), parent)) is None
     assert seen.n_compared <= most
+
+
+@pytest.mark.parametrize('atoms', [bulk('Al'), bulk('W'), bulk('Mg'), bulk('Po', 'sc', a=3.35), bulk('Si')], ids=str)
+@pytest.mark.parametrize('tolerance', [1e-4, 0.05, 0.3])
+def test_no_bound_is_wider_than_a_box(atoms: Atoms, tolerance: float) -> None:
+    """In the smallest cells a strain of t / l is the largest."""
+    assert change(tolerance, longest(atoms), reach_of(atoms)) <= BOX * tolerance
 
 
 def test_all_sites_of_one_impurity_are_alike() -> None:
