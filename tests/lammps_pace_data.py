@@ -11,9 +11,10 @@ from ase.build import bulk
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.engines.ace.md_input import GRADE_STYLE, PaceMd, RunFiles
 from aiida_mlip_autopipe.engines.lammps.data import data_text
-from aiida_mlip_autopipe.engines.lammps.library import child_environment, lmp_binary
+from aiida_mlip_autopipe.engines.lammps.library import child_environment
 from aiida_mlip_autopipe.engines.lammps.log import LammpsLog, read_log
 from aiida_mlip_autopipe.formats.files import POTENTIAL_RECORD
+from tests.lammps_program import lmp_binary
 
 FIXTURES = Path(__file__).parent / 'fixtures' / 'lammps_pace'
 POTENTIAL = FIXTURES / 'potential'

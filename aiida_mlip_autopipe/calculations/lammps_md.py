@@ -44,12 +44,6 @@ class LammpsMdCalculation(WorkerCalculation):
         )
         spec.input('seed', valid_type=orm.Int, help='Seed of the velocities, dimensionless.')
         spec.input('round', valid_type=orm.Int, help='Round of the loop that the candidates belong to, dimensionless.')
-        spec.input(
-            'restart',
-            valid_type=orm.FolderData,
-            required=False,
-            help='Output `restarts` of a job with the same starts: its trajectories go on, with velocities and thermostat.',
-        )
         spec.inputs['settings'].help = 'Exploration settings, as `Explorer`: timestep in fs, pressure in GPa.'
         spec.inputs['settings'].validator = plugin_validator(Explorer)
         spec.output('candidates', valid_type=FramesData, required=False, help='Frames above `gamma_select` (Å), of DFT size.')
@@ -78,15 +72,7 @@ class LammpsMdCalculation(WorkerCalculation):
         spec.exit_code(420, 'ERROR_NO_TRAJECTORY', message='None of {n_starts} trajectories could be started: {reasons}')
 
     def prepare_for_submission(self, folder: Folder) -> CalcInfo:
-        """Add the restart files to what every stage writes."""
+        """Take the restart files beside what every stage gives back."""
         info = super().prepare_for_submission(folder)
         info.retrieve_temporary_list.append(RESTARTS)
-        if 'restart' not in self.inputs:
-            return info
-        repository = self.inputs.restart.base.repository
-        target = folder.get_subfolder(RESTARTS, create=True)
-        for name in repository.list_object_names():
-            with repository.open(name, 'rb') as source:
-                target.create_file_from_filelike(source, name, mode='wb')
-            info.provenance_exclude_list.append(f'{RESTARTS}/{name}')
         return info

@@ -19,24 +19,14 @@ from aiida.engine import CalcJob
 from ase import Atoms
 
 from aiida_mlip_autopipe.calculations.spec import BandedCalcJobSpec, set_job_defaults, settings_validator
-from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.engines.ace.explorer import LammpsPace
 from aiida_mlip_autopipe.engines.ace.files import GRADE_STYLE
-from aiida_mlip_autopipe.engines.ace.md_input import (
-    Ensemble,
-    PaceMd,
-    Quench,
-    RunFiles,
-    Watch,
-    has_grade,
-    in_folder,
-    velocity_seeds,
-)
+from aiida_mlip_autopipe.engines.ace.md_input import PaceMd, RunFiles, has_grade, in_folder
 from aiida_mlip_autopipe.engines.lammps.data import data_text
 from aiida_mlip_autopipe.formats.files import POTENTIAL
-from aiida_mlip_autopipe.formats.restarts import RESTARTS
+from aiida_mlip_autopipe.science.md.records import velocity_seeds
 
 
 class LammpsPaceCalculation(CalcJob):
@@ -59,12 +49,6 @@ class LammpsPaceCalculation(CalcJob):
             valid_type=orm.Dict,
             validator=settings_validator(LammpsPace),
             help='Exploration settings, as `LammpsPace`: timestep in fs, pressure in GPa.',
-        )
-        spec.input(
-            'restart',
-            valid_type=orm.FolderData,
-            required=False,
-            help='Restart files of an earlier job with the same starts, from which the trajectories continue.',
         )
         spec.inputs.validator = validate_elements
         spec.inputs['code'].required = True
@@ -100,7 +84,6 @@ class LammpsPaceCalculation(CalcJob):
             for name, text in ((files.data, data_text(start, potential.elements)), (files.input, md.text(files))):
                 with folder.open(name, 'w', encoding='utf-8') as handle:
                     handle.write(text)
-        written.extend(self._write_restarts(folder))
         info = CalcInfo()
         info.codes_info = [self._code_info(files) for files, _, _ in runs]
         info.codes_run_mode = CodeRunMode.SERIAL
@@ -115,30 +98,12 @@ class LammpsPaceCalculation(CalcJob):
         config = LammpsPace.model_validate(self.inputs.settings.get_dict())
         potential: PotentialData = self.inputs.potential
         lines = in_folder(potential.record.grade_lines, potential.base.repository.list_object_names(), POTENTIAL)
-        pressure = self.inputs.pressure.value if 'pressure' in self.inputs else config.pressure
+        pressure = self.inputs.pressure.value if 'pressure' in self.inputs else None
         starts = self.inputs.starts.frames
-        restarts = self.inputs.restart.base.repository.list_object_names() if 'restart' in self.inputs else []
         seeds = velocity_seeds(self.inputs.seed.value, self.inputs.round.value, len(starts))
         for index, (start, seed) in enumerate(zip(starts, seeds, strict=True)):
-            files = RunFiles(index)
-            ensemble = Ensemble(
-                temperature=self.inputs.temperature.value,
-                timestep=config.timestep,
-                seed=seed,
-                temperature_end=config.temperature_end,
-                pressure=None if pressure is None else pressure * GPA,
-                barostat=config.barostat,
-            )
-            watch = Watch(
-                steps=config.steps,
-                check_interval=config.check_interval,
-                gamma_select=config.gamma_select,
-                gamma_halt=config.gamma_halt,
-                min_bond_fraction=config.min_bond_fraction,
-            )
-            quench = Quench(config.quench, config.quench_steps, config.quench_temperature)
-            before = f'{RESTARTS}/{files.restart}' if files.restart in restarts else ''
-            yield files, start, PaceMd(tuple(potential.elements), tuple(lines), ensemble, watch, quench, before)
+            conditions = config.conditions(self.inputs.temperature.value, pressure, seed)
+            yield RunFiles(index), start, PaceMd(tuple(potential.elements), tuple(lines), conditions)
 
     def _code_info(self, files: RunFiles) -> CodeInfo:
         code = CodeInfo()
@@ -147,17 +112,6 @@ class LammpsPaceCalculation(CalcJob):
         code.stdout_name = files.output
         code.join_files = True
         return code
-
-    def _write_restarts(self, folder: Folder) -> list[str]:
-        if 'restart' not in self.inputs:
-            return []
-        repository = self.inputs.restart.base.repository
-        names = repository.list_object_names()
-        target = folder.get_subfolder(RESTARTS, create=True)
-        for name in names:
-            with target.open(name, 'wb') as handle:
-                handle.write(repository.get_object_content(name, mode='rb'))
-        return [f'{RESTARTS}/{name}' for name in names]
 
     @staticmethod
     def _write_potential(folder: Folder, node: PotentialData) -> list[str]:

@@ -10,6 +10,7 @@ from aiida import orm
 
 from aiida_mlip_autopipe.cli.nodes import load_potential, require_daemon, submitted, tell_end
 from aiida_mlip_autopipe.cli.options import load_profile
+from aiida_mlip_autopipe.cli.report_properties import HEAD, TEXT_COLUMNS, row_cells, summary
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain, properties_inputs, validate_inputs
@@ -40,8 +41,6 @@ def submit_properties(potential: str, path: Path, *, wait: bool) -> orm.WorkChai
 
 def properties_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the table of a report as lines of text, and the verdict below it."""
-    from aiida_mlip_autopipe.cli.report_properties import HEAD, TEXT_COLUMNS, row_cells, summary  # noqa: PLC0415  # loads plotly
-
     cells = [list(HEAD), *(row_cells(row) for row in report['rows'])]
     return [*_aligned(cells, TEXT_COLUMNS), *report['failures'], summary(report)]
 

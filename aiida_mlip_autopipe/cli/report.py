@@ -1,20 +1,15 @@
-"""What a report page tells of a run, finished or not, of one selection or of one comparison of properties."""
+"""What a report page tells of a run, of one selection or of one comparison of properties, finished or not."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import click
 from aiida import orm
 
 from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
-from aiida_mlip_autopipe.cli.nodes import RUNS, load_process
-from aiida_mlip_autopipe.cli.options import load_profile
 from aiida_mlip_autopipe.cli.rounds import Round, report_of, rounds_of, state_of
-from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain
 
 SELECTION = SurrogateCalculation.__name__
@@ -36,21 +31,6 @@ class Report:
     rounds: tuple[Round, ...]
     is_run: bool = True
     properties: Mapping[str, Any] | None = None
-
-
-def write_report(identifier: str, output: Path) -> None:
-    """Write the page of a run or of one selection.
-
-    :raises InputError: there is no such process, or the folder of the file does not exist.
-    """
-    from aiida_mlip_autopipe.cli.report_page import page  # noqa: PLC0415  # loads plotly, which takes a second
-
-    if not output.parent.is_dir():
-        raise InputError(f'--output: got {str(output)!r}; the folder {output.parent} does not exist')
-    load_profile()
-    text = page(told(load_process(identifier, (*RUNS, SELECTION, GATE))))
-    output.write_text(text, encoding='utf-8')
-    click.echo(f'written to {output}')
 
 
 def told(node: orm.ProcessNode) -> Report:

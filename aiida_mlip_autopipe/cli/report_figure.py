@@ -1,4 +1,4 @@
-"""The figures of a report page: the funnel of a selection as a Sankey diagram, and the errors along the rounds."""
+"""The figures of a report page: the funnel of a selection as a Sankey diagram, errors along the rounds, equations of state."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from plotly import graph_objects as go
+from plotly.subplots import make_subplots
 
 from aiida_mlip_autopipe.common.units import MILLI
 from aiida_mlip_autopipe.science.selection.funnel import FUNNEL, REASONS
@@ -16,6 +17,9 @@ Counts = Mapping[str, Mapping[str, int]]
 
 PALETTE: Final = ('#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377', '#ee8866', '#44bb99')
 """Colours of the config_types, told apart with the usual colour blindnesses (Paul Tol's bright scheme and two more)."""
+
+METHODS: Final = {'potential': PALETTE[1], 'reference': PALETTE[0]}
+"""Colours of the two that the physics gate compares."""
 
 FONT: Final = {'family': 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif', 'size': 12, 'color': '#1f2933'}
 KEPT, REMOVED, GRID = '#3e4c59', '#b8c1ca', '#e1e6eb'
@@ -194,14 +198,39 @@ def error_figure(entries: Sequence[Mapping[str, Any]]) -> go.Figure:
         points = [(entry['labels_total'], entry[key]['force_rmse'] * MILLI) for entry in entries if entry.get(key)]
         labels, errors = [labels for labels, _ in points], [error for _, error in points]
         figure.add_scatter(x=labels, y=errors, name=name, mode='lines+markers', line={'color': colour}, marker={'size': 8})
+    figure.update_xaxes(title='labels bought')
+    figure.update_yaxes(title='force RMSE, meV/Å', rangemode='tozero')
+    return _in_house_style(figure, top=40, legend_at=1.02)
+
+
+def eos_figure(curves: Mapping[str, Mapping[str, list[list[float]]]]) -> go.Figure:
+    """Return the energies of each crystal over its volume, each method from its own lowest point.
+
+    :param curves: by crystal and method volumes (Å³/atom) and energies (eV/atom).
+    """
+    figure = make_subplots(rows=1, cols=len(curves), subplot_titles=list(curves))
+    for column, methods in enumerate(curves.values(), start=1):
+        for method, points in methods.items():
+            lowest = min(energy for _, energy in points)
+            volumes, energies = [v for v, _ in points], [MILLI * (energy - lowest) for _, energy in points]
+            look = {'line': {'color': METHODS[method]}, 'marker': {'size': 6}, 'legendgroup': method, 'showlegend': column == 1}
+            figure.add_scatter(x=volumes, y=energies, name=method, mode='lines+markers', row=1, col=column, **look)
+        figure.update_xaxes(title='volume, Å³/atom', row=1, col=column)
+        figure.update_yaxes(title='energy, meV/atom' if column == 1 else None, row=1, col=column)
+    return _in_house_style(figure, top=60, legend_at=1.15)
+
+
+def _in_house_style(figure: go.Figure, *, top: int, legend_at: float) -> go.Figure:
+    """Return a figure of curves with the look of the page.
+
+    :param top: pixels above the axes.
+    :param legend_at: bottom of the legend, in heights of the axes.
+    """
+    clear = 'rgba(0,0,0,0)'
+    figure.update_xaxes(gridcolor=GRID, automargin=True)
+    figure.update_yaxes(gridcolor=GRID, automargin=True)
     figure.update_layout(
-        font=FONT,
-        height=300,
-        margin={'l': 8, 'r': 8, 't': 40, 'b': 8},
-        paper_bgcolor='rgba(0,0,0,0)',
-        plot_bgcolor='rgba(0,0,0,0)',
-        legend={'orientation': 'h', 'x': 0, 'y': 1.02, 'yanchor': 'bottom'},
-        xaxis={'title': 'labels bought', 'gridcolor': GRID, 'automargin': True},
-        yaxis={'title': 'force RMSE, meV/Å', 'rangemode': 'tozero', 'gridcolor': GRID, 'automargin': True},
+        font=FONT, height=300, margin={'l': 8, 'r': 8, 't': top, 'b': 8}, paper_bgcolor=clear, plot_bgcolor=clear
     )
+    figure.update_layout(legend={'orientation': 'h', 'x': 0, 'y': legend_at, 'yanchor': 'bottom'})
     return figure

@@ -198,7 +198,7 @@ def status(pk: str) -> None:
 @fail_with_one_sentence
 def report(pk: str, output: Path) -> None:
     """Write what the run, selection or comparison PK (or uuid) did into one HTML page: funnel, labels, errors, properties."""
-    from aiida_mlip_autopipe.cli.report import write_report
+    from aiida_mlip_autopipe.cli.report_page import write_report
 
     write_report(pk, output)
 

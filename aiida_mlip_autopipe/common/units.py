@@ -10,9 +10,6 @@ GPA: Final[float] = float(units.GPa)
 BAR: Final[float] = float(units.bar)
 """eV/Å³ in one bar, LAMMPS's pressure in `units metal`."""
 
-RYDBERG: Final[float] = float(units.Ry)
-"""eV in one Rydberg."""
-
 PICOSECOND: Final[float] = 1000.0
 """fs in one ps, LAMMPS's time in `units metal`."""
 

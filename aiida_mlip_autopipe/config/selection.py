@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from aiida_mlip_autopipe.common.settings import Settings
 
@@ -15,6 +15,9 @@ AUTO: Final = 'auto'
 FPS: Final = 'mlip_autopipe.fps'
 D_OPTIMAL: Final = 'mlip_autopipe.d_optimal'
 RANDOM: Final = 'mlip_autopipe.random'
+
+GONE: Final = ('mlip_autopipe.cur', 'mlip_autopipe.maxvol')
+"""Selectors of earlier versions."""
 
 FIRST: Final = ('sqs', 'ordered', 'cell', 'eos', 'elastic', 'phonon')
 """Undistorted crystals, and the sets of which a part is of little use."""
@@ -104,6 +107,14 @@ class SurrogateConfig(Settings):
         if has_potential and self.selector == AUTO:
             return D_OPTIMAL
         return FPS if self.selector == AUTO or (self.selector == D_OPTIMAL and not has_potential) else self.selector
+
+    @field_validator('selector')
+    @classmethod
+    def check_selector(cls, name: str) -> str:
+        """Refuse one that is no longer there, and name those to take instead."""
+        if name in GONE:
+            raise ValueError(f'it is no longer there; take {D_OPTIMAL} (the largest volume of atoms), {FPS} or {RANDOM}')
+        return name
 
     @model_validator(mode='after')
     def check_volume_window(self) -> Self:

@@ -1,7 +1,7 @@
 """Names of the restart files of trajectories: used by the CalcJob, the parser and the worker alike."""
 
 RESTARTS = 'restarts'
-"""Folder of the restart files: those of an earlier job are replaced by those of the job itself."""
+"""Folder of the restart files."""
 
 
 def restart_file(index: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,7 +51,7 @@ class Mark:
 
 
 def picture(atoms: Atoms, name: str, marks: Sequence[Mark] = ()) -> str:
-    """Return the SVG of a structure, 1 Å as the unit; it takes the gradients of :func:`gradients`.
+    """Return the SVG of a structure, 1 Å as the unit; the page that holds it defines the shading `z13` of element 13.
 
     :param name: what the picture is called where it cannot be seen.
     :param marks: places to ring, over everything else.
@@ -69,32 +69,12 @@ def picture(atoms: Atoms, name: str, marks: Sequence[Mark] = ()) -> str:
     return f'<svg viewBox="{box}" role="img" aria-label="{name}" xmlns="http://www.w3.org/2000/svg">{drawn}</svg>'
 
 
-def gradients(colours: Mapping[int, str]) -> str:
-    """Return a hidden SVG that defines the shading of each element, for all pictures of a page.
-
-    :param colours: by atomic number, such as `#ff0d0d`.
-    """
-    stops = (
-        f'<radialGradient id="z{number}" cx="35%" cy="30%" r="75%"><stop offset="0%" stop-color="{_mixed(colour, 0.6)}"/>'
-        f'<stop offset="55%" stop-color="{colour}"/><stop offset="100%" stop-color="{_mixed(colour, -0.45)}"/></radialGradient>'
-        for number, colour in colours.items()
-    )
-    return f'<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>{"".join(stops)}</defs></svg>'
-
-
 def projected(points: FloatArray) -> FloatArray:
     """Return points as seen, shape (n, 3): to the right, upwards, towards the viewer, Å."""
     x, y, z = np.asarray(points, dtype=np.float64).T
     right = math.cos(TURN) * x + math.sin(TURN) * y
     away = -math.sin(TURN) * x + math.cos(TURN) * y
     return np.column_stack([right, math.cos(RISE) * z + math.sin(RISE) * away, math.sin(RISE) * z - math.cos(RISE) * away])
-
-
-def _mixed(colour: str, white: float) -> str:
-    """Return a colour with white (above 0) or black (below 0) mixed in."""
-    parts = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
-    mixed = [part + white * (255 - part) if white >= 0 else part * (1.0 + white) for part in parts]
-    return '#' + ''.join(f'{round(part):02x}' for part in mixed)
 
 
 def _with_faces(atoms: Atoms) -> tuple[np.ndarray, FloatArray]:

@@ -14,15 +14,14 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.ace.errors import PACKAGE, REMEDY, explain_refusal
 from aiida_mlip_autopipe.engines.ace.explorer import LammpsPace
-from aiida_mlip_autopipe.engines.ace.md_input import RunFiles, velocity_seeds
+from aiida_mlip_autopipe.engines.ace.md_input import RunFiles
 from aiida_mlip_autopipe.engines.lammps.log import RunEnd, missing_style
 from aiida_mlip_autopipe.parsers.pace_run import PaceRun, read_run
 from aiida_mlip_autopipe.science.md.findings import Findings
-from aiida_mlip_autopipe.science.md.records import MdSettings
+from aiida_mlip_autopipe.science.md.records import MdSettings, velocity_seeds
 
 SCHEDULER_STDERR = '_scheduler-stderr.txt'
 """Where AiiDA puts the standard error of a job, unless told otherwise."""
@@ -70,14 +69,9 @@ class LammpsPaceParser(Parser):
         """Return the conditions of each trajectory, those with which the calculation wrote its input."""
         inputs = self.node.inputs
         config = LammpsPace.model_validate(inputs.settings.get_dict())
-        pressure = inputs.pressure.value if 'pressure' in inputs else config.pressure
+        pressure = inputs.pressure.value if 'pressure' in inputs else None
         return [
-            MdSettings(
-                temperature=inputs.temperature.value,
-                pressure=None if pressure is None else pressure * GPA,
-                seed=seed,
-                **config.run_settings,
-            )
+            config.conditions(inputs.temperature.value, pressure, seed)
             for seed in velocity_seeds(inputs.seed.value, inputs.round.value, len(inputs.starts))
         ]
 

@@ -12,7 +12,6 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import EngineError, InputError, InstallationError
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
-from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.engines.lammps.dynamics import run_md
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential
@@ -23,7 +22,7 @@ from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_po
 from aiida_mlip_autopipe.science.explorer import Explorer
 from aiida_mlip_autopipe.science.md.findings import Findings
 from aiida_mlip_autopipe.science.md.journal import newest_restart, read_journal
-from aiida_mlip_autopipe.science.md.records import MAX_SEED, MdResult, MdSettings
+from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, velocity_seeds
 
 ENDED = 'the job was told to end (SIGTERM); the scheduler does so at the end of the walltime'
 
@@ -35,11 +34,12 @@ def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """
     config = Explorer.of(settings['settings'])
     potential, starts = read_potential(folder), read_frames(folder, 'starts')
-    rng = np.random.default_rng([settings['seed'], settings['round']])
     found = Findings(config.max_atoms, potential.cutoff, settings['round'])
-    for index, start in enumerate(starts):
-        conditions = _conditions(config, settings, int(rng.integers(1, MAX_SEED)), _places(folder, index))
-        journal = Path(conditions.journal)
+    seeds = velocity_seeds(settings['seed'], settings['round'], len(starts))
+    for index, (start, seed) in enumerate(zip(starts, seeds, strict=True)):
+        journal = folder.resolve() / f'trajectory_{index:03d}'
+        journal.mkdir(exist_ok=True)
+        conditions = config.conditions(settings['temperature'], settings.get('pressure'), seed, journal=str(journal))
         try:
             result, message = _trajectory(start, potential, conditions, folder)
         except SystemExit:
@@ -65,27 +65,6 @@ def _trajectory(start: Atoms, potential: LammpsPotential, conditions: MdSettings
 def _cut_short(result: MdResult | None) -> MdResult | None:
     """Return a run that somebody ended: what it was about to do is no failure of the potential."""
     return None if result is None else dataclasses.replace(result, before_failure=[])
-
-
-def _places(folder: Path, index: int) -> tuple[str, str]:
-    """Return the folder of the journal of a trajectory, made when missing, and the file it continues from, or an empty text."""
-    journal = folder.resolve() / f'trajectory_{index:03d}'
-    journal.mkdir(exist_ok=True)
-    before = folder.resolve() / RESTARTS / restart_file(index)
-    return str(journal), str(before) if before.exists() else ''
-
-
-def _conditions(config: Explorer, settings: dict[str, Any], seed: int, places: tuple[str, str]) -> MdSettings:
-    pressure = settings.get('pressure', config.pressure)
-    journal, restart = places
-    return MdSettings(
-        temperature=settings['temperature'],
-        pressure=None if pressure is None else pressure * GPA,
-        seed=seed,
-        journal=journal,
-        restart=restart,
-        **config.run_settings,
-    )
 
 
 def _write(found: Findings, folder: Path, index: int, journal: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from aiida_mlip_autopipe.common.plugin import Plugin
+from aiida_mlip_autopipe.common.units import GPA
+from aiida_mlip_autopipe.science.md.records import MdSettings
 
 EXPLORER: Final = 'entry point of the process that runs the MD; after train.trainer when not given'
 
@@ -137,11 +139,24 @@ class Explorer(Plugin):
             )
         return self
 
-    @property
-    def run_settings(self) -> dict[str, Any]:
-        """The fields that go into the conditions of every run, by name; the warm-up in steps."""
-        warmup = int(min(self.warmup / self.timestep, MOST_WARMUP * self.steps))
-        return {**{name: getattr(self, name) for name in RUN_FIELDS}, 'warmup': warmup}
+    def conditions(self, temperature: float, pressure: float | None, seed: int, *, journal: str = '') -> MdSettings:
+        """Return the conditions of a run, whatever runs it.
+
+        :param temperature: K.
+        :param pressure: GPa; None: the one in the settings.
+        :param seed: of the velocities.
+        :param journal: see :class:`MdSettings`.
+        """
+        held = self.pressure if pressure is None else pressure
+        return MdSettings(
+            temperature=temperature,
+            pressure=None if held is None else held * GPA,
+            seed=seed,
+            journal=journal,
+            warmup=int(min(self.warmup / self.timestep, MOST_WARMUP * self.steps)),
+            samples=getattr(self, 'samples', 0),
+            **{name: getattr(self, name) for name in RUN_FIELDS},
+        )
 
     @property
     def warnings(self) -> list[str]:

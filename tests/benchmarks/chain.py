@@ -21,7 +21,6 @@ from ase.calculators.emt import EMT
 
 from aiida_mlip_autopipe.common.errors import EngineError
 from aiida_mlip_autopipe.common.frames import Frames, uid_of
-from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.engines.ace import fit as fit_module
 from aiida_mlip_autopipe.engines.ace.files import ACTIVE_SET
@@ -168,13 +167,7 @@ def explored(config: MLIPConfig, found: Fitted, starts: Frames, number: int, rng
     findings = Findings(config.explore.max_atoms, found.potential.cutoff, number)
     for start in starts:
         for temperature in config.explore.temperatures:
-            pressure = config.explore.pressure
-            conditions = MdSettings(
-                temperature=temperature,
-                pressure=None if pressure is None else pressure * GPA,
-                seed=int(rng.integers(1, MAX_SEED)),
-                **config.explore.run_settings,
-            )
+            conditions = config.explore.conditions(temperature, None, int(rng.integers(1, MAX_SEED)))
             findings.add(start, conditions, trajectory(start, found, conditions))
             if findings.runs[-1]['reason'] != 'finished':
                 break

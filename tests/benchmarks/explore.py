@@ -25,14 +25,16 @@ from scipy.linalg import qr
 
 from aiida_mlip_autopipe.common.units import PICOSECOND
 from aiida_mlip_autopipe.engines.lammps.data import NvtRun, data_text, masses_of, nvt_input
-from aiida_mlip_autopipe.engines.lammps.dynamics import START_RELAXED, START_STEPS, THERMOSTAT_STEPS, run_md
+from aiida_mlip_autopipe.engines.lammps.dynamics import START_RELAXED, START_STEPS, run_md
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
-from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem, child_environment, lmp_binary
+from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem, child_environment
+from aiida_mlip_autopipe.engines.lammps.md_text import THERMOSTAT_STEPS
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings, fit_pod
 from aiida_mlip_autopipe.science.md.records import MdResult, MdSettings, TrajectoryEnd
 from aiida_mlip_autopipe.science.uncertainty.maxvol import maxvol
 from tests import pod_data
 from tests.benchmarks.figures import Figure, one_thread, say
+from tests.lammps_program import lmp_binary
 
 INTERVALS = (10, 50, 100)
 NEVER_REACHED = 1e9
@@ -88,7 +90,7 @@ class Case:
             seed=11,
             check_interval=check_interval,
             gamma_select=NEVER_REACHED,
-            gamma_halt=NEVER_REACHED,
+            gamma_halt=2.0 * NEVER_REACHED,
             journal=str(journal),
         )
 

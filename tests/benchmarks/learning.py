@@ -33,11 +33,11 @@ from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.engines.lammps.descriptors import atom_rows
 from aiida_mlip_autopipe.engines.pod.descriptors import pod_features
 from aiida_mlip_autopipe.science.metrics import label_errors
-from aiida_mlip_autopipe.science.selection.baselines import random_points
 from aiida_mlip_autopipe.science.selection.d_optimal import d_optimal_frames
 from aiida_mlip_autopipe.science.selection.fps import farthest_points
 from aiida_mlip_autopipe.science.selection.funnel import AtomSelector, FunnelLimits, Screened, Selector, select
 from aiida_mlip_autopipe.science.selection.quotas import Quotas
+from aiida_mlip_autopipe.science.selection.random_points import random_points
 from aiida_mlip_autopipe.science.selection.sanity import SanityLimits
 from aiida_mlip_autopipe.science.starts import start_structures
 from tests.benchmarks.chain import Fitted, apart, explored, fitted, generated, judged, labelled

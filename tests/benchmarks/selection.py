@@ -26,7 +26,7 @@ from aiida_mlip_autopipe.engines.mace.mace import evaluate
 from aiida_mlip_autopipe.engines.mace.model import MaceModel, quiet
 from aiida_mlip_autopipe.engines.mace.reduce import per_structure
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
-from aiida_mlip_autopipe.science.selection.fps import farthest_from
+from aiida_mlip_autopipe.science.selection.fps import farthest_points
 from aiida_mlip_autopipe.science.selection.funnel import standardise
 from tests.benchmarks.explore import interleaved, ratios, tell
 from tests.benchmarks.figures import Figure, one_thread, say
@@ -36,8 +36,6 @@ LATTICE = {'Al': 3.95, 'Mg': 4.40}
 """Å, of the demo."""
 
 ELEMENTS = ('Al', 'Mg')
-START = 0
-"""First pick of all that are compared."""
 
 
 @dataclass(frozen=True)
@@ -88,23 +86,23 @@ def main() -> None:
 def sampling(what: str, features: npt.NDArray[np.float32], size: Size, target: float) -> list[Figure]:
     """Return the time of our sampling over the limit and over scikit-matter's, and whether the picks are the same."""
     picks: dict[str, npt.NDArray[np.int64]] = {}
-    vector = features[START].copy()
+    vector = features[0].copy()
 
     def limit() -> None:
         for _ in range(size.picks):
             features @ vector
 
     def ours() -> None:
-        picks['ours'] = farthest_from(features, size.picks, START)
+        picks['ours'] = farthest_points(features, size.picks)
 
     def theirs() -> None:
-        picks['theirs'] = FPS(initialize=START, n_to_select=size.picks).fit(features).selected_idx_
+        picks['theirs'] = FPS(initialize=int(picks['ours'][0]), n_to_select=size.picks).fit(features).selected_idx_
 
     name = f'FPS of {size.picks} from {features.shape[0]} x {features.shape[1]} {what}'
     times = interleaved({'limit': limit, 'ours': ours}, size.repeats) | interleaved({'theirs': theirs}, 1)
     say(f'{name}:')
     tell(times)
-    in_double = FPS(initialize=START, n_to_select=size.picks).fit(features.astype(np.float64)).selected_idx_
+    in_double = FPS(initialize=int(picks['ours'][0]), n_to_select=size.picks).fit(features.astype(np.float64)).selected_idx_
     say(
         f'  picks that differ from those of scikit-matter in double precision: {int((picks["ours"] != in_double).sum())}; '
         f'its own in float32: {int((picks["theirs"] != in_double).sum())}'

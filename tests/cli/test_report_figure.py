@@ -1,11 +1,13 @@
+import copy
 import itertools
 import re
 
 import pytest
 
-from aiida_mlip_autopipe.cli.report_figure import PALETTE, error_figure, escaped, funnel_figure, removed_at
+from aiida_mlip_autopipe.cli.report_figure import PALETTE, eos_figure, error_figure, escaped, funnel_figure, removed_at
 from aiida_mlip_autopipe.science.selection.funnel import FUNNEL, REASONS
 from tests.cli.conftest import SELECTION
+from tests.cli.gate_report import REPORT
 
 BY_TYPE, REASONS_OF = SELECTION['by_config_type'], SELECTION['reasons_by_config_type']
 
@@ -121,3 +123,17 @@ def test_errors_against_labels():
     test, new = figure.data
     assert (list(test.x), list(test.y)) == ([41, 53], [90.0, 60.0])
     assert (list(new.x), list(new.y)) == ([53], [200.0])
+
+
+def test_curves_begin_at_their_lowest_points():
+    figure = eos_figure(REPORT['curves'])
+    assert [trace.name for trace in figure.data] == ['potential', 'reference']
+    assert [list(trace.y) for trace in figure.data] == [[199.99999999999974, 0.0], [299.99999999999716, 0.0]]
+    assert list(figure.data[0].x) == [15.0, 16.0]
+
+
+def test_a_crystal_beside_another():
+    curves = {**copy.deepcopy(REPORT['curves']), 'Mg': REPORT['curves']['Al']}
+    figure = eos_figure(curves)
+    assert [trace.showlegend for trace in figure.data] == [True, True, False, False]
+    assert [note.text for note in figure.layout.annotations] == ['Al', 'Mg']

@@ -174,3 +174,8 @@ def test_the_frozen_set_is_told_by_group():
     assert table[2] == ['part md', '4', '3', '10.00', '8.00 to 12.00', '100.0', '90.0 to 110.0']
     assert table[-1] == ['all', '6', '9', '12.30', '10.00 to 20.00', '56.7', '50.0 to 60.0']
     assert 'a guess the test set has no frames of MD at 900 K: 2 bond' in text_of(html)
+
+
+def test_the_bold_columns_are_the_stages(html):
+    assert '<tr><td class="text">rattle</td><td class="bold">240</td><td>0</td>' in html
+    assert '<th class="text">config_type</th><th>generated</th>' in html

@@ -1,12 +1,16 @@
-import copy
-
-from aiida_mlip_autopipe.cli.report_properties import HEAD, eos_figure, properties_section, row_cells, summary
+from aiida_mlip_autopipe.cli.report import Report
+from aiida_mlip_autopipe.cli.report_page import page
+from aiida_mlip_autopipe.cli.report_properties import HEAD, row_cells, summary
 from tests.cli.gate_report import REPORT, ROW
 from tests.cli.test_report_page import rows_of, text_of
 
 
+def gate_page(report):
+    return page(Report('Gate', {}, (), is_run=False, properties=report))
+
+
 def test_the_table():
-    table = rows_of(properties_section(REPORT), ['crystal'])
+    table = rows_of(gate_page(REPORT), ['crystal'])
     assert table[0] == list(HEAD)
     assert table[1] == ['Al', 'eos', 'V0', 'Å³/atom', '15.55', '15.6', '-0.05', '0.156', 'passed', '']
     assert table[2][4:9] == ['33.96', '43.91', '-9.952', '6.587', 'failed']
@@ -15,7 +19,7 @@ def test_the_table():
 
 
 def test_verdict_cost_and_failures_are_told():
-    text = text_of(properties_section(REPORT))
+    text = text_of(gate_page(REPORT))
     assert 'The potential did not pass: 1 of 3 quantities within their limits; 15 labels of the reference, 6 of them new.' in text
     assert 'MD at constant pressure failed: an atom was lost' in text
 
@@ -25,22 +29,8 @@ def test_one_that_passed():
 
 
 def test_without_curves_there_is_no_figure():
-    assert 'Plotly.newPlot' in properties_section(REPORT)
-    assert 'Plotly.newPlot' not in properties_section({**REPORT, 'curves': {}})
-
-
-def test_curves_begin_at_their_lowest_points():
-    figure = eos_figure(REPORT['curves'])
-    assert [trace.name for trace in figure.data] == ['potential', 'reference']
-    assert [list(trace.y) for trace in figure.data] == [[199.99999999999974, 0.0], [299.99999999999716, 0.0]]
-    assert list(figure.data[0].x) == [15.0, 16.0]
-
-
-def test_a_crystal_beside_another():
-    curves = {**copy.deepcopy(REPORT['curves']), 'Mg': REPORT['curves']['Al']}
-    figure = eos_figure(curves)
-    assert [trace.showlegend for trace in figure.data] == [True, True, False, False]
-    assert [note.text for note in figure.layout.annotations] == ['Al', 'Mg']
+    assert 'id="eos"' in gate_page(REPORT)
+    assert 'id="eos"' not in gate_page({**REPORT, 'curves': {}})
 
 
 def test_cells_have_four_digits():

@@ -11,7 +11,6 @@ from aiida_mlip_autopipe.common import units
         # 1 eV = 1.602176634e-19 J exactly, so 1 GPa = 1e9 J/m³ = 1e9 * 1e-30 / 1.602176634e-19 eV/Å³.
         ('GPA', 1e9 * 1e-30 / 1.602176634e-19),
         ('BAR', 1e5 * 1e-30 / 1.602176634e-19),
-        ('RYDBERG', 13.605693122994),
         ('PICOSECOND', 1000.0),
         ('MILLI', 1000.0),
     ],

@@ -77,6 +77,11 @@ def test_bounds_themselves_are_allowed() -> None:
         ({'energy_window': 0}, 'energy_window: got 0'),
         ({'volume_window': [20, 10]}, 'volume_window: got [20.0, 10.0]; must be two rising numbers, at least 0 (Å³/atom)'),
         ({'pre_explore': {'kind': 'md'}}, "pre_explore.kind: got 'md'; it needs a model: give select.model"),
+        (
+            {'selector': 'mlip_autopipe.cur'},
+            "got 'mlip_autopipe.cur'; it is no longer there; take mlip_autopipe.d_optimal",
+        ),
+        ({'selector': 'mlip_autopipe.maxvol'}, 'it is no longer there; take mlip_autopipe.d_optimal'),
         ({'model': 'small', 'pre_explore': {'steps': 0}}, 'pre_explore.steps: got 0'),
         ({'quotas': {'config_type': {'md': 0.6, 'sqs': 0.5}}}, 'config_type: the shares are 1.1 together; at most 1 is allowed'),
         ({'quotas': {'composition': {'Al': 1.5}}}, 'quotas.composition.Al: got 1.5'),

@@ -91,3 +91,6 @@ def test_the_page_stands_alone_and_is_well_formed(frames: Frames) -> None:
     assert '1 &lt;equivalent&gt;' in page
     assert page.count('<figure>') == len(one_of_each(frames))
     assert f'{len(frames)} structures from 2 lineages. A note.' in page
+    assert re.findall(r'<radialGradient id="(z\d+)"', page) == ['z12', 'z13']  # the shading of each element
+    assert set(re.findall(r'url\(#(z\d+)\)', page)) == {'z12', 'z13'}
+    assert '<div>Al<sub>6</sub>Mg<sub>6</sub></div>' in page

@@ -10,7 +10,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from aiida_mlip_autopipe.formats.structure_svg import Mark, gradients, picture, projected
+from aiida_mlip_autopipe.formats.structure_svg import Mark, picture, projected
 
 SPACE = '{http://www.w3.org/2000/svg}'
 
@@ -55,8 +55,3 @@ def test_the_view_keeps_lengths() -> None:
     points = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_allclose(np.linalg.norm(projected(points), axis=1), np.linalg.norm(points, axis=1))
     assert projected(np.array([[0.0, 0.0, 1.0]]))[0, 1] > 0.9  # z points upwards
-
-
-def test_gradients_for_each_element() -> None:
-    root = ET.fromstring(gradients({13: '#3f78b5', 79: '#f08a24'}).replace('<svg ', f'<svg xmlns="{SPACE.strip("{}")}" '))
-    assert [item.get('id') for item in root.iter(f'{SPACE}radialGradient')] == ['z13', 'z79']

@@ -3,7 +3,7 @@ import pytest
 
 from aiida_mlip_autopipe.common.errors import FormatError
 from aiida_mlip_autopipe.common.units import BAR
-from aiida_mlip_autopipe.engines.ace.md_input import Ensemble, PaceMd, Watch
+from aiida_mlip_autopipe.engines.ace.md_input import PaceMd
 from aiida_mlip_autopipe.engines.lammps.log import RunEnd
 from aiida_mlip_autopipe.parsers.pace_run import read_run
 from aiida_mlip_autopipe.science.md.records import MdSettings, TrajectoryEnd
@@ -150,7 +150,7 @@ def test_a_dump_of_other_atoms_is_refused():
 def test_a_real_run_of_a_rotated_cell_comes_back_in_its_own_orientation(tmp_path):
     start = aluminium(4.05)
     start.rotate(40, (1, 2, 3), rotate_cell=True)
-    md = PaceMd(('Al',), GRADE_LINES, Ensemble(300.0, 2.0, 3), Watch(10, 10, 2.0, 1000.0))
+    md = PaceMd(('Al',), GRADE_LINES, MdSettings(300.0, 10, 3, timestep=2.0, gamma_halt=1000.0))
     run = run_real(tmp_path, md, start=start)
     conditions = settings(steps=10, gamma_select=2.0, gamma_halt=1000.0, temperature_end=None)
     first, last = read_run(run.output, run.dump, start, ['Al'], conditions).result.candidates

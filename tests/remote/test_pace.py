@@ -197,7 +197,7 @@ class TestNative:
 
     @pytest.mark.parametrize('pressure', [None, 5 * GPA])
     def test_md(self, both: Both, tmp_path: Path, pressure: float | None) -> None:
-        settings = MdSettings(300.0, 200, 11, pressure=pressure, timestep=2.0, gamma_select=1e6, gamma_halt=1e6)
+        settings = MdSettings(300.0, 200, 11, pressure=pressure, timestep=2.0, gamma_select=1e6, gamma_halt=1e7)
         native, own = both(lambda: isolated(partial(run_md, ace_data.crystal(), ace_data.POTENTIAL, settings), tmp_path).trace)
         np.testing.assert_allclose(own.potential_energy, native.potential_energy, atol=SAME_MD)
         np.testing.assert_allclose(own.gamma_max, native.gamma_max, rtol=1e-5)
@@ -210,7 +210,7 @@ class TestNative:
         assert (own.stop, own.steps_done, len(own.candidates)) == (native.stop, native.steps_done, len(native.candidates))
 
     def test_a_relaxation(self, both: Both, tmp_path: Path) -> None:
-        settings = MdSettings(300.0, 50, 11, gamma_select=1e6, gamma_halt=1e6, quench='minimize')
+        settings = MdSettings(300.0, 50, 11, gamma_select=1e6, gamma_halt=1e7, quench='minimize')
         native, own = both(lambda: isolated(partial(run_md, ace_data.crystal(), ace_data.POTENTIAL, settings), tmp_path).trace)
         assert native.step[-1] % settings.check_interval, 'the last grade is one that nobody had announced'
         np.testing.assert_array_equal(own.step, native.step)

@@ -12,7 +12,7 @@ import pytest
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.common.trainer_predictions import TRAINER_PREDICTIONS, TrainerPredictions
-from aiida_mlip_autopipe.engines.pod.files import ACTIVE_SET, COEFFICIENTS, PARAMETERS, read_coefficients
+from aiida_mlip_autopipe.engines.pod.files import ACTIVE_SET, COEFFICIENTS, PARAMETERS
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote.potential_files import read_potential
 from aiida_mlip_autopipe.science.checks.training import GAMMA_TOLERANCE
@@ -52,7 +52,7 @@ class TestFit:
 
     def test_report(self, trained: Outcome, training: Frames) -> None:
         report = trained.report
-        coefficients = read_coefficients((trained.folder / files.POTENTIAL / COEFFICIENTS).read_text())
+        coefficients = np.loadtxt(trained.folder / files.POTENTIAL / COEFFICIENTS, skiprows=1)
         assert report['engine'] == 'pod'
         assert (report['n_frames'], report['basis'], report['ridge']) == (len(training), 'S', 1e-6)
         assert report['n_coefficients'] == len(coefficients)

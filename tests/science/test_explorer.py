@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from aiida_mlip_autopipe.science.explorer import LONG_TIMESTEP, MAX_TIMESTEP
 from tests.config.settings import config_with, mistakes_in
@@ -131,3 +132,13 @@ def test_defaults_are_plain_md() -> None:
         'none',
     )
     assert config.warnings == []
+
+
+def test_conditions_of_a_run_have_the_units_of_the_package() -> None:
+    config = LammpsMd(pressure=2.0, steps=400, timestep=1.0, warmup=1000.0, gamma_select=3.0, volume_window=(0.5, 2.0))
+    run = config.conditions(600.0, None, 5, journal='here')
+    assert (run.temperature, run.pressure, run.seed, run.journal) == (600.0, 2.0 * GPA, 5, 'here')
+    assert (run.steps, run.gamma_select, run.volume_window) == (400, 3.0, (0.5, 2.0))
+    assert run.warmup == 100  # a quarter of the steps at most
+    assert config.conditions(600.0, 1.0, 5).pressure == 1.0 * GPA
+    assert LammpsMd(pressure=None).conditions(600.0, None, 5).pressure is None

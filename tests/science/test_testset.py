@@ -17,7 +17,6 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.science.generate.collect import collect
-from aiida_mlip_autopipe.science.generate.equivalence import equivalent
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
 from aiida_mlip_autopipe.science.testset import (
     LARGEST_STRAIN,
@@ -35,6 +34,7 @@ from aiida_mlip_autopipe.science.testset import (
     temperatures_of,
 )
 from tests.config.settings import changed
+from tests.science.generate.crystals import equivalent
 
 LIMITS = Limits(min_bond_fraction=0.6, max_skew=60.0, volume=None, tolerance=0.002)
 GENERATE = {

@@ -6,9 +6,10 @@ import pytest
 from aiida import orm
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.engines.lammps.library import child_environment, lmp_binary
+from aiida_mlip_autopipe.engines.lammps.library import child_environment
 from aiida_mlip_autopipe.workflows import programs
 from aiida_mlip_autopipe.workflows.programs import ask_lmp, ask_worker, lacks_pair_styles
+from tests.lammps_program import lmp_binary
 
 LISTED = 'Pair styles:\n\nlj/cut   pace            pace/extrapolation\n'
 

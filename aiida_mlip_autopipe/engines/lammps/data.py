@@ -11,10 +11,7 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.io.lammpsdata import write_lammps_data
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.units import PICOSECOND
-
-THERMOSTAT_STEPS = 100
-"""Damping time of the thermostat in time steps, as LAMMPS's manual advises."""
+from aiida_mlip_autopipe.engines.lammps.md_text import ensemble_line, timestep_line, velocity_line
 
 THERMO_INTERVAL = 100
 """Steps between two lines of output."""
@@ -81,14 +78,12 @@ def nvt_input(data_file: str, pair_lines: Sequence[str], masses: Sequence[float]
     :param pair_lines: the lines that load the potential.
     :param masses: u (g/mol), in the order of the types.
     """
-    step = run.timestep / PICOSECOND
-    damping = THERMOSTAT_STEPS * step
     lines = [
         *structure_commands(data_file, masses),
         *pair_lines,
-        f'velocity all create {run.temperature:.16g} {run.seed} mom yes rot no dist gaussian',
-        f'fix ensemble all nvt temp {run.temperature:.16g} {run.temperature:.16g} {damping:.10g}',
-        f'timestep {step:.10g}',
+        velocity_line(run.temperature, run.seed),
+        ensemble_line((run.temperature, run.temperature), run.timestep),
+        timestep_line(run.timestep),
         f'thermo {THERMO_INTERVAL}',
         'thermo_style custom step temp pe etotal press vol',
         f'run {run.steps}',

@@ -11,7 +11,8 @@ from ase.data import atomic_numbers, covalent_radii
 
 from aiida_mlip_autopipe.common.errors import EngineError, InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
-from aiida_mlip_autopipe.common.units import BAR, PICOSECOND
+from aiida_mlip_autopipe.common.units import BAR
+from aiida_mlip_autopipe.engines.lammps import md_text
 from aiida_mlip_autopipe.engines.lammps.engine import ForceSource
 from aiida_mlip_autopipe.engines.lammps.forces import force_source, require_runnable
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem
@@ -19,7 +20,6 @@ from aiida_mlip_autopipe.science.md.bonds import shortest_bond
 from aiida_mlip_autopipe.science.md.journal import RESTART, ROLLING, Journal
 from aiida_mlip_autopipe.science.md.pool import CandidatePool, Recent
 from aiida_mlip_autopipe.science.md.records import (
-    BAROSTATS,
     FAILURES,
     MdResult,
     MdSettings,
@@ -28,13 +28,6 @@ from aiida_mlip_autopipe.science.md.records import (
     largest_temperature,
 )
 
-THERMOSTAT_STEPS: Final = 100
-BAROSTAT_STEPS: Final = 1000
-"""Damping times in time steps, as LAMMPS's manual advises."""
-
-HOT: Final = 10.0
-"""A run is stopped when its temperature exceeds the target by this factor, also while it warms up: the atoms fly apart."""
-
 STRAINED: Final = 1.0
 """eV/Å, largest force on an atom of a start that is not relaxed first."""
 
@@ -42,12 +35,6 @@ START_RELAXED: Final = 0.1
 """eV/Å, norm of all forces at which the relaxation of a start ends, at the latest after `START_STEPS` iterations."""
 
 START_STEPS: Final = 200
-
-RELAXED: Final = 1e-3
-"""eV/Å, norm of all forces at which a relaxation ends."""
-
-RESTARTS: Final = 5
-"""Restart files that a run writes on the way, into two files in turn."""
 
 NEVER: Final = 1_000_000_000
 
@@ -64,18 +51,16 @@ def run_md(atoms: Atoms, potential: LammpsPotential, settings: MdSettings) -> Md
 
     :param atoms: periodic start structure of at least two atoms.
     :param potential: with grade lines and active set.
-    :raises InputError: a potential without grade, a structure on which the engine would crash, or a restart file of
-        another structure.
-    :raises EngineError: LAMMPS refuses the potential, the structure or the restart file.
+    :raises InputError: a potential without grade, or a structure on which the engine would crash.
+    :raises EngineError: LAMMPS refuses the potential or the structure.
     """
     if len(atoms) < 2:
         raise InputError(f'molecular dynamics needs at least two atoms, got {len(atoms)}')
     require_runnable(atoms, potential, 'the start structure')
     with LammpsSystem(potential.elements, package=None) as system:
         source = force_source(system, potential, grade_every=settings.check_interval)
-        source.attach(_continued(system, atoms, settings) if settings.restart else system.load(atoms, []))
-        if not settings.restart:
-            _relax_start(system)
+        source.attach(system.load(atoms, []))
+        _relax_start(system)
         for line in _run_lines(settings):
             system.command(line)
         observer = _Observer(system, atoms, source, settings, potential.shift_of(atoms))
@@ -93,33 +78,16 @@ def _relax_start(system: LammpsSystem) -> None:
     forces = library.numpy.extract_atom('f')[: library.extract_setting('nlocal')]
     if np.sqrt((forces**2).sum(axis=1)).max() <= STRAINED:
         return
-    system.command(f'minimize 0.0 {START_RELAXED} {START_STEPS} {10 * START_STEPS}')
+    system.command(md_text.minimize_line(START_RELAXED, START_STEPS))
     system.command('reset_timestep 0')
 
 
-def _continued(system: LammpsSystem, atoms: Atoms, settings: MdSettings) -> IntArray:
-    """Load positions, velocities, cell and thermostat of a restart file; the time steps are counted from 0 again."""
-    if not Path(settings.restart).is_file():
-        raise InputError(f'restart: there is no file {settings.restart}')
-    kinds = system.load(atoms, [])  # the instance learns how its frame lies to that of the structure
-    for line in ('clear', 'box tilt large', f'read_restart "{settings.restart}"', 'reset_timestep 0'):
-        system.command(line)
-    found = system.lammps.numpy.extract_atom('type')[: system.lammps.get_natoms()]
-    order = np.argsort(system.lammps.numpy.extract_atom('id')[: len(found)])
-    if found[order].tolist() != (kinds + 1).tolist():
-        raise InputError(
-            f'restart: the file {Path(settings.restart).name} has {len(found)} atoms that are not those of {atoms.symbols}'
-        )
-    return kinds
-
-
 def _run_lines(settings: MdSettings) -> list[str]:
-    step, every = settings.timestep / PICOSECOND, settings.check_interval
-    start = f'velocity all create {settings.temperature:.16g} {settings.seed} mom yes rot no dist gaussian'
+    every = settings.check_interval
     lines = [
-        *([] if settings.restart else [start]),
-        _ensemble(settings, settings.temperature, settings.final_temperature),
-        f'timestep {step:.16g}',
+        md_text.velocity_line(settings.temperature, settings.seed),
+        md_text.run_line(settings),
+        md_text.timestep_line(settings.timestep),
         f'thermo {every}',  # energy and virial are tallied at the steps that the callback looks at
         f'variable {_STOP} internal 0.0',
         f'fix {_WATCH} all external pf/callback {every} {NEVER}',
@@ -127,19 +95,8 @@ def _run_lines(settings: MdSettings) -> list[str]:
     ]
     if settings.journal:
         path = Path(settings.journal) / RESTART
-        lines.append(f'restart {max(1, settings.steps // RESTARTS)} "{path}{ROLLING[0]}" "{path}{ROLLING[1]}"')
+        lines.append(f'restart {max(1, settings.steps // md_text.RESTARTS)} "{path}{ROLLING[0]}" "{path}{ROLLING[1]}"')
     return lines
-
-
-def _ensemble(settings: MdSettings, first: float, last: float) -> str:
-    """Return the line of the thermostat, from one temperature (K) to the other, and of the barostat."""
-    step = settings.timestep / PICOSECOND
-    thermostat = f'temp {first:.16g} {last:.16g} {THERMOSTAT_STEPS * step:.16g}'
-    if settings.pressure is None:
-        return f'fix ensemble all nvt {thermostat}'
-    pressure = f'{settings.pressure / BAR:.16g}'
-    barostat = f'{BAROSTATS[settings.barostat]} {pressure} {pressure} {BAROSTAT_STEPS * step:.16g}'
-    return f'fix ensemble all npt {thermostat} {barostat}'
 
 
 def _run(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> tuple[TrajectoryEnd, str]:
@@ -163,12 +120,11 @@ def _run(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> tup
 def _quench(system: LammpsSystem, observer: _Observer, settings: MdSettings) -> None:
     """Relax the atoms in the last cell or cool them, still watched; the relaxed structure itself is looked at too."""
     if settings.quench == 'cool':
-        system.command('unfix ensemble')
-        system.command(_ensemble(settings, settings.final_temperature, settings.quench_temperature))
-        system.command(f'run {settings.quench_steps} post no')
+        for line in md_text.cooling_lines(settings):
+            system.command(line)
     if settings.quench == 'minimize':
         system.command('velocity all set 0.0 0.0 0.0')
-        system.command(f'minimize 0.0 {RELAXED} {settings.quench_steps} {10 * settings.quench_steps}')
+        system.command(md_text.minimize_line(md_text.RELAXED, settings.quench_steps))
         if observer.goes_on:
             observer.look(int(system.lammps.extract_global('ntimestep')), system.lammps.extract_setting('nlocal'))
 
@@ -245,7 +201,7 @@ class _Observer:
         """Return why the run must not go on, or None."""
         settings = self._settings
         is_warm = step >= settings.warmup
-        limit = largest_temperature(self._target, len(self._atoms)) if is_warm else HOT * self._target
+        limit = largest_temperature(self._target, len(self._atoms)) if is_warm else md_text.HOT * self._target
         if not temperature <= limit or np.isnan(gamma):
             return TrajectoryEnd.TEMPERATURE
         if bond < settings.min_bond_fraction:

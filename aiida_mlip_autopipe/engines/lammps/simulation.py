@@ -9,17 +9,11 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.common.units import PICOSECOND
+from aiida_mlip_autopipe.engines.lammps.md_text import ensemble_line, minimize_line, timestep_line, velocity_line
+from aiida_mlip_autopipe.science.md.records import MAX_SEED
 
 SAMPLE_STEPS: Final = 10
 """Steps between two samples of an average."""
-
-THERMOSTAT_STEPS: Final = 100
-BAROSTAT_STEPS: Final = 1000
-"""Damping times in time steps, as LAMMPS's manual advises."""
-
-ZERO_PRESSURE: Final = 0
-MAX_SEED: Final = 2**31 - 1
 
 
 class SimulationKind(StrEnum):
@@ -93,25 +87,18 @@ class Simulation:
         """Commands after the potential is loaded and before anything moves."""
         if not self.is_dynamics:
             return ['min_modify norm max']
+        pressure = 0.0 if self.kind is SimulationKind.NPT else None
+        barostat = 'anisotropic' if self.anisotropic else 'isotropic'
         return [
-            f'velocity all create {self.temperature:.16g} {self.seed} mom yes rot no dist gaussian',
-            self._ensemble,
-            f'timestep {self.timestep / PICOSECOND:.16g}',
+            velocity_line(self.temperature, self.seed),
+            ensemble_line((self.temperature, self.temperature), self.timestep, pressure, barostat),
+            timestep_line(self.timestep),
         ]
 
     @property
     def minimize_line(self) -> str:
         """Command that relaxes the atoms in their cell."""
-        return f'minimize 0.0 {self.force_tolerance:.16g} {self.steps} {10 * self.steps}'
-
-    @property
-    def _ensemble(self) -> str:
-        step = self.timestep / PICOSECOND
-        thermostat = f'temp {self.temperature:.16g} {self.temperature:.16g} {THERMOSTAT_STEPS * step:.16g}'
-        if self.kind is SimulationKind.NVT:
-            return f'fix ensemble all nvt {thermostat}'
-        axes = 'aniso' if self.anisotropic else 'iso'
-        return f'fix ensemble all npt {thermostat} {axes} {ZERO_PRESSURE} {ZERO_PRESSURE} {BAROSTAT_STEPS * step:.16g}'
+        return minimize_line(self.force_tolerance, self.steps)
 
 
 @dataclass(frozen=True)

@@ -102,25 +102,6 @@ def coefficient_text(coefficients: FloatArray) -> str:
     return f'model_coefficients: {len(coefficients)} 0 0\n' + ''.join(f'{value:.16e}\n' for value in coefficients)
 
 
-def read_coefficients(text: str) -> FloatArray:
-    """Return the coefficients of the text of `model.pod`.
-
-    :return: eV, shape (n_coefficients,).
-    :raises FormatError: the text is cut short or not of this format.
-    """
-    head, _, body = text.partition('\n')
-    words = head.split()
-    if len(words) < 2 or words[0] != 'model_coefficients:' or not words[1].isdigit():
-        raise FormatError(f'a coefficient file begins with "model_coefficients: COUNT", found {head[:60]!r}')
-    try:
-        values = np.array([float(word) for word in body.split()], dtype=np.float64)
-    except ValueError as error:
-        raise FormatError(f'a coefficient file holds a word that is no number: {error}') from error
-    if len(values) != int(words[1]):
-        raise FormatError(f'a coefficient file announces {words[1]} coefficients and holds {len(values)}')
-    return values
-
-
 def pair_lines(elements: Sequence[str], core: ZblCore | None, folder: str = '') -> list[str]:
     """Return the LAMMPS lines that load a POD potential, with a ZBL core when one is given.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -55,8 +54,3 @@ class Finding:
             'unit': self.unit,
             'message': self.message,
         }
-
-
-def failed_sentences(findings: Iterable[Finding]) -> list[str]:
-    """Return the sentence of each check that failed."""
-    return [finding.message for finding in findings if finding.passed is False]

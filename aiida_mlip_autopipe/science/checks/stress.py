@@ -11,7 +11,6 @@ from aiida_mlip_autopipe.science.checks.finding import Finding
 CHECK = 'stress_derivative'
 
 _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
-STRAINED_PER_FRAME = 2 * len(_VOIGT)
 
 
 def strained_cells(frames: Frames, strain: float) -> list[Atoms]:

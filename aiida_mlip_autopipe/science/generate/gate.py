@@ -12,9 +12,8 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from aiida_mlip_autopipe.common.errors import InputError, InvalidFramesError
-from aiida_mlip_autopipe.science.generate.columns import Column, Index
 from aiida_mlip_autopipe.science.generate.environment import reach_of
-from aiida_mlip_autopipe.science.generate.neighbours import Neighbours, NeighbourSearch
+from aiida_mlip_autopipe.science.generate.neighbours import Neighbours, neighbours
 from aiida_mlip_autopipe.science.generate.origin import with_lineage
 from aiida_mlip_autopipe.science.generate.seen import SeenStructures
 from aiida_mlip_autopipe.science.selection.sanity import FLAT_CELL, SANITY_REASONS, SHORT_BOND, SanityLimits, cell_reason
@@ -119,10 +118,8 @@ class Gate:
     def __init__(self, limits: GateLimits, tally: Tally) -> None:
         self.limits = limits
         self.tally = tally
-        self._uids = Index(np.uint64)
-        self._lineages = Column(np.uint64)
+        self._lineages: dict[str, str] = {}
         self._seen = SeenStructures(limits.tolerance)
-        self._search = NeighbourSearch()
         self._loose = replace(limits.sanity, max_aspect=math.inf, volume_per_atom=None)
 
     def admit(self, atoms: Atoms, step: str, parent: Atoms | None = None, *, has_vacuum: bool = False) -> Verdict:
@@ -147,33 +144,23 @@ class Gate:
             return Verdict(None, reason)
         radii = limits.min_bond_fraction * covalent_radii.take(child.numbers)
         widest = 2.0 * float(radii.max())
-        found = self._search.of(child, max(reach_of(child), widest), parent)
+        found = neighbours(child, max(reach_of(child), widest), parent)
         if found.distances.min() < widest and (found.distances < radii[:, None] + radii.take(found.others)).any():
             return Verdict(None, SHORT_BOND)
         return self._known(child, found)
 
     def _known(self, child: Atoms, found: Neighbours) -> Verdict:
         uid = child.info['uid']
-        if self._lineage_of(uid):
+        if uid in self._lineages:
             return self._repeat(child, uid, DUPLICATE)
         if twin := self._seen.find_or_add(child, uid, found):
             return self._repeat(child, twin, EQUIVALENT)
-        self._uids.append(_number(uid))
-        self._lineages.append(_number(child.info['lineage']))
+        self._lineages[uid] = child.info['lineage']
         return Verdict(child, '')
 
     def _repeat(self, child: Atoms, uid: str, reason: str) -> Verdict:
-        child.info.update(uid=uid, lineage=self._lineage_of(uid))
+        child.info.update(uid=uid, lineage=self._lineages[uid])
         return Verdict(child, reason)
-
-    def _lineage_of(self, uid: str) -> str:
-        """Return the lineage of a structure that passed, or ''."""
-        rows = self._uids.within(_number(uid), _number(uid))
-        return f'{self._lineages.rows[rows[0]]:016x}' if len(rows) else ''
-
-
-def _number(uid: str) -> np.uint64:
-    return np.uint64(int(uid, 16))
 
 
 def _size_reason(atoms: Atoms, max_atoms: int) -> str:

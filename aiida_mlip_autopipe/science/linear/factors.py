@@ -63,10 +63,6 @@ class Factor:
         residual = self.triangle @ np.append(coefficients, -1.0)
         return float(residual @ residual)
 
-    def rmse(self, coefficients: FloatArray) -> float:
-        """Return the root mean square of A c - y, in the unit of the values."""
-        return float(np.sqrt(self.squared_error(coefficients) / max(self.n_rows, 1)))
-
 
 class RowStream:
     """Rows that arrive in portions; memory stays at a few times n_columns²."""

@@ -78,7 +78,6 @@ class MdSettings:
     :param samples: frames that are handed back in place of those above `gamma_select`: evenly spaced after the warm-up, whatever
         their grade, up to the check that stops the run; 0 for none.
     :param journal: existing folder in which the run leaves what it sees while it sees it, or empty.
-    :param restart: restart file of a run of the same structure that is continued, or empty.
     :raises InputError: a value out of its range.
     """
 
@@ -101,7 +100,6 @@ class MdSettings:
     quench_temperature: float = 50.0
     samples: int = 0
     journal: str = ''
-    restart: str = ''
 
     def __post_init__(self) -> None:
         """Refuse values out of their range."""
@@ -110,8 +108,8 @@ class MdSettings:
                 raise InputError(f'{name} is {getattr(self, name)}, expected more than 0')
         if not 0 < self.seed <= MAX_SEED:
             raise InputError(f'seed is {self.seed}, expected 1 to {MAX_SEED}')
-        if self.gamma_halt < self.gamma_select:
-            raise InputError(f'gamma_halt {self.gamma_halt} is smaller than gamma_select {self.gamma_select}')
+        if self.gamma_halt <= self.gamma_select:
+            raise InputError(f'gamma_halt {self.gamma_halt} must be larger than gamma_select {self.gamma_select}')
         if self.samples < 0:
             raise InputError(f'samples is {self.samples}, expected 0 or more')
         if not 0 <= self.min_bond_fraction < 1:
@@ -143,6 +141,12 @@ class MdSettings:
     def time_steps(self) -> int:
         """Time steps of a run that finishes, cooling included."""
         return self.steps + (self.quench_steps if self.quench == 'cool' else 0)
+
+
+def velocity_seeds(seed: int, loop_round: int, count: int) -> list[int]:
+    """Return the seeds of the velocities of `count` trajectories."""
+    rng = np.random.default_rng([seed, loop_round])
+    return [int(rng.integers(1, MAX_SEED)) for _ in range(count)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray, IntArray
 from aiida_mlip_autopipe.science.selection.features import Features, checked_pool
-from aiida_mlip_autopipe.science.selection.fps_gpu import gpu_for, sample_on
 
 Single = npt.NDArray[np.float32]
 Runner = Callable[[Callable[[IntArray], None], list[IntArray]], None]
@@ -33,9 +31,6 @@ CENTRES: Final = 4096
 
 EXACT_BLOCK: Final = 8192
 """Distances in double precision that are held at once."""
-
-GPU_FROM: Final = 10**10
-"""Points times columns times picks from which on a GPU is looked for: below that loading PyTorch takes longer."""
 
 UNIT_ROUNDOFF: Final = 2.0**-24
 """Of float32."""
@@ -75,17 +70,6 @@ def farthest_from_medoid(
     return _sample(pool, count, taken, int(_squares_to_mean(pool).argmin()))
 
 
-def farthest_from(features: Features, count: int, start: int) -> IntArray:
-    """Return the same as :func:`farthest_points` without known points, but begin at the point `start`.
-
-    :raises InputError: there is no such point.
-    """
-    pool, taken = checked_pool(features, count, None)
-    if not 0 <= start < len(pool):
-        raise InputError(f'the first pick must be one of {len(pool)} points, got {start}')
-    return _sample(pool, count, taken, start)
-
-
 def _squares_to_mean(pool: Features) -> FloatArray:
     mean = pool.mean(axis=0, dtype=np.float64)
     return np.concatenate([((pool[i : i + LOOK] - mean) ** 2).sum(axis=1) for i in range(0, len(pool), LOOK)])
@@ -96,9 +80,6 @@ def _sample(pool: Features, count: int, taken: Features, first: int | None) -> I
     picks = np.empty(n_picks, dtype=np.int64)
     if n_picks == 0:
         return picks
-    device = gpu_for(pool) if pool.size * n_picks >= GPU_FROM else None
-    if device is not None:
-        return sample_on(device, pool, n_picks, taken, first)
     with _runner() as run:
         distances = _Distances(pool, taken, n_picks, run)
         for step in range(n_picks):

@@ -4,14 +4,14 @@ from functools import partial
 
 import numpy as np
 from ase.calculators.lj import LennardJones
-from mlip_pairs.potential import ACTIVE_SET, rows, write_table
-from mlip_pairs.settings import PairLabeller, PairTrainer
 
 from aiida_mlip_autopipe.common.potential import PotentialRecord
 from aiida_mlip_autopipe.remote.inputs import checked, read_frames
 from aiida_mlip_autopipe.remote.label_ase import label_frames
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, write_record
 from aiida_mlip_autopipe.science.uncertainty.active_set import ActiveSet
+from mlip_pairs.potential import ACTIVE_SET, rows, write_table
+from mlip_pairs.settings import PairLabeller, PairTrainer
 
 
 def label(settings, folder):

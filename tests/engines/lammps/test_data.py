@@ -6,9 +6,10 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.engines.lammps.data import NvtRun, data_text, masses_of, nvt_input
-from aiida_mlip_autopipe.engines.lammps.library import child_environment, lmp_binary
+from aiida_mlip_autopipe.engines.lammps.library import child_environment
 from aiida_mlip_autopipe.engines.pod.files import coefficient_text, pair_lines, parameter_text
 from aiida_mlip_autopipe.science.linear.core import ZblCore
+from tests.lammps_program import lmp_binary
 
 EXPECTED = """units metal
 atom_style atomic

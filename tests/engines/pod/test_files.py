@@ -8,7 +8,6 @@ from aiida_mlip_autopipe.engines.pod.files import (
     grade_lines,
     pair_lines,
     parameter_text,
-    read_coefficients,
 )
 from aiida_mlip_autopipe.science.linear.core import ZblCore
 
@@ -61,18 +60,14 @@ def test_parameter_text_refuses(elements, basis, cutoff, named):
 
 def test_coefficients_come_back_exactly():
     values = np.random.default_rng(0).normal(size=122) * 10.0 ** np.random.default_rng(1).uniform(-12, 5, 122)
-    np.testing.assert_array_equal(read_coefficients(coefficient_text(values)), values)
+    head, *lines = coefficient_text(values).splitlines()
+    assert head == 'model_coefficients: 122 0 0'
+    np.testing.assert_array_equal([float(line) for line in lines], values)
 
 
 def test_coefficients_that_are_not_finite_are_not_written():
     with pytest.raises(FormatError, match='coefficient 1 of 3'):
         coefficient_text(np.array([0.0, np.nan, 1.0]))
-
-
-@pytest.mark.parametrize('text', ['', 'nonsense\n1\n', 'model_coefficients: 2 0 0\n1.0\n', 'model_coefficients: 1 0 0\nx\n'])
-def test_broken_coefficient_files_are_refused(text):
-    with pytest.raises(FormatError):
-        read_coefficients(text)
 
 
 @pytest.mark.parametrize(('inner', 'outer'), [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0)])

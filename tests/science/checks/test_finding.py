@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from aiida_mlip_autopipe.science.checks.finding import Finding, failed_sentences
+from aiida_mlip_autopipe.science.checks.finding import Finding
 
 
 @pytest.mark.parametrize(('value', 'passed'), [(0.9, True), (1.0, True), (1.1, False), (-5.0, True)])
@@ -18,11 +18,16 @@ def test_a_number_that_is_not_finite_fails_and_can_be_stored(value):
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))['value'] is None
 
 
-def test_only_failures_are_told():
+def test_what_passed_what_failed_and_what_could_not_be_compared():
     findings = [
         Finding.at_most('a', 0.0, 1.0, '', 'good'),
         Finding.failed('b', 'LAMMPS crashed'),
         Finding.not_made('c', 'nothing to compare'),
         Finding.at_most('d', 2.0, 1.0, '', 'too much'),
     ]
-    assert failed_sentences(findings) == ['LAMMPS crashed', 'too much']
+    assert [(finding.passed, finding.message) for finding in findings] == [
+        (True, 'good'),
+        (False, 'LAMMPS crashed'),
+        (None, 'nothing to compare'),
+        (False, 'too much'),
+    ]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from aiida_mlip_autopipe.science.checks.finding import failed_sentences
 from aiida_mlip_autopipe.science.checks.training import AGREEMENT, GAMMA_TOLERANCE, training_findings
 
 ERRORS = {'energy_rmse': 0.002, 'force_rmse': 0.05, 'stress_rmse': 0.001}
 
 
 def failed(trainer: dict[str, float | None], lammps: dict[str, float | None], gamma: float | None, **limits: float) -> list[str]:
-    return failed_sentences(training_findings(trainer, lammps, gamma, **limits))
+    return [found.message for found in training_findings(trainer, lammps, gamma, **limits) if found.passed is False]
 
 
 def test_all_pass_and_have_their_number() -> None:

@@ -10,6 +10,8 @@ from ase import Atoms
 from scipy.spatial.transform import Rotation
 
 from aiida_mlip_autopipe.common.frames import FloatArray
+from aiida_mlip_autopipe.science.generate.environment import reduced_cell
+from aiida_mlip_autopipe.science.generate.equivalence import Crystal, same_crystal
 from aiida_mlip_autopipe.science.generate.neighbours import FAR, neighbours
 
 CLOSEST = 1.3
@@ -34,6 +36,18 @@ def random_crystal(seed: int) -> Atoms:
                 return atoms
             bad = near < CLOSEST
             atoms.positions[bad] = rng.random((int(bad.sum()), 3)) @ cell
+
+
+def longest(atoms: Atoms) -> float:
+    """Return the length of the longest vector of the reduced cell, Å."""
+    return float(np.linalg.norm(reduced_cell(atoms), axis=1).max())
+
+
+def equivalent(first: Atoms, second: Atoms, tolerance: float) -> bool:
+    """Return whether two crystals are the same, whatever their formulas."""
+    if sorted(first.numbers) != sorted(second.numbers):
+        return False
+    return same_crystal(Crystal.of(first), Crystal.of(second), tolerance)
 
 
 def well_shaped(cell: FloatArray) -> bool:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.science.generate.gate import DUPLICATE, EQUIVALENT, NOT_FINITE, TOO_MANY_ATOMS, Gate, GateLimits, Tally
-from aiida_mlip_autopipe.science.generate.neighbours import LOOKS
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, with_lineage
 from aiida_mlip_autopipe.science.selection.sanity import (
     FLAT_CELL,
@@ -94,7 +93,7 @@ def test_the_same_bonds_are_short_as_in_selection(seed: int, fraction: float, wi
     limits = SanityLimits(fraction, 90.0, math.inf)
     made, rng = Gate(GateLimits(limits), Tally()), np.random.default_rng(seed)
     parent = with_lineage(random_crystal(seed))
-    for _ in range(LOOKS + 3):
+    for _ in range(3):
         child = fresh_atoms(parent, 'rattle', '', positions=parent.positions + rng.normal(scale=width, size=(len(parent), 3)))
         expected = sanity_reasons(Frames.from_atoms([child]), min_bond_fraction=fraction, max_skew=90.0, max_aspect=math.inf)
         verdict = made.admit(child, 'step', parent)

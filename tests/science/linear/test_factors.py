@@ -38,7 +38,6 @@ def test_error_of_any_coefficients_follows_from_the_factor():
     factor = factor_of(rows, values)
     for coefficients in (truth, np.zeros(6), np.ones(6)):
         assert factor.squared_error(coefficients) == pytest.approx(np.sum((rows @ coefficients - values) ** 2))
-        assert factor.rmse(coefficients) == pytest.approx(np.sqrt(np.mean((rows @ coefficients - values) ** 2)))
 
 
 def test_combined_factors_equal_the_factor_of_all_rows():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.md.records import BAROSTATS, MdSettings, MdTrace, TrajectoryEnd
+from aiida_mlip_autopipe.science.md.records import BAROSTATS, MAX_SEED, MdSettings, MdTrace, TrajectoryEnd, velocity_seeds
 
 SETTINGS = MdSettings(temperature=300.0, steps=100, seed=11)
 
@@ -23,7 +23,9 @@ SETTINGS = MdSettings(temperature=300.0, steps=100, seed=11)
         ({'quench_temperature': 0.0}, 'quench_temperature is 0.0, expected more than 0'),
         ({'seed': 0}, 'seed is 0, expected 1 to 2147483647'),
         ({'seed': 2**31}, 'seed is 2147483648, expected 1 to 2147483647'),
-        ({'gamma_halt': 1.0}, 'gamma_halt 1.0 is smaller than gamma_select 2.0'),
+        ({'gamma_halt': 1.0}, 'gamma_halt 1.0 must be larger than gamma_select 2.0'),
+        ({'gamma_halt': 2.0}, 'gamma_halt 2.0 must be larger than gamma_select 2.0'),
+        ({'gamma_select': 0.0}, 'gamma_select is 0.0, expected more than 0'),
         ({'min_bond_fraction': 1.0}, 'min_bond_fraction is 1.0, expected 0 to less than 1'),
         ({'min_bond_fraction': -0.1}, 'min_bond_fraction is -0.1, expected 0 to less than 1'),
         ({'samples': -1}, 'samples is -1, expected 0 or more'),
@@ -38,7 +40,7 @@ def test_settings_out_of_range_are_refused(change, said):
 
 
 def test_defaults_are_a_plain_run():
-    assert (SETTINGS.quench, SETTINGS.temperature_end, SETTINGS.journal, SETTINGS.restart) == ('none', None, '', '')
+    assert (SETTINGS.quench, SETTINGS.temperature_end, SETTINGS.journal) == ('none', None, '')
     assert SETTINGS.min_bond_fraction == 0.0
     assert SETTINGS.barostat in BAROSTATS
 
@@ -51,6 +53,13 @@ def test_temperature_at_the_end():
 @pytest.mark.parametrize(('quench', 'steps'), [('none', 100), ('minimize', 100), ('cool', 150)])
 def test_only_cooling_adds_time_steps(quench, steps):
     assert dataclasses.replace(SETTINGS, quench=quench, quench_steps=50).time_steps == steps
+
+
+def test_seeds_follow_from_seed_and_round():
+    assert velocity_seeds(1, 2, 3) == velocity_seeds(1, 2, 3)
+    assert velocity_seeds(1, 2, 5)[:3] == velocity_seeds(1, 2, 3)
+    assert not set(velocity_seeds(1, 2, 3)) & set(velocity_seeds(1, 3, 3))
+    assert all(0 < seed <= MAX_SEED for seed in velocity_seeds(0, 0, 100))
 
 
 class TestSamples:

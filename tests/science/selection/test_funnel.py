@@ -12,7 +12,6 @@ from ase.build import bulk
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import ISOLATED_ATOM, Frames
 from aiida_mlip_autopipe.science.generate.isolated import isolated_atoms
-from aiida_mlip_autopipe.science.selection.baselines import cur_points, maxvol_points, random_points
 from aiida_mlip_autopipe.science.selection.d_optimal import AtomRows
 from aiida_mlip_autopipe.science.selection.fps import farthest_from_medoid, farthest_points
 from aiida_mlip_autopipe.science.selection.funnel import (
@@ -25,6 +24,7 @@ from aiida_mlip_autopipe.science.selection.funnel import (
     trajectories_of,
 )
 from aiida_mlip_autopipe.science.selection.quotas import Quotas
+from aiida_mlip_autopipe.science.selection.random_points import random_points
 from aiida_mlip_autopipe.science.selection.sanity import SanityLimits
 from aiida_mlip_autopipe.science.selection.window import Window
 
@@ -242,7 +242,7 @@ def test_quotas_are_met_exactly_and_the_picks_of_a_cell_avoid_each_other():
         assert sum(formula == 'Al' for formula in reduced_formulas(frames.take(chosen.indices))) == 4
 
 
-@pytest.mark.parametrize('pick', [farthest_points, farthest_from_medoid, random_points, cur_points, maxvol_points])
+@pytest.mark.parametrize('pick', [farthest_points, farthest_from_medoid, random_points])
 def test_no_selector_picks_a_near_copy_of_a_labelled_frame(pick):
     known = [crystal(4.0 + 0.05 * i) for i in range(6)]
     copies = [crystal(4.0 + 0.05 * i + 1e-6) for i in range(6)]

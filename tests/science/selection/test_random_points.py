@@ -1,4 +1,4 @@
-"""Random, CUR and MaxVol selections: the shared interface, known answers and refusals."""
+"""Selectors that look at features: the shared interface and refusals; the random one takes each point equally often."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from aiida_mlip_autopipe.common.errors import InputError
-from aiida_mlip_autopipe.science.selection.baselines import cur_points, maxvol_points, random_points
 from aiida_mlip_autopipe.science.selection.fps import farthest_from_medoid, farthest_points
+from aiida_mlip_autopipe.science.selection.random_points import random_points
 
-SELECTORS = [random_points, cur_points, maxvol_points, farthest_points, farthest_from_medoid]
-DETERMINISTIC = [cur_points, maxvol_points, farthest_points, farthest_from_medoid]
+SELECTORS = [random_points, farthest_points, farthest_from_medoid]
+DETERMINISTIC = [farthest_points, farthest_from_medoid]
 
 
 def points(n=60, d=8, seed=0):
@@ -66,26 +66,3 @@ def test_random_takes_each_point_equally_often():
     rng = np.random.default_rng(0)
     counts = sum(np.bincount(random_points(np.zeros((10, 1)), 3, rng=rng), minlength=10) for _ in range(3000))
     np.testing.assert_allclose(counts / 3000, 0.3, atol=0.04)
-
-
-def test_cur_takes_the_rows_that_span_the_matrix():
-    basis = np.diag([5.0, 3.0, 1.0])
-    weak = 0.01 * points(20, 3)
-    features = np.concatenate([weak, basis])
-    assert cur_points(features, 3).tolist() == [20, 21, 22]
-
-
-def test_cur_and_maxvol_leave_out_what_is_known():
-    features = np.eye(4)
-    assert set(cur_points(features, 2, known=10 * np.eye(4)[:2]).tolist()) == {2, 3}
-    assert set(maxvol_points(features, 2, known=10 * np.eye(4)[:2]).tolist()) == {2, 3}
-
-
-def test_maxvol_has_a_larger_volume_than_chance():
-    features = points(200, 6, seed=4)
-
-    def volume(rows):
-        return abs(np.linalg.det(features[rows]))
-
-    best = max(volume(np.random.default_rng(seed).permutation(200)[:6]) for seed in range(50))
-    assert volume(maxvol_points(features, 6)) > best
