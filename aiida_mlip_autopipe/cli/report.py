@@ -8,11 +8,13 @@ from typing import Any
 
 from aiida import orm
 
-from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
+from aiida_mlip_autopipe.calculations.selection import SelectCalculation
 from aiida_mlip_autopipe.cli.rounds import Round, report_of, rounds_of, state_of
 from aiida_mlip_autopipe.workflows.properties import PropertiesWorkChain
 
-SELECTION = SurrogateCalculation.__name__
+SELECTIONS = (SelectCalculation.__name__, 'SurrogateCalculation')
+"""The second is what runs of before 2026-11-27 have."""
+
 GATE = PropertiesWorkChain.__name__
 
 
@@ -39,7 +41,7 @@ def told(node: orm.ProcessNode) -> Report:
     facts['begun'] = f'{node.ctime:%Y-%m-%d %H:%M}'
     if node.is_terminated:
         facts['ended'] = f'{node.mtime:%Y-%m-%d %H:%M}'
-    if node.process_label == SELECTION:
+    if node.process_label in SELECTIONS:
         return Report(node.label or f'Selection {node.pk}', facts, (Round(0, (), report_of(node), None),), is_run=False)
     if node.process_label == GATE:
         return Report(node.label or f'Properties {node.pk}', facts, (), is_run=False, properties=report_of(node))

@@ -15,7 +15,7 @@ from aiida_mlip_autopipe.cli import report_properties
 from aiida_mlip_autopipe.cli.frozen_errors import HEAD, group_rows, interval_text, remarks
 from aiida_mlip_autopipe.cli.nodes import RUNS, load_process
 from aiida_mlip_autopipe.cli.options import load_profile
-from aiida_mlip_autopipe.cli.report import GATE, SELECTION, Report, told
+from aiida_mlip_autopipe.cli.report import GATE, SELECTIONS, Report, told
 from aiida_mlip_autopipe.cli.report_figure import eos_figure, error_figure, funnel_figure, reasons_given, removed_at
 from aiida_mlip_autopipe.cli.rounds import Round
 from aiida_mlip_autopipe.cli.summary import failure_lines
@@ -49,7 +49,7 @@ def write_report(identifier: str, output: Path) -> None:
     if not output.parent.is_dir():
         raise InputError(f'--output: got {str(output)!r}; the folder {output.parent} does not exist')
     load_profile()
-    text = page(told(load_process(identifier, (*RUNS, SELECTION, GATE))))
+    text = page(told(load_process(identifier, (*RUNS, *SELECTIONS, GATE))))
     output.write_text(text, encoding='utf-8')
     click.echo(f'written to {output}')
 

@@ -16,7 +16,7 @@ from aiida_mlip_autopipe.config.expected import check_formula, compositions_of, 
 from aiida_mlip_autopipe.config.generate import GeneratorConfig
 from aiida_mlip_autopipe.config.loop import ActiveLearningConfig
 from aiida_mlip_autopipe.config.properties import PropertiesConfig, chosen_crystals
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from aiida_mlip_autopipe.config.system import TargetSystem
 from aiida_mlip_autopipe.config.yaml_file import read_yaml
 from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
@@ -51,7 +51,7 @@ class MLIPConfig(Settings):
     seed: NonNegativeInt = Field(default=0, le=2**31 - 1, description='seed of everything that is random')
     system: TargetSystem
     generate: GeneratorConfig = GeneratorConfig()
-    select: SurrogateConfig = SurrogateConfig()
+    select: SelectionConfig = SelectionConfig()
     label: AnyLabeller
     converge: ConvergeConfig = ConvergeConfig()
     train: AnyTrainer = PodTrainer()

@@ -1,4 +1,4 @@
-"""`SurrogateConfig`: which candidates are worth a label."""
+"""`SelectionConfig`: which candidates are worth a label."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class PreExplorationConfig(Settings):
     timestep: PositiveFloat = Field(default=2.0, le=10, description='fs, of md')
 
 
-class SurrogateConfig(Settings):
+class SelectionConfig(Settings):
     """Surrogate or descriptor, filters and selector of the selection stage."""
 
     model: str | None = Field(

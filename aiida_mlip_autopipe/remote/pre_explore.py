@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from aiida_mlip_autopipe.engines.mace.mace import evaluate
 from aiida_mlip_autopipe.engines.mace.model import MaceModel
 from aiida_mlip_autopipe.engines.mace.walk import Md, as_children, md, relax
@@ -16,7 +16,7 @@ from aiida_mlip_autopipe.science.selection.sanity import sanity_reasons
 CONFIG_TYPES = {'md': 'surrogate_md', 'relax': 'surrogate_relax'}
 
 
-def with_walks(frames: Frames, model: MaceModel, config: SurrogateConfig, rng: np.random.Generator) -> Frames:
+def with_walks(frames: Frames, model: MaceModel, config: SelectionConfig, rng: np.random.Generator) -> Frames:
     """Return the frames and, behind them, the end of a walk from each sane one.
 
     :param rng: velocities and noise of molecular dynamics.

@@ -1,4 +1,4 @@
-"""Stage select (`mlip-worker surrogate`): which frames are worth a label, and why the others are not."""
+"""Stage select (`mlip-worker select`): which frames are worth a label, and why the others are not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from aiida_mlip_autopipe.engines.lammps.descriptors import atom_rows
 from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.engines.mace.mace import evaluate
@@ -45,7 +45,7 @@ ATOM_SELECTORS = 'mlip_autopipe.atom_selectors'
 
 def run(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write the selection and return the funnel with its numbers."""
-    config = checked(SurrogateConfig, _with_model(settings['settings'], folder))
+    config = checked(SelectionConfig, _with_model(settings['settings'], folder))
     selector = config.selector_where(has_potential=(folder / POTENTIAL).exists())
     pick = _selector(selector, folder)
     frames = read_frames(folder, 'frames')
@@ -102,7 +102,7 @@ def _with_model(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**values, 'model': MODEL} if has_file else values
 
 
-def _screen(config: SurrogateConfig, model: MaceModel | None, elements: Sequence[str]) -> Screen:
+def _screen(config: SelectionConfig, model: MaceModel | None, elements: Sequence[str]) -> Screen:
     """Return what looks at frames: the model, or the descriptor where there is none."""
 
     def by_model(frames: Frames) -> Screened:
@@ -116,7 +116,7 @@ def _screen(config: SurrogateConfig, model: MaceModel | None, elements: Sequence
     return by_model
 
 
-def _limits(config: SurrogateConfig, budget: int) -> FunnelLimits:
+def _limits(config: SelectionConfig, budget: int) -> FunnelLimits:
     return FunnelLimits(
         budget=budget,
         sanity=SanityLimits(min_bond_fraction=config.min_bond_fraction, max_skew=config.max_skew),
@@ -139,7 +139,7 @@ def _counts(selection: Selection, frames: Frames) -> dict[str, Any]:
     }
 
 
-def _said_of(surrogate: Surrogate, config: SurrogateConfig) -> dict[str, Any]:
+def _said_of(surrogate: Surrogate, config: SelectionConfig) -> dict[str, Any]:
     model = surrogate.model
     if model is None:
         return {'kind': 'descriptor', 'name': config.descriptor, 'note': surrogate.note}
@@ -155,7 +155,7 @@ def _said_of(surrogate: Surrogate, config: SurrogateConfig) -> dict[str, Any]:
     }
 
 
-def _notes(config: SurrogateConfig, selection: Selection, frames: Frames, budget: int, surrogate: Surrogate) -> list[str]:
+def _notes(config: SelectionConfig, selection: Selection, frames: Frames, budget: int, surrogate: Surrogate) -> list[str]:
     """Return sentences on what the user should know of this selection."""
     notes = [surrogate.note] if surrogate.note else []
     n_inside = selection.counts['inside']

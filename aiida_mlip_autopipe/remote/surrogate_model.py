@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from aiida_mlip_autopipe.common.errors import DownloadError, ModelError
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from aiida_mlip_autopipe.engines.mace.model import MaceModel, quiet, require_mace
 from aiida_mlip_autopipe.formats.files import MODEL
 
@@ -30,7 +30,7 @@ class Surrogate:
     note: str = ''
 
 
-def find_surrogate(config: SurrogateConfig, folder: Path) -> Surrogate:
+def find_surrogate(config: SelectionConfig, folder: Path) -> Surrogate:
     """Return the surrogate of a job.
 
     A file in the folder of the job comes first, then the setting: a path on this machine or the name of a foundation model.

@@ -19,7 +19,7 @@ from aiida_mlip_autopipe.calculations.bases import bases_of
 from aiida_mlip_autopipe.calculations.worker import WorkerCalculation
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from aiida_mlip_autopipe.engines.ace.explorer import LammpsPace
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
@@ -149,7 +149,7 @@ def label_nodes(config: MLIPConfig) -> dict[str, Any]:
     return {} if find is None else find(config.label, config.system.elements)
 
 
-def surrogate_model(section: SurrogateConfig) -> orm.SinglefileData | None:
+def surrogate_model(section: SelectionConfig) -> orm.SinglefileData | None:
     """Return the model of the surrogate where it is a file on this machine; the same file gives the same node again.
 
     :raises InputError: the name looks like a file on this machine, and there is none.

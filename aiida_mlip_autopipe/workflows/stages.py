@@ -13,8 +13,8 @@ from aiida_mlip_autopipe.calculations.evaluate import EvaluateCalculation
 from aiida_mlip_autopipe.calculations.frames_functions import gather_frames, merge_frames
 from aiida_mlip_autopipe.calculations.generate import GenerateCalculation
 from aiida_mlip_autopipe.calculations.report_functions import summarize_round, summarize_run
+from aiida_mlip_autopipe.calculations.selection import SelectCalculation
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, add_labeller_port, job_options
-from aiida_mlip_autopipe.calculations.surrogate import SurrogateCalculation
 from aiida_mlip_autopipe.calculations.testset_functions import make_test_set, part_labels
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.units import MILLI
@@ -70,7 +70,7 @@ class StagesWorkChain(WorkChain, BuilderMixin):
         spec.input_namespace('codes', help='Programs of the stages.')
         for name, program in cls.CODES.items():
             spec.input(f'codes.{name}', valid_type=orm.AbstractCode, required=name != 'lammps', help=f'Code of {program}.')
-        for stage, process, port in (('generate', GenerateCalculation, 'bases'), ('select', SurrogateCalculation, 'model')):
+        for stage, process, port in (('generate', GenerateCalculation, 'bases'), ('select', SelectCalculation, 'model')):
             named = {'help': f'What the section {stage} of the configuration names.', 'dynamic': False}
             spec.expose_inputs(process, namespace=stage, include=(port,), namespace_options=named)
         add_labeller_port(spec)
@@ -161,7 +161,7 @@ class StagesWorkChain(WorkChain, BuilderMixin):
         known = {'known': self.ctx.train} if 'train' in self.ctx else {}  # what is tested must not steer what is learnt
         potential = {'potential': self.ctx.potential, 'train': self.ctx.train} if 'potential' in self.ctx else {}
         child = self.submit(
-            SurrogateCalculation,
+            SelectCalculation,
             code=self.inputs.codes.worker,
             frames=self.ctx.pool,
             budget=orm.Int(self._budget()),
@@ -181,7 +181,7 @@ class StagesWorkChain(WorkChain, BuilderMixin):
             pool = child.outputs.pool if 'pool' in child.outputs else self.ctx.pool
             self.ctx.selected = {'pool': pool, 'selection': child.outputs.selection}
             return None
-        if self.ctx.round > 0 and child.exit_status == SurrogateCalculation.exit_codes.ERROR_NOTHING_SELECTED.status:
+        if self.ctx.round > 0 and child.exit_status == SelectCalculation.exit_codes.ERROR_NOTHING_SELECTED.status:
             self.ctx.selected = None
             return None
         return self._stop(self.exit_codes.ERROR_SELECT_FAILED, child)

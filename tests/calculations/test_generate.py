@@ -37,7 +37,7 @@ def test_the_same_seed_gives_the_same_structures_to_choose_from(run_stage, input
     assert sum(report['by_config_type'].values()) == len(frames)
     assert not frames.labelled.any()
     selections = [
-        run_stage('surrogate', frames=job.outputs.frames, budget=orm.Int(6), seed=orm.Int(7), settings=orm.Dict({}))
+        run_stage('select', frames=job.outputs.frames, budget=orm.Int(6), seed=orm.Int(7), settings=orm.Dict({}))
         for job in (first, again)
     ]
     chosen = [frames.uid[job.outputs.selection.get_array('indices')].tolist() for job in selections]

@@ -19,7 +19,7 @@ from aiida_mlip_autopipe.science.trainer import Trainer
 OPTIONS = {'num_machines': 1, 'mpi_processes': 1, 'walltime': 60, 'queue': None, 'account': None}
 CALCULATIONS = (
     'generate',
-    'surrogate',
+    'select',
     'label_ase',
     'label_pw',
     'pod',

@@ -13,7 +13,7 @@ from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.remote.worker import GROUP
 
-NAMES = ('generate', 'surrogate', 'label_ase', 'pod', 'lammps_md', 'evaluate')
+NAMES = ('generate', 'select', 'label_ase', 'pod', 'lammps_md', 'evaluate')
 
 
 def test_plain_inputs_go_into_the_settings(generate_calc_job):
@@ -56,9 +56,9 @@ def test_a_potential_goes_into_a_folder_named_by_its_port(generate_calc_job, emt
 
 def test_an_optional_input_may_be_missing(generate_calc_job, emt_frames):
     inputs = {'frames': FramesData(emt_frames(2)), 'budget': orm.Int(1), 'seed': orm.Int(0), 'settings': orm.Dict({})}
-    _, folder = generate_calc_job('surrogate', **inputs)
+    _, folder = generate_calc_job('select', **inputs)
     assert 'known.npz' not in folder.get_content_list()
-    _, folder = generate_calc_job('surrogate', known=FramesData(emt_frames(2)), **inputs)
+    _, folder = generate_calc_job('select', known=FramesData(emt_frames(2)), **inputs)
     assert 'known.npz' in folder.get_content_list()
 
 

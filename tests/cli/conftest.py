@@ -126,7 +126,7 @@ def run_of_rounds(fake_process, call):
         run = fake_process(orm.WorkChainNode, label='ActiveLearningWorkChain', state=state, outputs=outcome)
         run.label = 'Al-Mg <demo>'
         for number, report in ((0, SELECTION), (1, MD)):
-            call(run, f'select_{number:02d}', 'SurrogateCalculation', outputs={'report': orm.Dict(report)})
+            call(run, f'select_{number:02d}', 'SelectCalculation', outputs={'report': orm.Dict(report)})
             call(run, f'label_{number:02d}', 'LabelAseCalculation')
             entry = {
                 'round': number,
@@ -148,7 +148,7 @@ def run_of_rounds(fake_process, call):
             call(run, f'iter_{number}', 'summarize_round', outputs={'result': orm.Dict(entry)})
         if open_round:
             call(run, 'explore_02', 'ExploreWorkChain')
-            call(run, 'select_02', 'SurrogateCalculation', outputs={'report': orm.Dict(MD)})
+            call(run, 'select_02', 'SelectCalculation', outputs={'report': orm.Dict(MD)})
             call(run, 'label_02', 'LabelAseCalculation', state=ProcessState.WAITING)
         return run
 

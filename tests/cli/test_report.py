@@ -42,7 +42,7 @@ def test_the_facts_of_a_run(finished_run):
 @pytest.mark.lammps
 def test_the_page_of_one_selection(run_cli, run_stage, emt_frames, tmp_path):
     options = {'budget': orm.Int(3), 'seed': orm.Int(0), 'settings': orm.Dict({})}
-    node = run_stage('surrogate', frames=FramesData(emt_frames(8, labelled=False)), **options)
+    node = run_stage('select', frames=FramesData(emt_frames(8, labelled=False)), **options)
     report = told(node)
     assert not report.is_run
     assert report.title == f'Selection {node.pk}'
@@ -56,7 +56,7 @@ def test_the_page_of_one_selection(run_cli, run_stage, emt_frames, tmp_path):
 def test_the_page_of_a_selection_that_left_nothing(run_cli, run_stage, emt_frames, tmp_path):
     frames = FramesData(emt_frames(4, labelled=False))
     options = {'budget': orm.Int(3), 'seed': orm.Int(0), 'settings': orm.Dict({})}
-    node = run_stage('surrogate', frames=frames, known=frames, **options)
+    node = run_stage('select', frames=frames, known=frames, **options)
     path = tmp_path / 'none.html'
     assert run_cli('report', node.pk, '--output', path).exit_code == 0
     text = path.read_text(encoding='utf-8')

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from aiida_mlip_autopipe.common.settings import Settings, explain, models_in
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from tests.config.settings import DFT, LEFT_OUT, mistakes_in
 
@@ -144,8 +144,8 @@ class TestElement:
 
 def test_explain_a_single_model() -> None:
     with pytest.raises(ValidationError) as caught:
-        SurrogateConfig.model_validate({'max_skew': 90})
-    assert explain(caught.value, SurrogateConfig) == (
+        SelectionConfig.model_validate({'max_skew': 90})
+    assert explain(caught.value, SelectionConfig) == (
         'max_skew: got 90; input should be less than 90 (degrees, largest deviation of a cell angle from 90 degrees)'
     )
     with pytest.raises(ValidationError) as caught:

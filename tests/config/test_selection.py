@@ -1,4 +1,4 @@
-"""`SurrogateConfig`: bounds, and defaults that are registered."""
+"""`SelectionConfig`: bounds, and defaults that are registered."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from tests.config.settings import config_with, mistakes_in
 
 
 @pytest.mark.parametrize(
     ('group', 'name'),
     [
-        ('mlip_autopipe.descriptors', SurrogateConfig().descriptor),
-        ('mlip_autopipe.selectors', SurrogateConfig().selector_where(has_potential=False)),
-        ('mlip_autopipe.atom_selectors', SurrogateConfig().selector_where(has_potential=True)),
+        ('mlip_autopipe.descriptors', SelectionConfig().descriptor),
+        ('mlip_autopipe.selectors', SelectionConfig().selector_where(has_potential=False)),
+        ('mlip_autopipe.atom_selectors', SelectionConfig().selector_where(has_potential=True)),
     ],
 )
 def test_default_is_registered(group: str, name: str) -> None:
@@ -34,7 +34,7 @@ def test_default_is_registered(group: str, name: str) -> None:
 )
 def test_the_selector_of_a_round(selector: str, without: str, beside: str) -> None:
     """Round 0 has no potential, whose descriptors D-optimality looks at."""
-    config = SurrogateConfig(selector=selector)
+    config = SelectionConfig(selector=selector)
     assert config.selector_where(has_potential=False) == without
     assert config.selector_where(has_potential=True) == beside
 
@@ -64,7 +64,7 @@ def test_out_of_bounds(field: str, value: Any, said: str) -> None:
 
 def test_bounds_themselves_are_allowed() -> None:
     bounds = {'descriptor_cutoff': 12, 'min_bond_fraction': 0.3, 'duplicate_tolerance': 0}
-    assert config_with({'select': bounds}).select.model_dump() == {**SurrogateConfig().model_dump(), **bounds}
+    assert config_with({'select': bounds}).select.model_dump() == {**SelectionConfig().model_dump(), **bounds}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ase.build import bulk
 
 from aiida_mlip_autopipe.common.errors import EngineError, InputError, InvalidFramesError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from aiida_mlip_autopipe.engines.lammps.explorer import LammpsMd
 from aiida_mlip_autopipe.remote.inputs import checked, load_plugin, read_frames
 from aiida_mlip_autopipe.science.selection.fps import farthest_points
@@ -22,7 +22,7 @@ GROUP = 'mlip_autopipe.selectors'
 
 class TestChecked:
     def test_model(self) -> None:
-        assert checked(SurrogateConfig, {'max_skew': 30}) == SurrogateConfig(max_skew=30)
+        assert checked(SelectionConfig, {'max_skew': 30}) == SelectionConfig(max_skew=30)
 
     def test_one_line_for_each_mistake(self) -> None:
         with pytest.raises(InputError) as caught:

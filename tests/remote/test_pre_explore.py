@@ -10,7 +10,7 @@ import pytest
 from ase.build import bulk
 
 from aiida_mlip_autopipe.common.frames import FloatArray, Frames
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from aiida_mlip_autopipe.engines.mace.mace import evaluate
 from aiida_mlip_autopipe.engines.mace.model import MaceModel
 from aiida_mlip_autopipe.remote.pre_explore import with_walks
@@ -25,7 +25,7 @@ def model() -> MaceModel:
 
 
 def walked(model: MaceModel, frames: Frames, seed: int = 0, **values: Any) -> Frames:
-    config = SurrogateConfig.model_validate({'model': str(MODEL), 'pre_explore': values})
+    config = SelectionConfig.model_validate({'model': str(MODEL), 'pre_explore': values})
     return with_walks(frames, model, config, np.random.default_rng(seed))
 
 

@@ -54,7 +54,7 @@ def selected(generated: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Ou
 
     folder = tmp_path_factory.mktemp('select') / 'job'
     frames = pool(generated)
-    return run_in(folder, 'surrogate', request(), frames=frames, known=frames.take([0]))
+    return run_in(folder, 'select', request(), frames=frames, known=frames.take([0]))
 
 
 @pytest.mark.lammps
@@ -87,18 +87,18 @@ class TestFunnel:
 
     def test_same_inputs_same_selection(self, stage: Stage, selected: Outcome, generated: Outcome) -> None:
         frames = pool(generated)
-        again = stage('surrogate', request(), frames=frames, known=frames.take([0]))
+        again = stage('select', request(), frames=frames, known=frames.take([0]))
         assert again.arrays('selection')['indices'].tolist() == selected.arrays('selection')['indices'].tolist()
         assert again.report == selected.report
 
     def test_budget_of_nothing(self, stage: Stage, generated: Outcome) -> None:
-        outcome = stage('surrogate', request(budget=0, first=[]), frames=generated.frames('frames').take([0, 1]))
+        outcome = stage('select', request(budget=0, first=[]), frames=generated.frames('frames').take([0, 1]))
         assert outcome.arrays('selection')['indices'].tolist() == []
         assert outcome.report['reasons'] == {NOT_SELECTED: 2}
         assert outcome.report['n_known'] == 0
 
     def test_settings_arrive(self, stage: Stage, generated: Outcome) -> None:
-        outcome = stage('surrogate', request(min_bond_fraction=1.0), frames=generated.frames('frames').take([0]))
+        outcome = stage('select', request(min_bond_fraction=1.0), frames=generated.frames('frames').take([0]))
         assert outcome.report['counts'] == {'generated': 1, 'sane': 0, 'unique': 0, 'inside': 0, 'selected': 0}
 
 
@@ -108,13 +108,13 @@ class TestFirstRound:
 
     def test_all_undistorted_crystals_are_bought(self, stage: Stage, generated: Outcome) -> None:
         frames = generated.frames('frames')
-        outcome = stage('surrogate', request(budget=4), frames=frames)
+        outcome = stage('select', request(budget=4), frames=frames)
         crystals = np.flatnonzero(frames.config_type == 'sqs').tolist()
         assert outcome.arrays('selection')['indices'].tolist()[: len(crystals)] == crystals
         assert outcome.report['selector'] == 'mlip_autopipe.fps'
 
     def test_a_budget_that_does_not_hold_them_is_refused_with_the_number(self, stage: Stage, generated: Outcome) -> None:
-        error = stage('surrogate', request(budget=2), frames=generated.frames('frames')).error
+        error = stage('select', request(budget=2), frames=generated.frames('frames')).error
         assert error['kind'] == 'InputError'
         assert error['message'].startswith('3 frames must be labelled first (sqs 3), but the budget of this round is 2: raise')
 
@@ -140,7 +140,7 @@ class TestDOptimal:
         self, stage: Stage, candidates: Frames, training: Frames, potential: Path
     ) -> None:
         settings = request(budget=4, duplicate_tolerance=0)
-        outcome = stage('surrogate', settings, frames=candidates, train=training, potential=potential)
+        outcome = stage('select', settings, frames=candidates, train=training, potential=potential)
         report, chosen = outcome.report, outcome.arrays('selection')['indices'].tolist()
         assert report['selector'] == 'mlip_autopipe.d_optimal'
         assert 3 in chosen
@@ -149,33 +149,33 @@ class TestDOptimal:
 
     def test_another_selector_may_be_chosen(self, stage: Stage, candidates: Frames, training: Frames, potential: Path) -> None:
         settings = request(budget=2, selector='mlip_autopipe.random')
-        outcome = stage('surrogate', settings, frames=candidates, train=training, potential=potential)
+        outcome = stage('select', settings, frames=candidates, train=training, potential=potential)
         assert outcome.report['selector'] == 'mlip_autopipe.random'
 
     def test_without_a_potential_farthest_points_serve(self, stage: Stage, candidates: Frames) -> None:
-        outcome = stage('surrogate', request(budget=2, selector='mlip_autopipe.d_optimal'), frames=candidates)
+        outcome = stage('select', request(budget=2, selector='mlip_autopipe.d_optimal'), frames=candidates)
         assert outcome.report['selector'] == 'mlip_autopipe.fps'
 
 
 class TestRefused:
     def test_missing_frames(self, stage: Stage) -> None:
-        error = stage('surrogate', request()).error
+        error = stage('select', request()).error
         assert error == {'kind': 'InputError', 'message': 'frames.npz: the frames of the input frames are missing'}
 
     @pytest.mark.parametrize(
         ('field', 'group'), [('descriptor', 'mlip_autopipe.descriptors'), ('selector', 'mlip_autopipe.selectors')]
     )
     def test_unknown_entry_point(self, stage: Stage, generated: Outcome, field: str, group: str) -> None:
-        error = stage('surrogate', request(**{field: 'nobody.nothing'}), frames=generated.frames('frames')).error
+        error = stage('select', request(**{field: 'nobody.nothing'}), frames=generated.frames('frames')).error
         assert error['kind'] == 'InputError'
         assert error['message'].startswith(f"'nobody.nothing' is no entry point of {group}; registered here: mlip_autopipe.")
 
     def test_bad_settings(self, stage: Stage, generated: Outcome) -> None:
-        error = stage('surrogate', request(max_skew=95), frames=generated.frames('frames')).error
+        error = stage('select', request(max_skew=95), frames=generated.frames('frames')).error
         assert error['message'].startswith('max_skew: got 95; input should be less than 90 (degrees')
 
     def test_negative_budget(self, stage: Stage, generated: Outcome) -> None:
-        error = stage('surrogate', request(budget=-1), frames=generated.frames('frames')).error
+        error = stage('select', request(budget=-1), frames=generated.frames('frames')).error
         assert error['message'] == 'the budget of a selection must be at least 0, got -1'
 
 
@@ -184,7 +184,7 @@ class TestModel:
     """The stage with the model of the demo: what it says, what it keeps out, and the pool with walks."""
 
     def test_the_report_names_the_model(self, stage: Stage) -> None:
-        report = stage('surrogate', with_model(), frames=almg_pool()).report
+        report = stage('select', with_model(), frames=almg_pool()).report
         digest = hashlib.sha256(MODEL.read_bytes()).hexdigest()
         expected = {'kind': 'mace', 'name': str(MODEL), 'sha256': digest, 'elements': ['Mg', 'Al'], 'cutoff': 5.0}
         assert report['surrogate'] == {**expected, 'device': 'cpu', 'dtype': 'float32', 'note': ''}
@@ -197,14 +197,14 @@ class TestModel:
         shutil.copyfile(MODEL, folder / files.MODEL)
         almg_pool().save(folder / files.arrays_file('frames'))
         (folder / files.SETTINGS).write_text(json.dumps(request(device='cpu', pre_explore=MD)), encoding='utf-8')
-        report = Outcome(run_stage('surrogate', folder), folder).report
+        report = Outcome(run_stage('select', folder), folder).report
         assert report['surrogate']['name'] == files.MODEL
         assert report['n_walked'] == len(almg_pool())
 
     def test_same_seed_same_selection(self, stage: Stage) -> None:
         settings = with_model(pre_explore=MD, selector='mlip_autopipe.random')
-        first, second = (stage('surrogate', settings, frames=almg_pool()) for _ in range(2))
-        other = stage('surrogate', {**settings, 'seed': 4}, frames=almg_pool())
+        first, second = (stage('select', settings, frames=almg_pool()) for _ in range(2))
+        other = stage('select', {**settings, 'seed': 4}, frames=almg_pool())
         np.testing.assert_array_equal(first.frames('pool').positions, second.frames('pool').positions)
         assert first.arrays('selection')['indices'].tolist() == second.arrays('selection')['indices'].tolist()
         assert first.report == second.report
@@ -215,8 +215,8 @@ class TestModel:
         frames = almg_pool()
         order = np.random.default_rng(0).permutation(len(frames))
         settings = with_model(dtype='float64')
-        plain = stage('surrogate', settings, frames=frames).arrays('selection')['indices']
-        mixed = stage('surrogate', settings, frames=frames.take(order)).arrays('selection')['indices']
+        plain = stage('select', settings, frames=frames).arrays('selection')['indices']
+        mixed = stage('select', settings, frames=frames.take(order)).arrays('selection')['indices']
         assert set(frames.uid[plain].tolist()) == set(frames.take(order).uid[mixed].tolist())
 
     @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ class TestModel:
         ],
     )
     def test_what_lies_outside_is_told(self, stage: Stage, limits: dict[str, Any], reason: str) -> None:
-        outcome = stage('surrogate', with_model(budget=100, **limits), frames=almg_pool())
+        outcome = stage('select', with_model(budget=100, **limits), frames=almg_pool())
         reasons = outcome.arrays('selection')['reasons']
         assert reasons[-1] == reason, 'the torn crystal'
         assert outcome.report['reasons_by_config_type']['torn'] == {reason: 1}
@@ -238,19 +238,19 @@ class TestModel:
         frames = almg_pool()
         largest = largest_force(evaluate(MaceModel.load(MODEL, device='cpu'), frames).forces, frames)
         cap = float(np.sort(largest)[-3:-1].mean())
-        reasons = stage('surrogate', with_model(budget=100, force_cap=cap), frames=frames).arrays('selection')['reasons']
+        reasons = stage('select', with_model(budget=100, force_cap=cap), frames=frames).arrays('selection')['reasons']
         assert np.flatnonzero(reasons == 'force_cap').tolist() == np.flatnonzero(largest > cap).tolist()
 
     def test_a_budget_larger_than_the_pool_takes_all_and_says_so(self, stage: Stage) -> None:
         n_frames = len(almg_pool())
-        report = stage('surrogate', with_model(budget=1000), frames=almg_pool()).report
+        report = stage('select', with_model(budget=1000), frames=almg_pool()).report
         assert report['counts']['selected'] == report['counts']['inside'] == n_frames
         said = f'the budget of 1000 is larger than the {n_frames} candidates that passed all filters: all were taken'
         assert report['notes'] == [said]
 
     def test_walks_join_the_pool(self, stage: Stage) -> None:
         frames = almg_pool()
-        outcome = stage('surrogate', with_model(budget=1000, pre_explore=MD), frames=frames)
+        outcome = stage('select', with_model(budget=1000, pre_explore=MD), frames=frames)
         pool, report = outcome.frames('pool'), outcome.report
         assert len(pool) == len(frames) + report['n_walked'] == 2 * len(frames)
         assert len(outcome.arrays('selection')['reasons']) == len(pool)
@@ -259,38 +259,38 @@ class TestModel:
 
     def test_predictions_that_are_not_finite(self, stage: Stage, tmp_path: Path) -> None:
         model = str(poisoned(tmp_path / 'poisoned.model'))
-        outcome = stage('surrogate', with_model(model=model), frames=almg_pool())
+        outcome = stage('select', with_model(model=model), frames=almg_pool())
         assert outcome.arrays('selection')['indices'].tolist() == []
         assert outcome.report['reasons'] == {'not_finite': len(almg_pool())}
 
     def test_walks_with_forces_that_are_not_finite_end(self, stage: Stage, tmp_path: Path) -> None:
         model = str(poisoned(tmp_path / 'poisoned.model'))
-        outcome = stage('surrogate', with_model(model=model, pre_explore=MD), frames=almg_pool())
+        outcome = stage('select', with_model(model=model, pre_explore=MD), frames=almg_pool())
         assert outcome.report['counts']['selected'] == 0
         assert outcome.report['reasons']['not_finite'] >= len(almg_pool())
 
     def test_an_element_that_the_model_does_not_know(self, stage: Stage, generated: Outcome) -> None:
-        error = stage('surrogate', with_model(pre_explore=MD), frames=generated.frames('frames')).error
+        error = stage('select', with_model(pre_explore=MD), frames=generated.frames('frames')).error
         said = "select.model: the structures have ['Au', 'Cu'], which the model does not know; it knows ['Mg', 'Al']"
         assert error == {'kind': 'UnknownElementError', 'message': said}
 
     def test_an_element_of_the_known_frames_counts(self, stage: Stage, generated: Outcome) -> None:
-        error = stage('surrogate', with_model(), frames=almg_pool(), known=generated.frames('frames').take([0])).error
+        error = stage('select', with_model(), frames=almg_pool(), known=generated.frames('frames').take([0])).error
         assert error['kind'] == 'UnknownElementError'
 
     def test_a_file_that_is_no_model(self, stage: Stage, tmp_path: Path) -> None:
         path = tmp_path / 'notes.model'
         path.write_text('not a model', encoding='utf-8')
-        error = stage('surrogate', with_model(model=str(path)), frames=almg_pool()).error
+        error = stage('select', with_model(model=str(path)), frames=almg_pool()).error
         assert error['kind'] == 'ModelError'
         assert error['message'].startswith('select.model: notes.model is not a MACE model: ')
 
     def test_a_program_of_its_own(self, tmp_path: Path) -> None:
-        """`mlip-worker surrogate` as a job runs it."""
+        """`mlip-worker select` as a job runs it."""
         almg_pool().save(tmp_path / files.arrays_file('frames'))
         (tmp_path / files.SETTINGS).write_text(json.dumps(with_model()), encoding='utf-8')
         program = Path(sys.executable).parent / 'mlip-worker'
-        done = subprocess.run([program, 'surrogate'], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run([program, 'select'], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
         assert json.loads((tmp_path / files.REPORT).read_text(encoding='utf-8'))['counts']['selected'] == BUDGET
 
@@ -302,13 +302,13 @@ class TestWithoutMace:
 
     @pytest.mark.lammps
     def test_the_built_in_descriptor_serves_and_says_so(self, stage: Stage) -> None:
-        report = stage('surrogate', request(), frames=almg_pool()).report
+        report = stage('select', request(), frames=almg_pool()).report
         assert report['surrogate'] == {'kind': 'descriptor', 'name': 'mlip_autopipe.pod', 'note': NO_MODEL}
         assert report['notes'] == [NO_MODEL]
         assert report['counts']['selected'] == BUDGET
 
     def test_a_model_is_an_error(self, stage: Stage) -> None:
-        error = stage('surrogate', with_model(), frames=almg_pool()).error
+        error = stage('select', with_model(), frames=almg_pool()).error
         assert error['kind'] == 'InstallationError'
         assert error['message'].startswith(f'select.model: {str(MODEL)!r} needs mace-torch, which is not installed')
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from aiida_mlip_autopipe.common.errors import DownloadError, InstallationError, ModelError, NoGpuError
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote.surrogate_model import NO_MODEL, find_surrogate
 from tests.mace_data import MODEL, needs_mace
@@ -22,8 +22,8 @@ CLOSED = 'http://127.0.0.1:9'
 """A proxy that refuses every connection: what a compute machine without internet looks like."""
 
 
-def config(**values: Any) -> SurrogateConfig:
-    return SurrogateConfig.model_validate({'device': 'cpu', **values})
+def config(**values: Any) -> SelectionConfig:
+    return SelectionConfig.model_validate({'device': 'cpu', **values})
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ class TestCommandLine:
         assert capsys.readouterr().out == USAGE
         assert all(stage in USAGE for stage in STAGES)
 
-    @pytest.mark.parametrize('words', [[], ['nothing'], ['generate', 'surrogate'], ['Generate'], ['--help', 'x']])
+    @pytest.mark.parametrize('words', [[], ['nothing'], ['generate', 'select'], ['Generate'], ['--help', 'x']])
     def test_unknown_stage(self, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert exit_status(words) == 2
         printed = capsys.readouterr()
@@ -91,7 +91,7 @@ class TestStages:
 
     @pytest.mark.parametrize(
         ('name', 'key'),
-        [('generate', 'system'), *((name, 'settings') for name in ('surrogate', 'label-ase', 'train-pod', 'explore'))],
+        [('generate', 'system'), *((name, 'settings') for name in ('select', 'label-ase', 'train-pod', 'explore'))],
     )
     def test_setting_that_is_missing(self, name: str, key: str, tmp_path: Path) -> None:
         assert run_stage(name, with_settings(tmp_path, {})) == 1

@@ -18,7 +18,7 @@ ERRORS = {'energy_rmse': 0.01, 'force_rmse': 0.1, 'stress_rmse': None, 'n_frames
 
 CHILDREN = {
     'GenerateCalculation': '_generate',
-    'SurrogateCalculation': '_select',
+    'SelectCalculation': '_select',
     'LabelAseCalculation': '_label',
     'TrainWorkChain': '_train',
     'EvaluateCalculation': '_evaluate',

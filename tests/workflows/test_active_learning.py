@@ -7,8 +7,8 @@ from aiida_mlip_autopipe.cli.setup import ensure_code
 from aiida_mlip_autopipe.workflows.active_learning import ActiveLearningWorkChain
 from tests.workflows.conftest import Children
 
-ROUND_0 = ['GenerateCalculation', 'GenerateCalculation', 'SurrogateCalculation', 'LabelAseCalculation', 'TrainWorkChain']
-ROUND_N = ['ExploreWorkChain', 'SurrogateCalculation', 'LabelAseCalculation', 'TrainWorkChain', 'EvaluateCalculation']
+ROUND_0 = ['GenerateCalculation', 'GenerateCalculation', 'SelectCalculation', 'LabelAseCalculation', 'TrainWorkChain']
+ROUND_N = ['ExploreWorkChain', 'SelectCalculation', 'LabelAseCalculation', 'TrainWorkChain', 'EvaluateCalculation']
 LOOP = {
     'max_rounds': 3,
     'max_labels': 28,
@@ -47,7 +47,7 @@ def test_rounds_follow_each_other(plain):
 
 def test_the_last_round_gets_what_is_left_of_the_budget(plain):
     found = plain
-    assert [inputs['budget'].value for inputs in inputs_of(found, 'SurrogateCalculation')] == [12, 5, 3]
+    assert [inputs['budget'].value for inputs in inputs_of(found, 'SelectCalculation')] == [12, 5, 3]
     report = found.outputs['report'].get_dict()
     assert [entry['labels_bought'] for entry in report['rounds']] == [20, 5, 3, 0]
     assert [entry['labels_total'] for entry in report['rounds']] == [20, 25, 28, 28]
@@ -58,7 +58,7 @@ def test_only_the_first_candidates_walk_with_the_surrogate(walk, children, confi
     """Those of later rounds come from MD with the potential."""
     walks = {'kind': 'md', 'temperature': 900.0, 'steps': 7, 'timestep': 1.0}
     found = walk(ActiveLearningWorkChain, children, config=config(loop=LOOP, select={'model': 'small', 'pre_explore': walks}))
-    settings = [inputs['settings'].get_dict() for inputs in inputs_of(found, 'SurrogateCalculation')]
+    settings = [inputs['settings'].get_dict() for inputs in inputs_of(found, 'SelectCalculation')]
     assert [one['pre_explore']['kind'] for one in settings] == ['md', 'none', 'none']
     assert settings[0]['pre_explore'] == walks
     assert [one['model'] for one in settings] == ['small'] * 3
@@ -72,17 +72,17 @@ def test_a_spent_budget_ends_the_loop_after_an_exam(loop):
 
 def test_later_rounds_know_what_is_labelled(plain):
     found = plain
-    known = [len(inputs['known']) if 'known' in inputs else 0 for inputs in inputs_of(found, 'SurrogateCalculation')]
+    known = [len(inputs['known']) if 'known' in inputs else 0 for inputs in inputs_of(found, 'SelectCalculation')]
     assert known == [0, 12, 17], 'what is tested must not steer what is learnt'
 
 
 def test_later_rounds_select_by_the_newest_potential(plain):
     """Round 0 has none; then it is the one that explored."""
-    used = [inputs.get('potential') for inputs in inputs_of(plain, 'SurrogateCalculation')]
+    used = [inputs.get('potential') for inputs in inputs_of(plain, 'SelectCalculation')]
     explored = [inputs['potential'].uuid for inputs in inputs_of(plain, 'ExploreWorkChain')]
     assert used[0] is None
     assert [node.uuid for node in used[1:]] == explored[:-1]
-    trained = [len(inputs['train']) for inputs in inputs_of(plain, 'SurrogateCalculation')[1:]]
+    trained = [len(inputs['train']) for inputs in inputs_of(plain, 'SelectCalculation')[1:]]
     assert trained == [len(fit['train_frames']) for fit in inputs_of(plain, 'TrainWorkChain')[:-1]], 'without the test set'
 
 
@@ -114,7 +114,7 @@ def test_starts_come_from_the_training_set_only(plain):
 
 
 def test_no_two_rounds_share_a_seed(plain):
-    seeds = [inputs['seed'].value for inputs in inputs_of(plain, 'SurrogateCalculation')]
+    seeds = [inputs['seed'].value for inputs in inputs_of(plain, 'SelectCalculation')]
     assert seeds == [7, 1007, 2007]
 
 
@@ -245,7 +245,7 @@ def test_candidates_of_which_none_is_new_end_the_loop(loop, children):
     children._select = nothing_later
     children.force_rmse = 0.04
     found = loop()
-    assert found.names == [*ROUND_0, 'ExploreWorkChain', 'SurrogateCalculation']
+    assert found.names == [*ROUND_0, 'ExploreWorkChain', 'SelectCalculation']
     report = found.outputs['report'].get_dict()
     assert report['stop_reason'] == 'coverage_exhausted'
     assert report['rounds'][1]['funnel']['selected'] == 0
@@ -260,7 +260,7 @@ def test_no_progress_is_stalled(loop):
     ('stage', 'succeeds', 'label', 'n_labels'),
     [
         ('ExploreWorkChain', 0, 'ERROR_EXPLORE_FAILED', 20),
-        ('SurrogateCalculation', 1, 'ERROR_SELECT_FAILED', 20),
+        ('SelectCalculation', 1, 'ERROR_SELECT_FAILED', 20),
         ('LabelAseCalculation', 1, 'ERROR_LABEL_FAILED', 20),
         ('TrainWorkChain', 1, 'ERROR_TRAIN_FAILED', 25),
     ],
@@ -305,7 +305,7 @@ def test_where_nothing_is_new_and_an_error_is_above_its_target_known_frames_are_
     assert [one.get('samples', 0) for one in settings] == [0, 3, 0], '5 labels of 2 trajectories'
     assert [one['explorer'].split('.')[1] for one in settings] == ['lammps_pace', 'lammps_md', 'lammps_pace']
     assert [inputs['code'].uuid == explored[0]['code'].uuid for inputs in explored] == [True, False, True]
-    selected = [inputs['settings']['selector'] for inputs in inputs_of(found, 'SurrogateCalculation')]
+    selected = [inputs['settings']['selector'] for inputs in inputs_of(found, 'SelectCalculation')]
     assert selected[1] == 'mlip_autopipe.random' != selected[0]
     report = found.outputs['report'].get_dict()
     assert [entry['labels_bought'] for entry in report['rounds']] == [20, 0, 3, 0]

@@ -7,7 +7,7 @@ from ase.build import bulk
 from aiida_mlip_autopipe.cli.setup import ensure_code
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
-from aiida_mlip_autopipe.config.selection import SurrogateConfig
+from aiida_mlip_autopipe.config.selection import SelectionConfig
 from aiida_mlip_autopipe.workflows import edge
 from aiida_mlip_autopipe.workflows.edge import check_engine, find_code, run_inputs, surrogate_model, warnings_of
 
@@ -71,7 +71,7 @@ def test_what_pw_needs_becomes_nodes(mapping, worker_code, lda_family):
 
 @pytest.mark.parametrize('name', [None, 'medium-mpa-0', '/on/the/cluster/mine.model'])
 def test_a_model_that_may_be_elsewhere_passes(name):
-    assert surrogate_model(SurrogateConfig(model=name)) is None
+    assert surrogate_model(SelectionConfig(model=name)) is None
 
 
 @pytest.mark.parametrize('name', ['mine.model', '../models/mine.pt'])
@@ -84,11 +84,11 @@ def test_a_model_file_that_is_missing_is_told(mapping, worker_code, name):
 def test_a_changed_model_is_another_node(tmp_path):
     path = tmp_path / 'a.model'
     path.write_bytes(b'first')
-    first = surrogate_model(SurrogateConfig(model=str(path))).store()
+    first = surrogate_model(SelectionConfig(model=str(path))).store()
     path.write_bytes(b'second')
-    second = surrogate_model(SurrogateConfig(model=str(path))).store()
+    second = surrogate_model(SelectionConfig(model=str(path))).store()
     path.write_bytes(b'first')
-    assert surrogate_model(SurrogateConfig(model=str(path))).uuid == first.uuid != second.uuid
+    assert surrogate_model(SelectionConfig(model=str(path))).uuid == first.uuid != second.uuid
 
 
 class TestEngine:

@@ -22,7 +22,7 @@ TIMEOUT = 800
 EXAMPLES = Path(__file__).parents[2] / 'examples'
 PROCESSES = {
     'GenerateCalculation',
-    'SurrogateCalculation',
+    'SelectCalculation',
     'LabelAseCalculation',
     'TrainWorkChain',
     'PodCalculation',

@@ -88,7 +88,7 @@ def test_its_labels_are_bought_with_those_of_the_round(plain):
 def test_what_it_costs_is_left_by_round_0(loop):
     """24 labels: 2 isolated atoms, 6 + 5 test frames, one for training in round 1, so that 10 are left for round 0."""
     found = loop(max_labels=24, initial_labels=24)
-    assert [inputs['budget'].value for inputs in inputs_of(found, 'SurrogateCalculation')] == [10, 1]
+    assert [inputs['budget'].value for inputs in inputs_of(found, 'SelectCalculation')] == [10, 1]
     assert found.outputs['report']['labels_total'] == 24
     assert len(md_frames(found)) == 5
 

@@ -4,7 +4,7 @@ from aiida_mlip_autopipe.workflows.one_shot import OneShotWorkChain
 def test_one_round_from_structures_to_a_potential(walk, children, config):
     found = walk(OneShotWorkChain, children, config=config())
     assert found.exit_code is None
-    assert found.names == [*['GenerateCalculation'] * 2, 'SurrogateCalculation', 'LabelAseCalculation', 'TrainWorkChain']
+    assert found.names == [*['GenerateCalculation'] * 2, 'SelectCalculation', 'LabelAseCalculation', 'TrainWorkChain']
     assert set(found.outputs) == {'potential', 'frames', 'train_frames', 'test_frames', 'references', 'report'}
     report = found.outputs['report'].get_dict()
     assert report['stop_reason'] == 'one_shot'

@@ -53,7 +53,7 @@ def test_isolated_atoms_are_labelled_with_the_selection(one_shot):
 
 def test_isolated_atoms_are_paid_from_the_budget(one_shot):
     found = one_shot(loop={**BUDGET, 'max_labels': 13, 'initial_labels': 24})
-    (select,) = inputs_of(found, 'SurrogateCalculation')
+    (select,) = inputs_of(found, 'SelectCalculation')
     assert select['budget'].value == 6
     assert 'known' not in select
     assert found.outputs['report']['labels_total'] == 13
@@ -78,7 +78,7 @@ def test_every_composition_is_on_both_sides(plain):
 def test_training_loses_nothing_to_the_test_set(plain):
     """All that was selected for training is trained on."""
     (label,) = inputs_of(plain, 'LabelAseCalculation')
-    pool = {uid for inputs in inputs_of(plain, 'SurrogateCalculation') for uid in inputs['frames'].frames.uid.tolist()}
+    pool = {uid for inputs in inputs_of(plain, 'SelectCalculation') for uid in inputs['frames'].frames.uid.tolist()}
     bought = [uid for uid in label['frames'].frames.uid.tolist() if uid in pool]
     assert plain.outputs['train_frames'].frames.uid.tolist() == bought
 
@@ -153,7 +153,7 @@ def test_generate_failed(one_shot, children):
 
 
 def test_a_model_that_is_a_file_here_goes_with_the_job(one_shot):
-    nodes = [inputs_of(one_shot(select={'model': str(MODEL)}), 'SurrogateCalculation')[0]['model'] for _ in range(2)]
+    nodes = [inputs_of(one_shot(select={'model': str(MODEL)}), 'SelectCalculation')[0]['model'] for _ in range(2)]
     assert nodes[0].uuid == nodes[1].uuid, 'the same file gives the same node again, so that the cache finds it'
     assert nodes[0].filename == MODEL.name
     with nodes[0].open(mode='rb') as handle:
@@ -162,7 +162,7 @@ def test_a_model_that_is_a_file_here_goes_with_the_job(one_shot):
 
 @pytest.mark.parametrize('model', ['/on/the/cluster/mine.model', 'medium-mpa-0'])
 def test_a_model_that_is_no_file_here_is_left_to_the_compute_machine(one_shot, model):
-    (inputs,) = inputs_of(one_shot(select={'model': model}), 'SurrogateCalculation')
+    (inputs,) = inputs_of(one_shot(select={'model': model}), 'SelectCalculation')
     assert 'model' not in inputs
     assert inputs['settings']['model'] == model
 
@@ -178,7 +178,7 @@ def test_what_walked_is_labelled(walk, children, config, emt_frames):
 
 
 def test_select_failed(one_shot, children):
-    children.fail['SurrogateCalculation'] = 0
+    children.fail['SelectCalculation'] = 0
     found = one_shot()
     assert found.label == 'ERROR_SELECT_FAILED'
     assert found.outputs['report']['rounds'] == []
@@ -353,7 +353,7 @@ class TestEdge:
         for inputs in inputs_of(found, 'GenerateCalculation'):
             ((_, base),) = inputs['bases'].items()
             assert base.get_content() == text
-        (select,) = inputs_of(found, 'SurrogateCalculation')
+        (select,) = inputs_of(found, 'SelectCalculation')
         assert select['model'].get_content(mode='rb') == b'weights of this run'
 
     def test_the_graph_says_who_used_a_code_a_model_and_a_structure(self, walk, children, named, worker_code):

@@ -1,4 +1,4 @@
-"""`SurrogateCalculation`: which candidates are worth a label, and why the others are not."""
+"""`SelectCalculation`: which candidates are worth a label, and why the others are not."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aiida_mlip_autopipe.data.potential import PotentialData
 from aiida_mlip_autopipe.formats.files import MODEL
 
 
-class SurrogateCalculation(WorkerCalculation):
+class SelectCalculation(WorkerCalculation):
     """Geometric sanity, duplicates, the window of what a surrogate predicts, then the most different ones within the budget."""
 
-    STAGE = 'surrogate'
-    PARSER = 'mlip_autopipe.surrogate'
+    STAGE = 'select'
+    PARSER = 'mlip_autopipe.select'
 
     @classmethod
     def define(cls, spec: Any) -> None:
@@ -43,7 +43,7 @@ class SurrogateCalculation(WorkerCalculation):
         spec.input('train', valid_type=FramesData, required=False, help='Frames (Å) that the potential was fitted to.')
         spec.input('budget', valid_type=orm.Int, help='Largest number of frames to select, dimensionless.')
         spec.input('seed', valid_type=orm.Int, help='Seed of everything random, dimensionless.')
-        spec.inputs['settings'].help = 'Selection settings, as `SurrogateConfig`: cutoff in Å, angles in degrees.'
+        spec.inputs['settings'].help = 'Selection settings, as `SelectionConfig`: cutoff in Å, angles in degrees.'
         spec.output(
             'pool',
             valid_type=FramesData,

@@ -1,4 +1,4 @@
-"""Parser of `SurrogateCalculation`."""
+"""Parser of `SelectCalculation`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiida_mlip_autopipe.common.errors import DownloadError, ModelError, NoGpuEr
 from aiida_mlip_autopipe.parsers.worker import WorkerParser
 
 
-class SurrogateParser(WorkerParser):
+class SelectParser(WorkerParser):
     """Attaches the selection with the reason for every rejected frame."""
 
     LABELS: ClassVar[dict[str, str]] = {

@@ -20,7 +20,7 @@ def files(selected):
 
 def test_the_selection_is_attached(parse, tmp_path, inputs):
     np.savez(tmp_path / 'temporary' / 'selection.npz', indices=np.array([1]), reasons=np.array(['duplicate', '']))
-    parsed = parse('surrogate', files(1), **inputs)
+    parsed = parse('select', files(1), **inputs)
     assert parsed.node.is_finished_ok, parsed.error
     assert parsed.outputs['selection'].get_array('indices').tolist() == [1]
     assert parsed.outputs['selection'].get_array('reasons').tolist() == ['duplicate', '']
@@ -28,7 +28,7 @@ def test_the_selection_is_attached(parse, tmp_path, inputs):
 
 def test_an_empty_selection_is_attached_with_the_error(parse, tmp_path, inputs):
     np.savez(tmp_path / 'temporary' / 'selection.npz', indices=np.zeros(0, int), reasons=np.array(['duplicate'] * 2))
-    parsed = parse('surrogate', files(0), **inputs)
+    parsed = parse('select', files(0), **inputs)
     assert parsed.node.exit_status == 420
     assert parsed.error == "None of 2 candidates was selected: {'duplicate': 2}"
     assert parsed.outputs['selection'].get_array('reasons').tolist() == ['duplicate'] * 2
@@ -36,10 +36,10 @@ def test_an_empty_selection_is_attached_with_the_error(parse, tmp_path, inputs):
 
 def test_a_selection_with_objects_inside_is_unreadable(parse, tmp_path, inputs):
     np.savez(tmp_path / 'temporary' / 'selection.npz', indices=np.array([None]))
-    assert parse('surrogate', files(1), **inputs).node.exit_status == 320
+    assert parse('select', files(1), **inputs).node.exit_status == 320
 
 
 def test_a_missing_selection_is_an_error(parse, inputs):
-    parsed = parse('surrogate', files(1), **inputs)
+    parsed = parse('select', files(1), **inputs)
     assert parsed.node.exit_status == 320
     assert parsed.error == 'An output cannot be read: the selection is missing'
