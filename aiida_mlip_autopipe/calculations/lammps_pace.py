@@ -1,4 +1,4 @@
-"""`LammpsPaceCalculation`: MD with a Pacemaker potential in a LAMMPS program that watches the grade by itself.
+"""`LammpsPaceCalculation`: MD with an ACE potential in a LAMMPS program that watches the grade by itself.
 
 `lammps.raw` of aiida-lammps is no base for it: that runs one script once, and the script is an input node. Here the text follows
 from the inputs, and each start is a run of LAMMPS of its own in one job, so that one that explodes leaves the others alone. Its

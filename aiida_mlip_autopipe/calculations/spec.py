@@ -46,7 +46,7 @@ def set_job_defaults(spec: Any, *, parser: str, input_file: str, output_file: st
     """Give the options of a CalcJob the defaults of this package: one process, and no packages of the daemon.
 
     AiiDA's daemon exports its `sys.path` as `PYTHONPATH`, and a job on its machine inherits it: a Python of another environment,
-    such as that of Pacemaker, would import our packages. The variable is emptied before the prepend texts of computer and code,
+    such as a trainer's, would import our packages. The variable is emptied before the prepend texts of computer and code,
     which may set it.
 
     :param parser: entry point of the parser.

@@ -17,7 +17,6 @@ class Trainer(Plugin):
     SECTION = 'train'
     KEY = 'trainer'
     DEFAULT = 'mlip_autopipe.pod'
-    GONE = {'ace': 'its key functions stands in train itself', 'pacemaker': 'its keys stand in train itself'}
 
     ENGINE: ClassVar[str]
     """Of its potentials, as in their record, see `engines.lammps.engine`."""
@@ -29,7 +28,8 @@ class Trainer(Plugin):
     """Whether a machine of mlip-worker may lack what runs its potentials, so that it is asked before anything is submitted."""
 
     code: str | None = Field(
-        default=None, description='label of the AiiDA code of the trainer, such as that of pacemaker; null: that of mlip-worker'
+        default=None,
+        description='label of the AiiDA code of the trainer, where it runs a program of its own; null: that of mlip-worker',
     )
     cutoff: float = Field(default=4.5, ge=2, le=12, description='Å, range of the interaction')
     checks: ChecksConfig = ChecksConfig()

@@ -125,7 +125,7 @@ def test_an_unknown_trainer() -> None:
 
 @pytest.mark.parametrize(('section', 'said'), [('ace', 'its key functions stands in'), ('pacemaker', 'its keys stand in')])
 def test_sections_that_are_gone(section: str, said: str) -> None:
-    (line,) = mistakes_in({f'train.{section}': {}})
+    (line,) = mistakes_in({'train.trainer': f'mlip_autopipe.{section}', f'train.{section}': {}})
     assert line.startswith(f'train.{section}: this key is gone; {said}')
 
 

@@ -46,7 +46,8 @@ class PacemakerSettings(Settings):
     @classmethod
     def check_keys(cls, values: Any) -> Any:
         """Refuse unknown keys, with what Pacemaker would make of them."""
-        unknown = sorted(str(key) for key in values if key not in cls.model_fields) if isinstance(values, dict) else []
+        known = {*cls.model_fields, *cls.GONE}
+        unknown = sorted(str(key) for key in values if key not in known) if isinstance(values, dict) else []
         if unknown:
             near = difflib.get_close_matches(unknown[0], cls.model_fields, n=1)
             hint = f'did you mean {near[0]!r}? ' if near else ''
@@ -134,6 +135,7 @@ class LinearStart(LinearWeights):
 class PacemakerTrainer(PacemakerSettings, Trainer):
     """Pacemaker: an atomic cluster expansion with embeddings, by gradients; it has no stress loss."""
 
+    GONE = {'pacemaker': 'its keys stand in train itself'}
     ENGINE = ENGINE
     MAY_LACK = True
 

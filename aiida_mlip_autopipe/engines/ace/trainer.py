@@ -18,6 +18,7 @@ class AceTrainer(LinearTrainer):
 
     ENGINE = ENGINE
     MAY_LACK = True
+    GONE = {'ace': 'its key functions stands in train itself'}
 
     trainer: Literal['mlip_autopipe.ace'] = Field(default='mlip_autopipe.ace', description='entry point of the trainer')
     functions: Functions = Field(default='auto', description=FUNCTIONS)
