@@ -29,7 +29,7 @@ class Trainer(Plugin):
 
     code: str | None = Field(
         default=None,
-        description='label of the AiiDA code of the trainer, where it runs a program of its own; null: that of mlip-worker',
+        description='label of the AiiDA code of the trainer, where it is a program of its own; null: that of mlip-worker',
     )
     cutoff: float = Field(default=4.5, ge=2, le=12, description='Å, range of the interaction')
     checks: ChecksConfig = ChecksConfig()
