@@ -98,6 +98,16 @@ def test_check():
     assert [kind(most=most).findings(frames, lambda _: found)[0].passed for most in (2.0, 4.0)] == [False, True]
 
 
+def test_property():
+    kind = named('Squeezed')
+    conforming_settings(kind, {'factor': 0.9})
+    crystal = SimpleNamespace(atoms=bulk('Cu'))
+    small = kind(factor=0.9).frames(crystal)['squeezed']
+    assert small.cell.volume == pytest.approx(0.9**3 * bulk('Cu').cell.volume)
+    (found,) = kind().quantities(crystal, {'rest': SimpleNamespace(energy=-3.0), 'squeezed': SimpleNamespace(energy=-2.5)})
+    assert (found.value, kind(error=0.2).limit(found).allowed(9.0)) == (0.5, 0.2)
+
+
 @pytest.mark.lammps
 def test_engine(tmp_path: Path):
     engine, sums = named('ENGINE'), named('pair_sums')

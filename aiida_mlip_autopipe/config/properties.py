@@ -4,116 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, create_model, field_validator
 
 from aiida_mlip_autopipe.common.crystal_names import crystal_names, system_crystals
 from aiida_mlip_autopipe.common.settings import Settings
-
-Repeats = tuple[PositiveInt, PositiveInt, PositiveInt]
-Miller = tuple[int, int, int]
-Point = tuple[float, float, float]
-
-WHOLE_TOLERANCE = 1e-6
-"""How far the repeats times a coordinate of a q-point may lie from a whole number."""
-
-
-class EosPropertyConfig(Settings):
-    """Equation of state: energies at several volumes, the shape of the cell kept; Birch-Murnaghan through them."""
-
-    volumes: tuple[PositiveFloat, PositiveFloat] = Field(
-        default=(0.9, 1.1), description='smallest and largest volume in units of that of the base, dimensionless'
-    )
-    count: int = Field(default=9, ge=5, le=51, description='number of volumes')
-    volume_error: PositiveFloat = Field(
-        default=0.01, le=1, description='dimensionless, largest relative error of the equilibrium volume V0'
-    )
-    modulus_error: PositiveFloat = Field(
-        default=0.10, le=1, description='dimensionless, largest relative error of the bulk modulus B0'
-    )
-
-    @field_validator('volumes')
-    @classmethod
-    def check_volumes(cls, value: tuple[float, float]) -> tuple[float, float]:
-        """Refuse a series that does not hold the volume of the base."""
-        if not 0.5 <= value[0] < 1 < value[1] <= 2:
-            raise ValueError('must be a volume in 0.5..1 and one in 1..2 with the base between them')
-        return value
-
-
-class ElasticPropertyConfig(Settings):
-    """Elastic constants: central differences of the stress at the equilibrium of each method, atoms in their places of rest."""
-
-    strain: float = Field(default=0.01, gt=0, le=0.03, description='dimensionless, engineering strain of the differences')
-    displacement: float = Field(
-        default=0.01,
-        gt=0,
-        le=0.1,
-        description='Å, displacements by which the response of the atoms within the cell is found, where symmetry leaves one',
-    )
-    error: PositiveFloat = Field(default=0.15, le=1, description='dimensionless, largest relative error of a constant')
-    floor: PositiveFloat = Field(
-        default=5.0, le=100, description='GPa, error of a constant that passes in any case: small ones have large relative errors'
-    )
-
-
-class VacancyPropertyConfig(Settings):
-    """Formation energy of a vacancy in the crystals of one element."""
-
-    supercell: Repeats = Field(default=(3, 3, 3), description='repeats of the primitive cell, vacancy and perfect crystal alike')
-    relax: bool = Field(
-        default=True,
-        description='let the potential relax the atoms around the vacancy, in the cell of its own equilibrium; the reference is '
-        'the energy of the same relative positions in the cell of its own equilibrium. Without: the ideal positions, whose '
-        'labels no later potential needs anew',
-    )
-    error: PositiveFloat = Field(default=0.1, le=10, description='eV, largest error of the formation energy')
-
-
-class SurfacePropertyConfig(Settings):
-    """Energy of ideal surfaces, mean of both sides of a slab."""
-
-    millers: list[Miller] = Field(
-        default=[(1, 1, 1)], min_length=1, description='Miller indices, of the conventional cell of the crystal'
-    )
-    layers: int = Field(default=3, ge=1, le=50, description='thickness in periods along the normal')
-    vacuum: float = Field(default=10.0, ge=4, le=60, description='Å, between the slab and its image')
-    error: PositiveFloat = Field(default=0.1, le=10, description='J/m², largest error of a surface energy')
-
-    @field_validator('millers')
-    @classmethod
-    def check_millers(cls, value: list[Miller]) -> list[Miller]:
-        """Refuse a direction that is none."""
-        if not all(any(miller) for miller in value):
-            raise ValueError('the three indices of a surface must not all be 0')
-        return value
-
-
-class PhononsPropertyConfig(Settings):
-    """Frequencies of phonons at a few q-points, by finite displacements in a supercell (phonopy)."""
-
-    supercell: Repeats = Field(default=(2, 2, 2), description='repeats of the primitive cell')
-    distance: float = Field(default=0.02, gt=0, le=0.2, description='Å, length of the displacements')
-    q_points: list[Point] = Field(
-        default=[(0.5, 0.5, 0.0), (0.5, 0.5, 0.5)],
-        min_length=1,
-        description='q-points in units of the reciprocal vectors of the primitive cell; exact where they fit the supercell, so '
-        'that others are refused',
-    )
-    error: PositiveFloat = Field(default=0.5, le=10, description='THz, largest error of a frequency')
-
-    @model_validator(mode='after')
-    def check_points(self) -> Self:
-        """Refuse q-points between those that the supercell holds."""
-        for point in self.q_points:
-            waves = [n * q for n, q in zip(self.supercell, point, strict=True)]
-            if any(abs(wave - round(wave)) > WHOLE_TOLERANCE for wave in waves):
-                raise ValueError(
-                    f'q_points: {list(point)} does not fit the supercell {list(self.supercell)}: repeats times '
-                    'coordinate must be whole numbers'
-                )
-        return self
+from aiida_mlip_autopipe.science.properties.eos import EosProperty
+from aiida_mlip_autopipe.science.properties.quantity import registered_properties
 
 
 class ExpansionPropertyConfig(Settings):
@@ -142,7 +40,18 @@ class ExpansionPropertyConfig(Settings):
         return value
 
 
-class PropertiesConfig(Settings):
+def _sections() -> dict[str, Any]:
+    """Return a field for each registered property."""
+    return {name: (kind | None, kind() if kind.IS_DEFAULT else None) for name, kind in registered_properties().items()}
+
+
+if TYPE_CHECKING:
+    _Assembled = Settings
+else:
+    _Assembled = create_model('_Assembled', __base__=Settings, **_sections())
+
+
+class PropertiesConfig(_Assembled):
     """Properties in which the potential is compared with the labeller at equal settings; null leaves one out."""
 
     crystals: list[Annotated[str, Field(min_length=1)]] = Field(
@@ -151,11 +60,7 @@ class PropertiesConfig(Settings):
         'AlNi3, a file of generate.files by its name without ending; none: those of the system with one element on each '
         'sublattice',
     )
-    eos: EosPropertyConfig = EosPropertyConfig()
-    elastic: ElasticPropertyConfig | None = ElasticPropertyConfig()
-    vacancy: VacancyPropertyConfig | None = VacancyPropertyConfig()
-    surface: SurfacePropertyConfig | None = None
-    phonons: PhononsPropertyConfig | None = None
+    eos: EosProperty = EosProperty()
     expansion: ExpansionPropertyConfig | None = None
     lammps_code: str | None = Field(
         default='lmp@localhost',

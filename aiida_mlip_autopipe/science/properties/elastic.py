@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, PositiveFloat
 
 from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.science.properties.crystal import Crystal, Family, strained
 from aiida_mlip_autopipe.science.properties.force_constants import displaced_cells, phonon_of, with_forces
-from aiida_mlip_autopipe.science.properties.quantity import Limit, Quantity, Result, stress_of
+from aiida_mlip_autopipe.science.properties.quantity import Limit, Property, Quantity, Result, stress_of
 
 ONE_CELL: Final = (1, 1, 1)
 
@@ -40,29 +40,29 @@ _CONSTANTS: Final[Mapping[Family, Mapping[str, Sequence[tuple[int, int]]]]] = {
 """Independent constants and the places of the tensor that hold them, each with its mirror image."""
 
 
-@dataclass(frozen=True)
-class ElasticProperty:
-    """Constants of relaxed ions, C = dS/dη, with S the stress and η the engineering strain in Voigt's order.
+class ElasticProperty(Property):
+    """Elastic constants: central differences of the stress at the equilibrium of each method, atoms in their places of rest.
 
     Where symmetry lets atoms move within the strained cell, C = C⁰ - Λᵀ K⁻¹ Λ / V with the constants C⁰ of atoms that keep
     their relative positions, Λ = dF/dη of the forces and the force constants K of atoms that move alike in all cells: X. Wu,
     D. Vanderbilt, D. R. Hamann, Phys. Rev. B 72, 035105 (2005), eq. 23. No structure is relaxed, so that the labels of the
     reference depend on no potential.
-
-    :param strain: η of the differences, dimensionless.
-    :param displacement: Å, for K.
-    :param error: relative, of a constant.
-    :param floor: GPa, error that always passes.
     """
 
-    strain: float
-    displacement: float
-    error: float
-    floor: float
+    ORDER = 1
+    IS_DEFAULT = True
 
-    def applies(self, crystal: Crystal) -> bool:
-        """Every crystal is elastic."""
-        return True
+    strain: float = Field(default=0.01, gt=0, le=0.03, description='dimensionless, engineering strain of the differences')
+    displacement: float = Field(
+        default=0.01,
+        gt=0,
+        le=0.1,
+        description='Å, displacements by which the response of the atoms within the cell is found, where symmetry leaves one',
+    )
+    error: PositiveFloat = Field(default=0.15, le=1, description='dimensionless, largest relative error of a constant')
+    floor: PositiveFloat = Field(
+        default=5.0, le=100, description='GPa, error of a constant that passes in any case: small ones have large relative errors'
+    )
 
     def frames(self, crystal: Crystal) -> dict[str, Atoms]:
         """Return the strained cells, and the displaced ones where atoms may move within the cell."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.eos import EquationOfState
+from pydantic import Field, PositiveFloat, field_validator
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.common.units import GPA
 from aiida_mlip_autopipe.science.properties.crystal import Crystal
-from aiida_mlip_autopipe.science.properties.quantity import Limit, Quantity, Result
+from aiida_mlip_autopipe.science.properties.quantity import Limit, Property, Quantity, Result
 
 FORM = 'birchmurnaghan'
 """Of the third order, as ASE names it."""
@@ -57,24 +58,27 @@ def equilibrium(volumes: FloatArray, energies: FloatArray) -> Equilibrium:
     return Equilibrium(float(volume), float(energy), float(modulus))
 
 
-@dataclass(frozen=True)
-class EosProperty:
-    """Energies at evenly spaced volumes; the shape of the cell and the relative positions stay as they are.
+class EosProperty(Property):
+    """Equation of state: energies at several volumes, the shape of the cell kept; Birch-Murnaghan through them."""
 
-    :param volumes: smallest and largest volume in units of that of the crystal.
-    :param count: number of volumes.
-    :param volume_error: relative, of V0.
-    :param modulus_error: relative, of B0.
-    """
+    volumes: tuple[PositiveFloat, PositiveFloat] = Field(
+        default=(0.9, 1.1), description='smallest and largest volume in units of that of the base, dimensionless'
+    )
+    count: int = Field(default=9, ge=5, le=51, description='number of volumes')
+    volume_error: PositiveFloat = Field(
+        default=0.01, le=1, description='dimensionless, largest relative error of the equilibrium volume V0'
+    )
+    modulus_error: PositiveFloat = Field(
+        default=0.10, le=1, description='dimensionless, largest relative error of the bulk modulus B0'
+    )
 
-    volumes: tuple[float, float]
-    count: int
-    volume_error: float
-    modulus_error: float
-
-    def applies(self, crystal: Crystal) -> bool:
-        """Every crystal has a volume."""
-        return True
+    @field_validator('volumes')
+    @classmethod
+    def check_volumes(cls, value: tuple[float, float]) -> tuple[float, float]:
+        """Refuse a series that does not hold the volume of the base."""
+        if not 0.5 <= value[0] < 1 < value[1] <= 2:
+            raise ValueError('must be a volume in 0.5..1 and one in 1..2 with the base between them')
+        return value
 
     def frames(self, crystal: Crystal) -> dict[str, Atoms]:
         """Return the crystal at each volume."""

@@ -16,12 +16,8 @@ from aiida_mlip_autopipe.science.generate.ordered import compound
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms
 from aiida_mlip_autopipe.science.generate.settings import target_of
 from aiida_mlip_autopipe.science.properties.crystal import Crystal
-from aiida_mlip_autopipe.science.properties.elastic import ElasticProperty
 from aiida_mlip_autopipe.science.properties.eos import EosProperty
-from aiida_mlip_autopipe.science.properties.phonons import PhononsProperty
-from aiida_mlip_autopipe.science.properties.quantity import Property, Result
-from aiida_mlip_autopipe.science.properties.surface import SurfaceProperty
-from aiida_mlip_autopipe.science.properties.vacancy import VacancyProperty
+from aiida_mlip_autopipe.science.properties.quantity import Property, Result, registered_properties
 
 EOS: Final = 'eos'
 VACANCY: Final = 'vacancy'
@@ -42,8 +38,7 @@ def rest_property(settings: Mapping[str, Any]) -> EosProperty:
 
     :param settings: fields of `PropertiesConfig`.
     """
-    eos = settings[EOS]
-    return EosProperty(tuple(eos['volumes']), eos['count'], eos['volume_error'], eos['modulus_error'])
+    return EosProperty.model_validate(settings[EOS])
 
 
 def properties_at_rest(settings: Mapping[str, Any]) -> dict[str, Property]:
@@ -51,31 +46,8 @@ def properties_at_rest(settings: Mapping[str, Any]) -> dict[str, Property]:
 
     :param settings: fields of `PropertiesConfig`; strains dimensionless, lengths in Å.
     """
-    asked = {name: settings[name] for name in _MAKERS if settings.get(name)}
-    return {name: _MAKERS[name](values) for name, values in asked.items()}
-
-
-def _elastic(given: Mapping[str, Any]) -> Property:
-    return ElasticProperty(given['strain'], given['displacement'], given['error'], given['floor'])
-
-
-def _vacancy(given: Mapping[str, Any]) -> Property:
-    i, j, k = given['supercell']
-    return VacancyProperty((i, j, k), given['error'])
-
-
-def _surface(given: Mapping[str, Any]) -> Property:
-    millers = tuple((h, k, m) for h, k, m in given['millers'])
-    return SurfaceProperty(millers, given['layers'], given['vacuum'], given['error'])
-
-
-def _phonons(given: Mapping[str, Any]) -> Property:
-    i, j, k = given['supercell']
-    points = tuple((x, y, z) for x, y, z in given['q_points'])
-    return PhononsProperty((i, j, k), given['distance'], points, given['error'])
-
-
-_MAKERS: Final = {'elastic': _elastic, VACANCY: _vacancy, 'surface': _surface, PHONONS: _phonons}
+    kinds = registered_properties()
+    return {name: kind.model_validate(settings[name]) for name, kind in kinds.items() if settings.get(name)}
 
 
 def make_crystals(

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
+from typing import Any, ClassVar, Final
 
 from ase import Atoms
+from pydantic import PositiveInt
 
+from aiida_mlip_autopipe.common.entry_points import plugins, section_of
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
+from aiida_mlip_autopipe.common.settings import Settings
 from aiida_mlip_autopipe.science.properties.crystal import Crystal
+
+Repeats = tuple[PositiveInt, PositiveInt, PositiveInt]
+
+GROUP: Final = 'mlip_autopipe.properties'
+"""Entry points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,20 +66,45 @@ class Limit:
         return max(self.relative * abs(reference), self.absolute)
 
 
-class Property(Protocol):
-    """A property: it says which structures it needs, by the parts they play, and its quantities from their results."""
+class Property(Settings):
+    """A property: it says which structures it needs, by the parts they play, and its quantities from their results.
+
+    It is an entry point of :data:`GROUP`, and its fields are its section of `properties`.
+    """
+
+    ORDER: ClassVar[int] = 1000
+    """Place in the report; by name where two have the same."""
+
+    IS_DEFAULT: ClassVar[bool] = False
+    """Whether it is asked for where the configuration does not name it."""
 
     def applies(self, crystal: Crystal) -> bool:
         """Whether the crystal has the property."""
+        return True
 
     def frames(self, crystal: Crystal) -> dict[str, Atoms]:
         """Return the structures by their parts, for a crystal at its equilibrium."""
+        raise NotImplementedError
 
     def quantities(self, crystal: Crystal, found: Mapping[str, Result]) -> list[Quantity]:
         """Return the quantities from the results of all parts."""
+        raise NotImplementedError
 
     def limit(self, quantity: Quantity) -> Limit:
         """Return how far a quantity may be from the reference."""
+        raise NotImplementedError
+
+
+@cache
+def registered_properties() -> Mapping[str, type[Property]]:
+    """Return the properties that are registered by the names of their sections, in the order of the report."""
+    found = {section_of(name): kind for name, kind in plugins(GROUP, _check).items()}
+    return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))
+
+
+def _check(entry_point: str, found: Any) -> None:
+    if not (isinstance(found, type) and issubclass(found, Property)):
+        raise InputError(f'{entry_point} of {GROUP} must be a subclass of {Property.__module__}.Property; got {found!r}')
 
 
 def stress_of(found: Mapping[str, Result], part: str) -> FloatArray:

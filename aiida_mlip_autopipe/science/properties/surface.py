@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from ase import Atoms
 from ase.build import surface
+from pydantic import Field, PositiveFloat, field_validator
 
 from aiida_mlip_autopipe.common.units import JOULE_PER_M2
 from aiida_mlip_autopipe.science.properties.crystal import Crystal
-from aiida_mlip_autopipe.science.properties.quantity import Limit, Quantity, Result
+from aiida_mlip_autopipe.science.properties.quantity import Limit, Property, Quantity, Result
 
 BULK: Final = 'bulk'
 
 Miller = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class SurfaceProperty:
-    """E_surface = (E_slab - N E_bulk / N_bulk) / 2A, mean of both sides of a slab with its atoms at their ideal places.
+class SurfaceProperty(Property):
+    """Energy of ideal surfaces, mean of both sides of a slab."""
 
-    :param millers: Miller indices, of the conventional cell.
-    :param layers: periods along the normal.
-    :param vacuum: Å.
-    :param error: J/m².
-    """
+    ORDER = 3
 
-    millers: tuple[Miller, ...]
-    layers: int
-    vacuum: float
-    error: float
+    millers: list[Miller] = Field(
+        default=[(1, 1, 1)], min_length=1, description='Miller indices, of the conventional cell of the crystal'
+    )
+    layers: int = Field(default=3, ge=1, le=50, description='thickness in periods along the normal')
+    vacuum: float = Field(default=10.0, ge=4, le=60, description='Å, between the slab and its image')
+    error: PositiveFloat = Field(default=0.1, le=10, description='J/m², largest error of a surface energy')
 
-    def applies(self, crystal: Crystal) -> bool:
-        """Every crystal can be cut."""
-        return True
+    @field_validator('millers')
+    @classmethod
+    def check_millers(cls, value: list[Miller]) -> list[Miller]:
+        """Refuse a direction that is none."""
+        if not all(any(miller) for miller in value):
+            raise ValueError('the three indices of a surface must not all be 0')
+        return value
 
     def frames(self, crystal: Crystal) -> dict[str, Atoms]:
         """Return the crystal itself and a slab of each surface."""

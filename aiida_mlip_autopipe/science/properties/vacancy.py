@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from ase import Atoms
+from pydantic import Field, PositiveFloat
 
 from aiida_mlip_autopipe.science.properties.crystal import Crystal
-from aiida_mlip_autopipe.science.properties.quantity import Limit, Quantity, Result
+from aiida_mlip_autopipe.science.properties.quantity import Limit, Property, Quantity, Repeats, Result
 
 PERFECT: Final = 'perfect'
 VACANCY: Final = 'vacancy'
 """Parts: the supercell as it is, and without its first atom."""
 
 
-@dataclass(frozen=True)
-class VacancyProperty:
-    """E_f = E(N - 1) - (N - 1) / N E(N), both in the same cell, so that their k-points are the same.
+class VacancyProperty(Property):
+    """Formation energy of a vacancy in the crystals of one element."""
 
-    :param supercell: repeats of the primitive cell.
-    :param error: eV.
-    """
+    ORDER = 2
+    IS_DEFAULT = True
 
-    supercell: tuple[int, int, int]
-    error: float
+    supercell: Repeats = Field(default=(3, 3, 3), description='repeats of the primitive cell, vacancy and perfect crystal alike')
+    relax: bool = Field(
+        default=True,
+        description='let the potential relax the atoms around the vacancy, in the cell of its own equilibrium; the reference is '
+        'the energy of the same relative positions in the cell of its own equilibrium. Without: the ideal positions, whose '
+        'labels no later potential needs anew',
+    )
+    error: PositiveFloat = Field(default=0.1, le=10, description='eV, largest error of the formation energy')
 
     def applies(self, crystal: Crystal) -> bool:
         """Only a crystal of one element: in a compound the energy depends on where the atom goes to."""

@@ -18,7 +18,7 @@ from aiida_mlip_autopipe.science.properties.quantity import Property, Result
 
 Method = Callable[[], Any]
 
-REST = EosProperty((0.94, 1.06), 7, 0.01, 0.1)
+REST = EosProperty(volumes=(0.94, 1.06), count=7)
 
 
 def stillinger_weber() -> Any:

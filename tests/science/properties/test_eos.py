@@ -48,13 +48,13 @@ def test_copper_by_emt() -> None:
 
 
 def test_parts_are_volumes() -> None:
-    frames = EosProperty((0.9, 1.1), 5, 0.01, 0.1).frames(copper())
+    frames = EosProperty(volumes=(0.9, 1.1), count=5).frames(copper())
     assert list(frames) == ['volume 0.9', 'volume 0.95', 'volume 1', 'volume 1.05', 'volume 1.1']
     assert [atoms.cell.volume / copper().volume for atoms in frames.values()] == pytest.approx([0.9, 0.95, 1, 1.05, 1.1])
 
 
 def test_limits_are_relative() -> None:
-    asked = EosProperty((0.9, 1.1), 5, 0.01, 0.2)
+    asked = EosProperty(volumes=(0.9, 1.1), count=5, modulus_error=0.2)
     volume, modulus = asked.quantities(copper(), results(asked.frames(copper())))
     assert asked.limit(volume).allowed(12.0) == pytest.approx(0.12)
     assert asked.limit(modulus).allowed(-100.0) == pytest.approx(20.0)

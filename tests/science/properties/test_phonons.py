@@ -42,7 +42,7 @@ class Springs(Calculator):
 
 def test_a_chain_of_springs() -> None:
     crystal = Crystal('Po', Atoms('Po', cell=[EDGE] * 3, pbc=True))
-    found = measured(PhononsProperty((4, 4, 4), 0.02, ((0.5, 0, 0), (0.25, 0, 0)), 0.5), crystal, Springs)
+    found = measured(PhononsProperty(supercell=(4, 4, 4), q_points=[(0.5, 0, 0), (0.25, 0, 0)]), crystal, Springs)
     # Only motion along the wave feels the springs: ω = 2 sqrt(k / m) sin(π q).
     top = 2 * np.sqrt(STIFFNESS / atomic_masses[atomic_numbers['Po']]) * units.fs * 1000 / (2 * np.pi)
     assert found['f3(0.5 0 0)'] == pytest.approx(top, rel=1e-3)
@@ -51,16 +51,14 @@ def test_a_chain_of_springs() -> None:
 
 
 def test_silicon_by_stillinger_and_weber() -> None:
-    found = measured(
-        PhononsProperty((2, 2, 2), 0.02, ((0.0, 0.0, 0.0),), 0.5), at_rest(silicon(), stillinger_weber), stillinger_weber
-    )
+    found = measured(PhononsProperty(q_points=[(0.0, 0.0, 0.0)]), at_rest(silicon(), stillinger_weber), stillinger_weber)
     # M. D. Kluge, J. R. Ray, A. Rahman, J. Chem. Phys. 85, 4028 (1986): the optical mode at Γ lies near 17.8 THz.
     assert [found[f'f{branch}(0 0 0)'] for branch in range(1, 4)] == pytest.approx([0] * 3, abs=0.01)
     assert [found[f'f{branch}(0 0 0)'] for branch in range(4, 7)] == pytest.approx([17.8] * 3, abs=0.3)
 
 
 def test_symmetry_needs_one_displacement_of_an_element() -> None:
-    asked = PhononsProperty((2, 2, 2), 0.02, ((0.5, 0.5, 0.0),), 0.5)
+    asked = PhononsProperty(q_points=[(0.5, 0.5, 0.0)])
     frames = asked.frames(copper())
     assert list(frames) == ['displaced 0']
     assert len(frames['displaced 0']) == 8
@@ -70,4 +68,4 @@ def test_symmetry_needs_one_displacement_of_an_element() -> None:
 
 
 def test_the_limit_is_absolute() -> None:
-    assert PhononsProperty((1, 1, 1), 0.02, (), 0.5).limit(Quantity('f1', 1.0, 'THz')).allowed(9.0) == 0.5
+    assert PhononsProperty().limit(Quantity('f1', 1.0, 'THz')).allowed(9.0) == 0.5

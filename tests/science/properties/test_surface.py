@@ -12,7 +12,7 @@ from aiida_mlip_autopipe.science.properties.quantity import Quantity
 from aiida_mlip_autopipe.science.properties.surface import BULK, SurfaceProperty
 from tests.science.properties.crystals import at_rest, copper, measured
 
-ASKED = SurfaceProperty(((1, 1, 1), (1, 0, 0)), layers=4, vacuum=10.0, error=0.1)
+ASKED = SurfaceProperty(millers=[(1, 1, 1), (1, 0, 0)], layers=4, vacuum=10.0, error=0.1)
 
 
 @pytest.mark.parametrize(('name', 'make'), [('E_surface(1 1 1)', fcc111), ('E_surface(1 0 0)', fcc100)])

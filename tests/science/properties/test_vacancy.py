@@ -12,7 +12,7 @@ from aiida_mlip_autopipe.science.properties.quantity import Quantity
 from aiida_mlip_autopipe.science.properties.vacancy import PERFECT, VACANCY, VacancyProperty, with_places_of
 from tests.science.properties.crystals import at_rest, copper, measured
 
-ASKED = VacancyProperty((3, 3, 3), 0.1)
+ASKED = VacancyProperty(supercell=(3, 3, 3))
 
 
 def test_the_formula_by_hand() -> None:
@@ -27,7 +27,7 @@ def test_the_formula_by_hand() -> None:
 
 def test_larger_cells_change_little() -> None:
     crystal = at_rest(copper())
-    small, large = (measured(VacancyProperty((n, n, n), 0.1), crystal)['E_vacancy'] for n in (3, 5))
+    small, large = (measured(VacancyProperty(supercell=(n, n, n)), crystal)['E_vacancy'] for n in (3, 5))
     assert small == pytest.approx(large, abs=0.03)
     assert 1.0 < large < 1.4  # EMT, unrelaxed: 1.24 eV
 
