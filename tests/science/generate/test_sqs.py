@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import uid_of
-from aiida_mlip_autopipe.science.generate import bases
+from aiida_mlip_autopipe.science.generate import ideal_lattices
 from aiida_mlip_autopipe.science.generate.ideal_lattices import parent_lattice
 from aiida_mlip_autopipe.science.generate.sqs import (
     SQS,
@@ -178,7 +178,7 @@ class TestSublattices:
 
     def slot(self, occupation=OXIDE, supercell=(2, 2, 2), prototype='B1'):
         elements = tuple({e for part in occupation for e in part})
-        return bases.slot_of(System(elements, prototype, (occupation,), {}, (supercell,)), occupation, supercell)
+        return ideal_lattices.slot_of(System(elements, prototype, (occupation,), {}, (supercell,)), occupation, supercell)
 
     def test_each_sublattice_keeps_its_elements(self):
         slot = self.slot()
