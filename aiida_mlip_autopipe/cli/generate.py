@@ -22,9 +22,9 @@ from aiida_mlip_autopipe.formats.contact_sheet import contact_sheet
 from aiida_mlip_autopipe.formats.extxyz import write_extxyz
 from aiida_mlip_autopipe.formats.structures import read_structures
 from aiida_mlip_autopipe.science.generate.collect import collect
-from aiida_mlip_autopipe.science.generate.gate import Tally
 from aiida_mlip_autopipe.science.generate.preflight import problems_of
 from aiida_mlip_autopipe.science.generate.settings import structure_builder
+from aiida_mlip_autopipe.science.generate.sieve import Tally
 from aiida_mlip_autopipe.science.generate.sqs import CONFIG_TYPE, SHUFFLE, told_distances
 from aiida_mlip_autopipe.science.testset import Limits, needed_for
 

@@ -25,10 +25,9 @@ from aiida_mlip_autopipe.engines.espresso.output import level_of_theory
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.formats.frame_archive import read_frame_archive
 from aiida_mlip_autopipe.parsers.pw_run import read_run
+from aiida_mlip_autopipe.parsers.worker import last_words, text_of
 from aiida_mlip_autopipe.science.label import Label
 from aiida_mlip_autopipe.science.quarantine import label_report
-
-STDERR_TAIL = 400
 
 
 @dataclass
@@ -116,7 +115,7 @@ class PwBatchParser(Parser):
         if len(found.labelled) == len(indices):
             return None
         if len(found.not_started) == len(indices):
-            return self.exit_codes.ERROR_OUTPUT_MISSING.format(stderr=self._stderr())
+            return self.exit_codes.ERROR_OUTPUT_MISSING.format(stderr=last_words(self.retrieved))
         idle = [f'{len(found.not_started)} {RunStatus.NOT_STARTED}'] if found.not_started else []
         reasons = ', '.join([*([counted(found.failures.values())] if found.failures else []), *idle])
         code = 'ERROR_PARTLY_LABELLED' if found.labelled else 'ERROR_ALL_FAILED'
@@ -131,17 +130,11 @@ class PwBatchParser(Parser):
             return read_frame_archive(handle)
 
     def _json(self, name: str) -> dict[str, Any]:
-        repository = self.retrieved.base.repository
-        if name not in repository.list_object_names():
+        if name not in self.retrieved.base.repository.list_object_names():
             return {}
         try:
-            content: dict[str, Any] = json.loads(repository.get_object_content(name))
+            content: dict[str, Any] = json.loads(text_of(self.retrieved, name))
         except ValueError as error:  # a full disk, or a job killed while it wrote
             self.logger.warning(f'{name} cannot be read and is passed over: {error}')
             return {}
         return content
-
-    def _stderr(self) -> str:
-        repository = self.retrieved.base.repository
-        text = repository.get_object_content(files.STDERR) if files.STDERR in repository.list_object_names() else ''
-        return text.strip()[-STDERR_TAIL:] or 'nothing on standard error; the job may have been killed or run out of time'

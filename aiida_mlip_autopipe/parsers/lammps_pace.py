@@ -20,14 +20,12 @@ from aiida_mlip_autopipe.engines.ace.explorer import LammpsPace
 from aiida_mlip_autopipe.engines.ace.md_input import RunFiles
 from aiida_mlip_autopipe.engines.lammps.log import RunEnd, missing_style
 from aiida_mlip_autopipe.parsers.pace_run import PaceRun, read_run
+from aiida_mlip_autopipe.parsers.worker import last_words, text_of
 from aiida_mlip_autopipe.science.md.findings import Findings
 from aiida_mlip_autopipe.science.md.records import MdSettings, velocity_seeds
 
 SCHEDULER_STDERR = '_scheduler-stderr.txt'
 """Where AiiDA puts the standard error of a job, unless told otherwise."""
-
-STDERR_TAIL = 400
-"""Characters of the job's standard error that an error message quotes."""
 
 
 class LammpsPaceParser(Parser):
@@ -39,7 +37,8 @@ class LammpsPaceParser(Parser):
         inputs = self.node.inputs
         starts, conditions = list(inputs.starts.frames), self._conditions()
         if not any(self._output(index) for index in range(len(starts))):
-            return self.exit_codes.ERROR_OUTPUT_MISSING.format(stderr=self._stderr())
+            name = self.node.get_option('scheduler_stderr') or SCHEDULER_STDERR
+            return self.exit_codes.ERROR_OUTPUT_MISSING.format(stderr=last_words(self.retrieved, name))
         potential, config = inputs.potential.record, LammpsPace.model_validate(inputs.settings.get_dict())
         found = Findings(config.max_atoms, potential.cutoff, inputs.round.value)
         runs: list[PaceRun] = []
@@ -111,15 +110,7 @@ class LammpsPaceParser(Parser):
         return self.exit_codes.ERROR_NO_TRAJECTORY.format(n_starts=len(runs), reasons=reasons)
 
     def _output(self, index: int) -> str:
-        return self._retrieved_text(RunFiles(index).output)
-
-    def _retrieved_text(self, name: str) -> str:
-        repository = self.retrieved.base.repository
-        return repository.get_object_content(name) if name in repository.list_object_names() else ''
-
-    def _stderr(self) -> str:
-        text = self._retrieved_text(self.node.get_option('scheduler_stderr') or SCHEDULER_STDERR)
-        return text.strip()[-STDERR_TAIL:] or 'nothing on standard error; the job may have been killed or run out of time'
+        return text_of(self.retrieved, RunFiles(index).output)
 
 
 def _text(path: Path) -> str:

@@ -50,7 +50,7 @@ class WorkerParser(Parser):
             label = self.LABELS.get(error['kind'], 'ERROR_STAGE_FAILED')
             return getattr(self.exit_codes, label).format(message=error['message'])
         if report is None:
-            return self.exit_codes.ERROR_REPORT_MISSING.format(stderr=self._stderr())
+            return self.exit_codes.ERROR_REPORT_MISSING.format(stderr=last_words(self.retrieved))
         return self.judge(report)
 
     def adopt(self, frames: Frames) -> Frames:
@@ -85,17 +85,22 @@ class WorkerParser(Parser):
                     self.out(name, FramesData(self.adopt(frames)))
 
     def _read_json(self, name: str) -> dict[str, Any] | None:
-        repository = self.retrieved.base.repository
-        if name not in repository.list_object_names():
+        if name not in self.retrieved.base.repository.list_object_names():
             return None
-        content: dict[str, Any] = json.loads(repository.get_object_content(name), parse_constant=_refuse)
+        content: dict[str, Any] = json.loads(text_of(self.retrieved, name), parse_constant=_refuse)
         return content
 
-    def _stderr(self) -> str:
-        repository = self.retrieved.base.repository
-        names = repository.list_object_names()
-        text = repository.get_object_content(files.STDERR) if files.STDERR in names else ''
-        return text.strip()[-STDERR_TAIL:] or 'nothing on standard error; the job may have been killed or run out of time'
+
+def text_of(retrieved: orm.FolderData, name: str) -> str:
+    """Return the text of a file that came back, or nothing where it did not."""
+    repository = retrieved.base.repository
+    return repository.get_object_content(name) if name in repository.list_object_names() else ''
+
+
+def last_words(retrieved: orm.FolderData, name: str = files.STDERR) -> str:
+    """Return the end of the standard error of a job, or a sentence where it is empty."""
+    text = text_of(retrieved, name).strip()[-STDERR_TAIL:]
+    return text or 'nothing on standard error; the job may have been killed or run out of time'
 
 
 def _refuse(constant: str) -> Any:

@@ -49,7 +49,7 @@ class RecoverWorkChain(WorkChain):
     def setup(self) -> None:
         """Start with the failure that brought the frame here."""
         self.ctx.tried = []
-        self.ctx.failure = FrameFailure(Reason(self.inputs.reason.value))
+        self.ctx.failure = FrameFailure.from_mapping({'reason': self.inputs.reason.value})
         self.ctx.density = None
         self.ctx.found = None
         self.ctx.has_vacuum = is_open(self.inputs.structure.get_ase())

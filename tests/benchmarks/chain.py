@@ -84,7 +84,7 @@ def labelled(frames: Frames, force_cap: float) -> Frames:
         calculator = EMT()
         calculator.calculate(atoms, ['energy', 'forces', 'stress'])
         label = Label(*(calculator.results[name] for name in ('energy', 'forces', 'stress')))
-        if not label.problem(force_cap=force_cap):
+        if label.failure(force_cap=force_cap) is None:
             found.append(label.put_on(atoms, fingerprint='emt'))
     return Frames.from_atoms(found)
 

@@ -26,8 +26,8 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.environment import reach_of
-from aiida_mlip_autopipe.science.generate.gate import GateLimits
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
+from aiida_mlip_autopipe.science.generate.sieve import SieveLimits
 from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strain import Strain
 from aiida_mlip_autopipe.science.generate.strategy import BULK, Step, System
@@ -73,7 +73,7 @@ def plain(given: list[Atoms], *, compared: bool) -> int:
     """
     rng, kept = np.random.default_rng(0), []
     size = (given[0].cell.volume / len(given[0])) ** (1 / 3)
-    matcher = StructureMatcher(ltol=1e-3, stol=GateLimits().tolerance / size, angle_tol=0.1, primitive_cell=False, scale=False)
+    matcher = StructureMatcher(ltol=1e-3, stol=SieveLimits().tolerance / size, angle_tol=0.1, primitive_cell=False, scale=False)
     for atoms in given:
         distorted(given[0], rng)
         if len(neighbor_list('i', atoms, CUTOFF)):

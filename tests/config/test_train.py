@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aiida_mlip_autopipe.engines.ace.fit import AceSettings
-from aiida_mlip_autopipe.engines.pod.files import BASES
+from aiida_mlip_autopipe.engines.pod.files import BASIS_SETS
 from aiida_mlip_autopipe.engines.pod.fit import PodSettings
 from aiida_mlip_autopipe.engines.pod.trainer import PodTrainer
 from aiida_mlip_autopipe.science.linear.settings import LinearSettings
@@ -109,7 +109,7 @@ def test_functions_of_ace_out_of_bounds(value: Any, said: str) -> None:
     assert line.startswith(f"train.functions: got {value!r}; input should be 'auto' or {said} (basis functions per element")
 
 
-@pytest.mark.parametrize('basis', [*BASES, 'auto'])
+@pytest.mark.parametrize('basis', [*BASIS_SETS, 'auto'])
 def test_every_basis_of_the_trainer(basis: str) -> None:
     config = PodTrainer(basis=basis)
     assert PodSettings(elements=('Cu',), cutoff=config.cutoff, basis=config.basis).basis == basis

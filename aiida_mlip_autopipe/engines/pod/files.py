@@ -50,7 +50,7 @@ class PodBasis:
     five: tuple[int, int] = (0, 0)
 
 
-BASES: Final[Mapping[str, PodBasis]] = MappingProxyType(
+BASIS_SETS: Final[Mapping[str, PodBasis]] = MappingProxyType(
     {
         'S': PodBasis(two=6, three=(4, 3)),
         'M': PodBasis(two=8, three=(6, 5), four=(4, 3)),
@@ -64,18 +64,18 @@ def parameter_text(elements: Sequence[str], basis: str, cutoff: float, inner: fl
     """Return the text of `param.pod`.
 
     :param elements: chemical symbols; LAMMPS maps types by this order, not by name.
-    :param basis: name in :data:`BASES`.
+    :param basis: name in :data:`BASIS_SETS`.
     :param cutoff: Å, outer radius of the descriptors.
     :param inner: Å, inner radius of the descriptors.
     :raises InputError: an unknown basis, repeated elements, or radii that contradict each other.
     """
-    if basis not in BASES:
-        raise InputError(f'basis {basis!r} is unknown: one of {", ".join(BASES)}')
+    if basis not in BASIS_SETS:
+        raise InputError(f'basis {basis!r} is unknown: one of {", ".join(BASIS_SETS)}')
     if not elements or len(set(elements)) != len(elements):
         raise InputError(f'elements {list(elements)} must be at least one, each once')
     if not 0 < inner < cutoff:
         raise InputError(f'cutoff {cutoff} Å must be larger than the inner radius {inner} Å, and that larger than 0')
-    size = BASES[basis]
+    size = BASIS_SETS[basis]
     lines = [
         f'species {" ".join(elements)}',
         'pbc 1 1 1',

@@ -16,7 +16,7 @@ from aiida_mlip_autopipe.engines.lammps.library import kinds_of
 from aiida_mlip_autopipe.engines.pod.descriptors import PodDescriptors
 from aiida_mlip_autopipe.engines.pod.files import (
     ACTIVE_SET,
-    BASES,
+    BASIS_SETS,
     COEFFICIENTS,
     INNER_RADIUS,
     PARAMETERS,
@@ -54,8 +54,8 @@ class PodSettings(LinearSettings):
     def __post_init__(self) -> None:
         """Refuse values out of their range."""
         super().__post_init__()
-        if self.basis not in (AUTO, *BASES):
-            raise InputError(f'basis is {self.basis!r}, expected one of {", ".join((AUTO, *BASES))}')
+        if self.basis not in (AUTO, *BASIS_SETS):
+            raise InputError(f'basis is {self.basis!r}, expected one of {", ".join((AUTO, *BASIS_SETS))}')
         if not self.cutoff > INNER_RADIUS:
             raise InputError(f'cutoff is {self.cutoff} Å, expected more than {INNER_RADIUS} Å')
 
@@ -138,7 +138,7 @@ def bases_to_try(frames: Frames, settings: PodSettings) -> list[str]:
     if settings.basis != AUTO:
         return [settings.basis]
     rarest = compositions(frames, settings.elements).sum(axis=0).min()
-    return list(BASES) if rarest >= LARGE_BASIS_ATOMS else [name for name in BASES if name != 'L']
+    return list(BASIS_SETS) if rarest >= LARGE_BASIS_ATOMS else [name for name in BASIS_SETS if name != 'L']
 
 
 def shortest_distance(frames: Frames, elements: Sequence[str], cutoff: float) -> float:

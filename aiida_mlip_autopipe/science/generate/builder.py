@@ -14,8 +14,8 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.budget import PATIENCE, Budget, fill
-from aiida_mlip_autopipe.science.generate.gate import Gate, GateLimits, Tally, Verdict
 from aiida_mlip_autopipe.science.generate.ideal_lattices import slot_of
+from aiida_mlip_autopipe.science.generate.sieve import Sieve, SieveLimits, Tally, Verdict
 from aiida_mlip_autopipe.science.generate.strategy import BULK, Drawing, Kind, Step, System
 
 SHARED_STREAM: Final = ('strain', 'rattle', 'vacancy')
@@ -68,17 +68,17 @@ class Family:
 
 @dataclass(frozen=True)
 class StructureBuilder:
-    """The facade: a system, the steps that make its structures, and the gate they pass. Steps know nothing of each other.
+    """The facade: a system, the steps that make its structures, and the sieve they pass. Steps know nothing of each other.
 
     :param system: the material.
     :param steps: in the order base, distortion, defect; a step follows those that it takes parents from.
-    :param limits: of the gate.
+    :param limits: of the sieve.
     :param budget: how many structures to make in all, or None: what the steps say.
     """
 
     system: System
     steps: tuple[Step, ...]
-    limits: GateLimits = field(default_factory=GateLimits)
+    limits: SieveLimits = field(default_factory=SieveLimits)
     budget: Budget | None = None
 
     def build(self, rng: np.random.Generator, tally: Tally | None = None) -> Iterator[Atoms]:
@@ -92,46 +92,46 @@ class StructureBuilder:
         :raises InputError: while the stream is read: a composition does not fit a supercell, or a setting is out of range.
         :raises EngineError: while the stream is read: an external program failed.
         """
-        gate = Gate(self.limits, Tally() if tally is None else tally)
-        return self._stream(rng.spawn(1)[0], gate)
+        sieve = Sieve(self.limits, Tally() if tally is None else tally)
+        return self._stream(rng.spawn(1)[0], sieve)
 
-    def _stream(self, rng: np.random.Generator, gate: Gate) -> Iterator[Atoms]:
+    def _stream(self, rng: np.random.Generator, sieve: Sieve) -> Iterator[Atoms]:
         if self.budget is not None:
-            yield from self._within(self.budget, rng, gate)
+            yield from self._within(self.budget, rng, sieve)
             return
-        for family, fresh in self._families(rng, gate):
+        for family, fresh in self._families(rng, sieve):
             yield from fresh
             for step in self._derived:
-                yield from self._children(family, step, gate)
+                yield from self._children(family, step, sieve)
 
-    def _within(self, budget: Budget, rng: np.random.Generator, gate: Gate) -> Iterator[Atoms]:
+    def _within(self, budget: Budget, rng: np.random.Generator, sieve: Sieve) -> Iterator[Atoms]:
         families: list[Family] = []
-        fixed = self._fixed(families, rng, gate)
+        fixed = self._fixed(families, rng, sieve)
         yield from itertools.islice(fixed, budget.n_structures)
         if next(fixed, None) is not None:
             raise InputError(f'budget.n_structures: got {budget.n_structures}; bases and fixed sets alone are more')
         steps = {step.name: step for step in self._derived if step.strategy.KIND is Kind.DRAWN and families}
         weights = {name: budget.weights.get(name, _count(step)) for name, step in steps.items()}
-        draws = {name: partial(_draw, families, itertools.cycle(families), step, gate) for name, step in steps.items()}
-        missing = budget.n_structures - gate.tally.kept
+        draws = {name: partial(_draw, families, itertools.cycle(families), step, sieve) for name, step in steps.items()}
+        missing = budget.n_structures - sieve.tally.kept
         yield from fill(missing, draws, weights)
-        if gate.tally.kept < budget.n_structures:
-            gate.tally.stopped = _what_stopped(gate.tally, budget.n_structures, list(steps))
+        if sieve.tally.kept < budget.n_structures:
+            sieve.tally.stopped = _what_stopped(sieve.tally, budget.n_structures, list(steps))
 
-    def _fixed(self, families: list[Family], rng: np.random.Generator, gate: Gate) -> Iterator[Atoms]:
+    def _fixed(self, families: list[Family], rng: np.random.Generator, sieve: Sieve) -> Iterator[Atoms]:
         """Yield the bases and the set that each fixed step makes of them, and remember the families."""
-        for family, fresh in self._families(rng, gate):
+        for family, fresh in self._families(rng, sieve):
             yield from fresh
             families.append(family)
             for step in self._derived:
                 if step.strategy.KIND is Kind.FIXED:
-                    yield from self._children(family, step, gate)
+                    yield from self._children(family, step, sieve)
 
     @property
     def _derived(self) -> list[Step]:
         return [step for step in self.steps if step.strategy.KIND in (Kind.FIXED, Kind.DRAWN)]
 
-    def _families(self, rng: np.random.Generator, gate: Gate) -> Iterator[tuple[Family, list[Atoms]]]:
+    def _families(self, rng: np.random.Generator, sieve: Sieve) -> Iterator[tuple[Family, list[Atoms]]]:
         """Yield a family for each sane base, and the base itself where it is new."""
         lattice = [step for step in self.steps if step.strategy.KIND is Kind.LATTICE]
         for alloy, supercell in itertools.product(self.system.alloys, self.system.supercells):
@@ -139,28 +139,28 @@ class StructureBuilder:
             slot = slot_of(self.system, alloy, supercell)
             for step in lattice:
                 stream = first if step is lattice[0] else keyed_stream(_seeds(shared), step.name)
-                yield from _bases(step, step.strategy(slot, stream), shared, gate)
+                yield from _bases(step, step.strategy(slot, stream), shared, sieve)
         for step in self.steps:
             if step.strategy.KIND is Kind.FREE:
                 stream = keyed_stream(_seeds(rng), step.name)
-                yield from _bases(step, step.strategy(self.system, stream), stream, gate)
+                yield from _bases(step, step.strategy(self.system, stream), stream, sieve)
 
-    def _children(self, family: Family, step: Step, gate: Gate) -> Iterator[Atoms]:
+    def _children(self, family: Family, step: Step, sieve: Sieve) -> Iterator[Atoms]:
         """Yield what a step makes of a family."""
         parents = family.parents(step)
         if not parents:
             return
         stream = family.stream(step.name)
         for child, parent in _made(step, parents, stream):
-            verdict = gate.admit(child, step.name, parent, has_vacuum=step.strategy.HAS_VACUUM)
+            verdict = sieve.admit(child, step.name, parent, has_vacuum=step.strategy.HAS_VACUUM)
             family.add(step.name, verdict)
             if verdict.atoms is not None and not verdict.reason:
                 yield verdict.atoms
 
 
-def _bases(step: Step, made: Iterator[Atoms], shared: np.random.Generator, gate: Gate) -> Iterator[tuple[Family, list[Atoms]]]:
+def _bases(step: Step, made: Iterator[Atoms], shared: np.random.Generator, sieve: Sieve) -> Iterator[tuple[Family, list[Atoms]]]:
     for number, base in enumerate(made):
-        verdict = gate.admit(base, step.name, has_vacuum=step.strategy.HAS_VACUUM)
+        verdict = sieve.admit(base, step.name, has_vacuum=step.strategy.HAS_VACUUM)
         if verdict.atoms is None:
             continue
         family = Family(
@@ -182,7 +182,7 @@ def _made(step: Step, parents: Sequence[Atoms], rng: np.random.Generator) -> Ite
         yield strategy.one(parent, rng), parent
 
 
-def _draw(families: Sequence[Family], turns: Iterator[Family], step: Step, gate: Gate) -> Atoms | None:
+def _draw(families: Sequence[Family], turns: Iterator[Family], step: Step, sieve: Sieve) -> Atoms | None:
     """Return a new structure of the next family that has parents, or None where it did not pass or no family has any."""
     for _ in families:
         family = next(turns)
@@ -192,7 +192,7 @@ def _draw(families: Sequence[Family], turns: Iterator[Family], step: Step, gate:
         return None
     rng = family.stream(step.name)
     parent = parents[int(rng.integers(len(parents)))]
-    verdict = gate.admit(_drawing(step).one(parent, rng), step.name, parent, has_vacuum=step.strategy.HAS_VACUUM)
+    verdict = sieve.admit(_drawing(step).one(parent, rng), step.name, parent, has_vacuum=step.strategy.HAS_VACUUM)
     family.add(step.name, verdict)
     return None if verdict.reason else verdict.atoms
 

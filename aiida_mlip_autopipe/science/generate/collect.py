@@ -11,7 +11,7 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.common.frames import Frames
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
-from aiida_mlip_autopipe.science.generate.gate import Tally
+from aiida_mlip_autopipe.science.generate.sieve import Tally
 
 CHUNK = 500
 """Structures that are held as ASE atoms at a time; as columns of frames they take a tenth of the memory."""

@@ -13,7 +13,7 @@ from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.science.generate.budget import Budget
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
-from aiida_mlip_autopipe.science.generate.gate import GateLimits
+from aiida_mlip_autopipe.science.generate.sieve import SieveLimits
 from aiida_mlip_autopipe.science.generate.strategy import GROUP, Kind, Step, Strategy, System
 from aiida_mlip_autopipe.science.selection.sanity import SanityLimits
 
@@ -84,7 +84,7 @@ def _check(entry_point: str, found: Any) -> None:
         raise InputError(f'{entry_point} must have a KIND, a member of {Kind.__module__}.Kind; got {kind!r}')
 
 
-def _limits(settings: Mapping[str, Any]) -> GateLimits:
+def _limits(settings: Mapping[str, Any]) -> SieveLimits:
     volumes = settings['volume_per_atom']
     sanity = SanityLimits(
         min_bond_fraction=settings['min_bond_fraction'],
@@ -92,4 +92,4 @@ def _limits(settings: Mapping[str, Any]) -> GateLimits:
         max_aspect=settings['max_aspect'],
         volume_per_atom=None if volumes is None else (volumes[0], volumes[1]),
     )
-    return GateLimits(sanity=sanity, max_atoms=settings['max_atoms'], tolerance=settings['duplicate_tolerance'])
+    return SieveLimits(sanity=sanity, max_atoms=settings['max_atoms'], tolerance=settings['duplicate_tolerance'])

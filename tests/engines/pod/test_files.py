@@ -3,7 +3,7 @@ import pytest
 
 from aiida_mlip_autopipe.common.errors import FormatError, InputError
 from aiida_mlip_autopipe.engines.pod.files import (
-    BASES,
+    BASIS_SETS,
     coefficient_text,
     grade_lines,
     pair_lines,
@@ -36,9 +36,9 @@ def test_numpy_numbers_are_written_as_plain_numbers():
     assert parameter_text(['Cu', 'Au'], 'S', np.float64(4.5), np.float64(1.0)) == PARAMETERS_S
 
 
-@pytest.mark.parametrize('basis', list(BASES))
+@pytest.mark.parametrize('basis', list(BASIS_SETS))
 def test_radial_functions_do_not_grow_with_the_body_order(basis):
-    size = BASES[basis]
+    size = BASIS_SETS[basis]
     orders = [size.two, size.three[0], size.four[0], size.five[0]]
     assert orders == sorted(orders, reverse=True)  # LAMMPS refuses anything else
 

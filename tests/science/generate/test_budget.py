@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.science.generate.budget import PATIENCE, Budget, shares
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
-from aiida_mlip_autopipe.science.generate.gate import Tally
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
+from aiida_mlip_autopipe.science.generate.sieve import Tally
 from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strain import Strain
 from aiida_mlip_autopipe.science.generate.strategy import BULK, Kind, Step, Strategy, System

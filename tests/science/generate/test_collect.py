@@ -9,8 +9,8 @@ from ase import Atoms
 
 from aiida_mlip_autopipe.science.generate.builder import StructureBuilder
 from aiida_mlip_autopipe.science.generate.collect import CHUNK, collect, gathered, tally_report
-from aiida_mlip_autopipe.science.generate.gate import Tally
 from aiida_mlip_autopipe.science.generate.rattle import Rattle
+from aiida_mlip_autopipe.science.generate.sieve import Tally
 from aiida_mlip_autopipe.science.generate.sqs import SQS
 from aiida_mlip_autopipe.science.generate.strategy import Step, System
 

@@ -1,4 +1,4 @@
-"""The gate: a named reason for each structure that does not pass, and counts of all."""
+"""The sieve: a named reason for each structure that does not pass, and counts of all."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import Frames
-from aiida_mlip_autopipe.science.generate.gate import DUPLICATE, EQUIVALENT, NOT_FINITE, TOO_MANY_ATOMS, Gate, GateLimits, Tally
 from aiida_mlip_autopipe.science.generate.origin import fresh_atoms, with_lineage
+from aiida_mlip_autopipe.science.generate.sieve import (
+    DUPLICATE,
+    EQUIVALENT,
+    NOT_FINITE,
+    TOO_MANY_ATOMS,
+    Sieve,
+    SieveLimits,
+    Tally,
+)
 from aiida_mlip_autopipe.science.selection.sanity import (
     FLAT_CELL,
     LARGE_VOLUME,
@@ -52,20 +60,20 @@ CASES = {
 }
 
 
-def gate() -> Gate:
-    return Gate(GateLimits(SanityLimits(0.5, 65.0, 10.0, (0.0, 5.0)), max_atoms=16), Tally())
+def sieve() -> Sieve:
+    return Sieve(SieveLimits(SanityLimits(0.5, 65.0, 10.0, (0.0, 5.0)), max_atoms=16), Tally())
 
 
 @pytest.mark.parametrize('reason', CASES)
 def test_each_reason(reason: str) -> None:
-    made = gate()
+    made = sieve()
     verdict = made.admit(CASES[reason](), 'step')
     assert (verdict.reason, verdict.atoms) == (reason, None)
     assert made.tally.of('step').rejected == {reason: 1}
 
 
 def test_a_good_one_passes_once() -> None:
-    made = gate()
+    made = sieve()
     first = made.admit(good(), 'step')
     again = made.admit(good(), 'step')
     shifted = good()
@@ -82,8 +90,8 @@ def test_a_good_one_passes_once() -> None:
 
 def test_vacuum_is_no_reason_where_it_is_meant() -> None:
     slab = with_cell([[3, 0, 0], [0, 3, 0], [0, 0, 40]])
-    assert gate().admit(slab, 'step').reason == FLAT_CELL
-    assert gate().admit(slab, 'step', has_vacuum=True).reason == ''
+    assert sieve().admit(slab, 'step').reason == FLAT_CELL
+    assert sieve().admit(slab, 'step', has_vacuum=True).reason == ''
 
 
 @settings(max_examples=25, deadline=None)
@@ -91,7 +99,7 @@ def test_vacuum_is_no_reason_where_it_is_meant() -> None:
 def test_the_same_bonds_are_short_as_in_selection(seed: int, fraction: float, width: float) -> None:
     """Copies of a parent, whose neighbours are taken from it, are judged as if each was searched on its own."""
     limits = SanityLimits(fraction, 90.0, math.inf)
-    made, rng = Gate(GateLimits(limits), Tally()), np.random.default_rng(seed)
+    made, rng = Sieve(SieveLimits(limits), Tally()), np.random.default_rng(seed)
     parent = with_lineage(random_crystal(seed))
     for _ in range(3):
         child = fresh_atoms(parent, 'rattle', '', positions=parent.positions + rng.normal(scale=width, size=(len(parent), 3)))
@@ -105,9 +113,9 @@ def test_all_that_is_not_finite(values: tuple[float, float]) -> None:
     atoms, other = good(), good()
     atoms.positions[1, :2] = values
     other.cell[0, :2] = values
-    assert [gate().admit(a, 'step').reason for a in (atoms, other)] == [NOT_FINITE] * 2
+    assert [sieve().admit(a, 'step').reason for a in (atoms, other)] == [NOT_FINITE] * 2
 
 
 def test_no_room_for_any_atom() -> None:
     with pytest.raises(InputError, match='max_atoms must be at least 1, got 0'):
-        GateLimits(max_atoms=0)
+        SieveLimits(max_atoms=0)

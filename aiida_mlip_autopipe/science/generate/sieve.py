@@ -1,4 +1,4 @@
-"""The gate that every generated structure passes: geometry, size, repeats, with a named reason for each that does not."""
+"""The sieve that every generated structure passes: geometry, size, repeats, with a named reason for each that does not."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ after a translation, rotation, mirror or permutation."""
 
 
 @dataclass(frozen=True)
-class GateLimits:
-    """Limits of the gate.
+class SieveLimits:
+    """Limits of the sieve.
 
     :param sanity: bounds on bonds, cell and density.
     :param max_atoms: largest number of atoms.
@@ -106,7 +106,7 @@ class Verdict:
     reason: str
 
 
-class Gate:
+class Sieve:
     """Passes structures that are sane and new, and gives each its uid and lineage.
 
     Held of each that passed are the uid, the lineage, and what :class:`SeenStructures` holds.
@@ -115,7 +115,7 @@ class Gate:
     :param tally: where to count.
     """
 
-    def __init__(self, limits: GateLimits, tally: Tally) -> None:
+    def __init__(self, limits: SieveLimits, tally: Tally) -> None:
         self.limits = limits
         self.tally = tally
         self._lineages: dict[str, str] = {}
