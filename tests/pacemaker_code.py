@@ -21,6 +21,8 @@ REAL = 'MLIP_PACEMAKER'
 ENVIRONMENT = Path(__file__).resolve().parents[1] / '.pacemaker'
 """Environment that `setup_profile.sh` makes. The `pacemaker` of our own environment has no TensorFlow."""
 
+EAGER = pacemaker_data.FIXTURES / 'eager' / 'pacemaker'
+
 REAL_PREPEND = 'MLIP_PACEMAKER_PREPEND'
 """Environment variable with a shell command that activates its environment; optional."""
 
@@ -55,12 +57,16 @@ def real_pacemaker() -> Path:
     return path
 
 
-def real(computer: orm.Computer, prepend: str = '') -> orm.InstalledCode:
+def real(computer: orm.Computer, prepend: str = '', *, eager: bool = True) -> orm.InstalledCode:
     """Return the code of the real pacemaker, or skip the test.
 
     :param prepend: commands that come after those that activate its environment.
+    :param eager: without TensorFlow's graphs: half of the time for two elements and few steps; for one element, more than with.
     """
-    return installed(computer, real_pacemaker(), '\n'.join([os.environ.get(REAL_PREPEND, ''), ONE_THREAD, prepend]))
+    program = real_pacemaker()
+    first = f'export PATH="{program.parent}:$PATH"' if eager else ''
+    commands = '\n'.join([os.environ.get(REAL_PREPEND, ''), first, ONE_THREAD, prepend])
+    return installed(computer, EAGER if eager else program, commands)
 
 
 def linear_potential(folder: Path, elements: list[str]) -> PotentialData:

@@ -69,8 +69,10 @@ def run(case, recorded, out):
 
 def main(recorded, source, out, cases):
     import pyace.cli.pacemaker  # noqa: F401, PLC0415  # once for all children
+    import tensorflow as tf  # noqa: PLC0415
     import tensorpotential.compat.pace.fit  # noqa: F401, PLC0415
 
+    tf.config.run_functions_eagerly(True)  # two cases are fits of few steps
     data_sets(out, source)
     for case in cases:
         (out / case).mkdir()

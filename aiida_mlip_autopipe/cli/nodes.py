@@ -95,15 +95,20 @@ def submitted(process: type[Process] | ProcessBuilder, *, then: str = WATCH, **i
     return node
 
 
+def wait_for_end(node: orm.ProcessNode, *, meanwhile: Lines = lambda node: ()) -> None:
+    """Return when a process has ended in any way, and print on the way what `meanwhile` says of it."""
+    while not node.is_terminated:
+        time.sleep(POLL_SECONDS)
+        tell(meanwhile(node))
+
+
 def tell_end(node: orm.ProcessNode, lines: Lines, *, meanwhile: Lines = lambda node: ()) -> None:
     """Wait for the end of a process, and print what there is to say of it.
 
     :param meanwhile: what has come to it since it was last asked.
     :raises InputError: it did not end well; the message names its cause.
     """
-    while not node.is_terminated:
-        time.sleep(POLL_SECONDS)
-        tell(meanwhile(node))
+    wait_for_end(node, meanwhile=meanwhile)
     tell(meanwhile(node))
     tell(lines(node))
     if not node.is_finished_ok:

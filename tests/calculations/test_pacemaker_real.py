@@ -51,11 +51,11 @@ def inputs(aiida_profile):
 
 @pytest.fixture(scope='module')
 def fit(localhost, inputs):
-    """A finished fit from scratch, its tools given as codes of their own."""
+    """A finished fit from scratch by the program as it is, its tools given as codes of their own."""
     beside = real_pacemaker().parent
     tools = {f'{port}_code': installed(localhost, beside / f'pace_{port}', '') for port in ('yaml2yace', 'activeset')}
     test = FramesData(pacemaker_data.frames('al_emt_test', 4))
-    outputs, node = run(**inputs, **tools, code=real(localhost), test_frames=test)
+    outputs, node = run(**inputs, **tools, code=real(localhost, eager=False), test_frames=test)
     assert node.is_finished_ok, node.exit_message
     return outputs, node
 
@@ -107,7 +107,7 @@ class TestFit:
 
 class TestGoingOn:
     def test_with_the_same_basis_it_starts_at_the_old_loss(self, fit, inputs, localhost):
-        outputs, node = run(**inputs, code=real(localhost), initial_potential=fit[0]['potential'])
+        outputs, node = run(**inputs, code=real(localhost, eager=False), initial_potential=fit[0]['potential'])
         assert node.is_finished_ok, node.exit_message
         losses = outputs['learning_curve'].get_array('loss')
         assert losses[0] == pytest.approx(fit[0]['report']['loss'], rel=0.05)
@@ -127,7 +127,7 @@ class TestGoingOn:
 def test_energy_based_weights_and_a_ladder_from_nothing(inputs, localhost):
     """Pacemaker's predictions hold a `collections.Counter` then; without it they could not be read."""
     settings = {'settings': small(weighting='energy', ladder_step=6, max_iter=2)}
-    outputs, node = run(**{**inputs, **settings}, code=real(localhost))
+    outputs, node = run(**{**inputs, **settings}, code=real(localhost, eager=False))
     assert node.is_finished_ok, node.exit_message
     assert outputs['learning_curve'].get_array('ladder_step').max() == 1
     assert 'trainer_predictions.npz' in outputs['potential'].base.repository.list_object_names()
@@ -148,7 +148,7 @@ def linear(tmp_path_factory, aiida_profile):
 
 
 def from_linear(**pacemaker):
-    return orm.Dict({'cutoff': 5.0, 'batch_size': 10, 'max_iter': 4, **pacemaker})
+    return orm.Dict({'cutoff': 5.0, 'batch_size': 10, 'max_iter': 2, **pacemaker})
 
 
 @pytest.fixture(scope='module')

@@ -15,6 +15,7 @@ from aiida import orm
 
 from aiida_mlip_autopipe.config.pipeline import MLIPConfig
 from aiida_mlip_autopipe.formats.extxyz import read_extxyz
+from tests.benchmarks import loop
 
 pytestmark = [pytest.mark.daemon, pytest.mark.lammps]
 
@@ -207,6 +208,15 @@ def test_the_potential_holds_a_crystal_together(run, config):
     told = demo['run_md'](run.outputs.potential, atoms, MLIPConfig.from_mapping(config))
     assert '1000 steps of NVT at 300 K on 108 atoms' in told
     assert 'by SimulateCalculation (process' in told  # without a section properties there is no code of lmp
+
+
+def test_the_benchmark_of_the_loop_judges_its_rounds(run, capsys):
+    loop.main(['--quick', '--runs', str(run.pk)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split('|')[2].strip() for line in lines if f' {run.pk} (budget_exhausted) ' in line] == ['0', '1']
+    figure = json.loads(lines[-1])
+    assert figure['figure'] == 'training error of a round / that of the smallest ridge, worst'
+    assert figure['value'] > 0
 
 
 def test_the_demo_says_what_a_grade_means(config):

@@ -177,7 +177,7 @@ def test_the_whole_chain_through_the_daemon(started_daemon_client, inputs, local
     """The daemon exports its own `sys.path`: the Python of Pacemaker must not see it."""
     given = inputs(max_iter=3, batch_size=10)
     checks = {'nve_time': 50, 'nve_structures': 1, 'wall_points': 5}
-    settings = {**given['settings'].get_dict(), 'linear': {'functions': 40}, 'checks': checks}
+    settings = {**given['settings'].get_dict(), 'linear': {'functions': 12}, 'checks': checks}
     node = submit(TrainWorkChain, **{**given, 'code': real(localhost), 'settings': orm.Dict(settings)})
     limit = time.monotonic() + TIMEOUT
     while not node.is_terminated:
