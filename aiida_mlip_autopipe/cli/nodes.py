@@ -91,7 +91,8 @@ def submitted(process: type[Process] | ProcessBuilder, *, then: str = WATCH, **i
     :param then: what the user can do now.
     """
     node = submit(process, **inputs)
-    click.echo(f'submitted {node.process_label} with PK {node.pk}; {then.format(pk=node.pk)}')
+    name = (process.process_class if isinstance(process, ProcessBuilder) else process).__name__
+    click.echo(f'submitted {name} with PK {node.pk}; {then.format(pk=node.pk)}')
     return node
 
 

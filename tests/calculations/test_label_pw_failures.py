@@ -226,7 +226,7 @@ def test_a_program_that_is_not_there_is_named(localhost, worker_code, lda_family
         pw_code=code,
         frames=frames,
         pseudos={'Al': lda_family.pseudos['Al']},
-        **theory_of(settings),
+        settings=settings,
     )
     assert node.exit_status == 420
     (failure,) = outputs['report']['failures']

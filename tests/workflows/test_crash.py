@@ -15,7 +15,7 @@ from aiida_mlip_autopipe.workflows.label import LabelWorkChain
 from tests.aiida_fixtures import theory_of
 
 N_FRAMES = 6
-TIMEOUT = 240
+TIMEOUT = 600
 
 
 def aluminium(n_frames: int) -> FramesData:

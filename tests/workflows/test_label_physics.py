@@ -38,7 +38,8 @@ def label(worker_code, pw_code, lda_family):
         given = {'pseudo_family': lda_family.label, 'cutoff_wfc': 12, 'kpoints_distance': 0.8, 'reuse': False, **values}
         settings = orm.Dict(DFTConfig.model_validate(given).model_dump(exclude_none=True))
         frames = FramesData(Frames.from_atoms(structures))
-        _, node = run_get_node(LabelWorkChain, code=pw_code, worker_code=worker_code, frames=frames, **theory_of(settings))
+        theory = theory_of(settings, frames.base.attributes.get('elements'))
+        _, node = run_get_node(LabelWorkChain, code=pw_code, worker_code=worker_code, frames=frames, **theory)
         return node
 
     return run
