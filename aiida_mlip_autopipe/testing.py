@@ -24,6 +24,7 @@ from aiida_mlip_autopipe.engines.lammps.isolated import isolated
 from aiida_mlip_autopipe.formats import files
 from aiida_mlip_autopipe.remote import worker
 from aiida_mlip_autopipe.remote.potential_files import potential_folder, read_potential
+from aiida_mlip_autopipe.science.checks.training import AGREEMENT, GAMMA_TOLERANCE
 from aiida_mlip_autopipe.science.explorer import Explorer
 from aiida_mlip_autopipe.science.generate.settings import strategies
 from aiida_mlip_autopipe.science.generate.strategy import Kind
@@ -41,14 +42,8 @@ PORTS: Final[Mapping[type[Plugin], tuple[set[str], set[str]]]] = {
 }
 """Inputs and outputs that the process of a plug-in must have."""
 
-SAME_ERRORS: Final = 1e-3
-"""Relative difference allowed between the training errors of a trainer and those of LAMMPS, as the self-checks allow it."""
-
 ZERO: Final = 1e-5
 """Errors below this (eV/atom, eV/Å) are compared as if they were this large."""
-
-GRADE: Final = 1.01
-"""Largest grade of a training atom."""
 
 
 def conforming_settings(kind: type[Settings], values: Mapping[str, Any]) -> None:
@@ -152,9 +147,9 @@ def conforming_trainer(
     errors = label_errors(frames, found.energy, found.forces, None)
     for key, ours in (('energy_rmse', errors.energy_rmse), ('force_rmse', errors.force_rmse)):
         theirs = report['training_errors'][key]
-        assert abs(ours - theirs) <= SAME_ERRORS * max(theirs, ZERO), f'{name}: {key} is {theirs:g}, in LAMMPS {ours:g}'
+        assert abs(ours - theirs) <= AGREEMENT * max(theirs, ZERO), f'{name}: {key} is {theirs:g}, in LAMMPS {ours:g}'
     assert found.gamma is not None
-    assert 0 < found.gamma.max() <= GRADE, f'{name}: the grade of a training atom is {found.gamma.max():g}'
+    assert 0 < found.gamma.max() <= GAMMA_TOLERANCE, f'{name}: the grade of a training atom is {found.gamma.max():g}'
     return report
 
 

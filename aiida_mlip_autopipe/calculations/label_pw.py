@@ -132,6 +132,14 @@ class PwBatchCalculation(CalcJob):
         return info
 
 
+def missing_pseudos(inputs: Any, _: Any) -> str | None:
+    """Return for which elements of the frames there is no pseudopotential, or None."""
+    if not {'frames', 'pseudos'} <= set(inputs):
+        return None
+    missing = sorted(set(inputs['frames'].base.attributes.get('elements')) - set(inputs['pseudos']))
+    return f'pseudos: none for {missing}; given: {sorted(inputs["pseudos"])}' if missing else None
+
+
 def validate_inputs(inputs: Any, _: Any) -> str | None:
     """Return a sentence when the codes or the pseudopotentials do not fit, else None."""
     code, pw_code = inputs.get('code'), inputs['pw_code']
@@ -140,9 +148,8 @@ def validate_inputs(inputs: Any, _: Any) -> str | None:
     walltime = inputs['metadata']['options'].get('max_wallclock_seconds', DEFAULT_WALLTIME)
     if walltime <= MIN_MARGIN:
         return f'options.walltime: got {walltime:g}; must be more than {MIN_MARGIN:g} s, which are kept for the end of the job'
-    missing = sorted(set(inputs['frames'].base.attributes.get('elements')) - set(inputs['pseudos']))
-    if missing:
-        return f'pseudos: none for {missing}'
+    if problem := missing_pseudos(inputs, None):
+        return problem
     if absent := DFTConfig.model_validate(inputs['settings'].get_dict()).missing:
         return f'settings: {absent} missing; the protocol and the family of pseudopotentials must be filled in before'
     return None

@@ -35,11 +35,12 @@ def validate(config: Path, offline: bool) -> None:
     if not offline:
         load_profile()
     check_generation(checked, offline=offline)
+    warnings = checked.explore.warnings
     if not offline:
         from aiida_mlip_autopipe.workflows.edge import run_inputs, warnings_of
 
-        run_inputs(checked)
-    for warning in checked.explore.warnings if offline else warnings_of(checked):
+        warnings = warnings_of(checked, run_inputs(checked))
+    for warning in warnings:
         click.echo(f'warning: {warning}', err=True)
     click.echo(f'{config}: valid')
 

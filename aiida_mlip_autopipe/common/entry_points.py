@@ -47,6 +47,21 @@ def plugins(group: str, check: Callable[[str, Any], None]) -> dict[str, Any]:
     return found
 
 
+def sections(group: str, check: Callable[[str, Any], None]) -> dict[str, Any]:
+    """Return :func:`plugins` by the keys of their sections: in the order of their `ORDER`, by name where two have the same."""
+    found = {section_of(name): plugin for name, plugin in plugins(group, check).items()}
+    return dict(sorted(found.items(), key=lambda item: (getattr(item[1], 'ORDER', 0), item[0])))
+
+
+def require_subclass(entry_point: str, group: str, base: type, found: Any) -> None:
+    """Check that what is registered is a class of the kind of its group.
+
+    :raises InputError: it is not.
+    """
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise InputError(f'{entry_point} of {group} must be a subclass of {base.__module__}.{base.__name__}; got {found!r}')
+
+
 def load_plugin(group: str, name: str) -> Any:
     """Return what a package registered.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self, Union
 
 from pydantic import Discriminator, Tag, ValidationError, create_model
 
-from aiida_mlip_autopipe.common.entry_points import plugins
+from aiida_mlip_autopipe.common.entry_points import plugins, require_subclass
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.settings import TAG, Settings, explain, tag_of
 
@@ -72,10 +72,8 @@ class Plugin(Settings):
 @cache
 def _registered(kind: type[Plugin]) -> Mapping[str, Any]:
     def check(entry_point: str, found: Any) -> None:
-        if not (isinstance(found, type) and issubclass(found, kind)):
-            raise InputError(
-                f'{entry_point} of {kind.GROUP} must be a subclass of {kind.__module__}.{kind.__name__}; got {found!r}'
-            )
+        """Refuse what is no plug-in of the kind, or has the name of another."""
+        require_subclass(entry_point, kind.GROUP, kind, found)
         if (name := tag_of(found)) != entry_point:
             raise InputError(
                 f'{entry_point} of {kind.GROUP} must have the field {kind.KEY}: Literal[{entry_point!r}]; got {name!r}'

@@ -9,7 +9,7 @@ from aiida.engine import ExitCode, ToContext, WorkChain, while_
 
 from aiida_mlip_autopipe.calculations.converge_functions import plan_study, summarize_study
 from aiida_mlip_autopipe.calculations.label_functions import complete_settings
-from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
+from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation, missing_pseudos
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.common.reasons import FrameFailure, counted
 from aiida_mlip_autopipe.config.converge import ConvergeConfig
@@ -17,7 +17,7 @@ from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
 from aiida_mlip_autopipe.science.convergence import FEWEST
 from aiida_mlip_autopipe.workflows.batch_jobs import MAX_STARTS, outcome_of
-from aiida_mlip_autopipe.workflows.pseudos import add_theory_ports, missing_pseudos
+from aiida_mlip_autopipe.workflows.pseudos import add_theory_ports
 
 
 def validate_inputs(inputs: Any, _: Any) -> str | None:

@@ -130,12 +130,14 @@ def check_engine(config: MLIPConfig, *, explores: bool = True) -> tuple[str, ...
     return unknown
 
 
-def warnings_of(config: MLIPConfig) -> list[str]:
-    """Return sentences on settings that are allowed but seldom wise; the profile was checked before."""
+def warnings_of(config: MLIPConfig, inputs: Mapping[str, Any]) -> list[str]:
+    """Return sentences on settings that are allowed but seldom wise.
+
+    :param inputs: what :func:`run_inputs` found for this configuration.
+    """
     sentences = [*config.explore.warnings, *check_engine(config)]
-    named = label_nodes(config)
     if isinstance(config.label, DFTConfig):
-        sentences += cutoff_warnings(config.label, named['facts'].get_dict())
+        sentences += cutoff_warnings(config.label, inputs['label']['facts'].get_dict())
     return sentences
 
 

@@ -15,7 +15,7 @@ from aiida_mlip_autopipe.calculations.label_functions import (
     port_of,
     prepare_label,
 )
-from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation
+from aiida_mlip_autopipe.calculations.label_pw import PwBatchCalculation, missing_pseudos
 from aiida_mlip_autopipe.calculations.reuse import find_labels, reuse_labels
 from aiida_mlip_autopipe.calculations.spec import BandedWorkChainSpec, job_options, settings_validator
 from aiida_mlip_autopipe.common.fingerprint import difference, recipe_of
@@ -27,7 +27,6 @@ from aiida_mlip_autopipe.workflows.batch_jobs import MAX_STARTS, outcome_of
 from aiida_mlip_autopipe.workflows.pseudos import (
     add_theory_ports,
     cutoff_warnings,
-    missing_pseudos,
     theory_inputs,
 )
 from aiida_mlip_autopipe.workflows.recover import OUTPUTS, RecoverWorkChain, failure_of_chain, remedy_of

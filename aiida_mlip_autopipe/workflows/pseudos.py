@@ -24,14 +24,6 @@ def add_theory_ports(spec: Any) -> None:
     spec.input('facts', valid_type=orm.Dict, help='Of each pseudopotential, see `workflows.pseudos.facts_of`; cutoffs in Ry.')
 
 
-def missing_pseudos(inputs: Any, _: Any) -> str | None:
-    """Return for which elements of the frames there is no pseudopotential, or None."""
-    if not {'frames', 'pseudos'} <= set(inputs):
-        return None
-    missing = sorted(set(inputs['frames'].base.attributes.get('elements')) - set(inputs['pseudos']))
-    return f'pseudos: none for {missing}; given: {sorted(inputs["pseudos"])}' if missing else None
-
-
 def find_family(config: DFTConfig, elements: Sequence[str]) -> PseudoPotentialFamily:
     """Return the family that the settings or their protocol name.
 

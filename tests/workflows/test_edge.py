@@ -120,7 +120,7 @@ class TestEngine:
         config = MLIPConfig.from_mapping(mapping(train=self.ACE))
         assert check_engine(config) == ('worker is unknown',)
         assert answers == [('worker', 'mlip-worker@localhost', 'worker.code')]
-        assert 'worker is unknown' in warnings_of(config)
+        assert 'worker is unknown' in warnings_of(config, run_inputs(config))
 
     def test_an_lmp_of_its_own_is_asked_too(self, mapping, worker_code, answers, lmp):
         explore = {'explorer': 'mlip_autopipe.lammps_pace', 'code': lmp.full_label}

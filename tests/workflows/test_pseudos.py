@@ -9,10 +9,11 @@ from aiida_pseudo.groups.family import CutoffsPseudoPotentialFamily
 from ase.build import bulk
 
 from aiida_mlip_autopipe.calculations.label_functions import complete_settings, completed
+from aiida_mlip_autopipe.calculations.label_pw import missing_pseudos
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.data.frames import FramesData
 from aiida_mlip_autopipe.engines.espresso.labeller import DFTConfig
-from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, facts_of, find_family, missing_pseudos, theory_inputs
+from aiida_mlip_autopipe.workflows.pseudos import cutoff_warnings, facts_of, find_family, theory_inputs
 from tests.aiida_fixtures import PSEUDO_FOLDER, PSEUDOS
 
 ELEMENTS = ['Al', 'Mg']

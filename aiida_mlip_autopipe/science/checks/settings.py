@@ -6,24 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, create_model
 
-from aiida_mlip_autopipe.common.entry_points import plugins, section_of
-from aiida_mlip_autopipe.common.errors import InputError
+from aiida_mlip_autopipe.common.entry_points import require_subclass, sections
 from aiida_mlip_autopipe.common.settings import Settings
 from aiida_mlip_autopipe.science.checks.check import GROUP, Check
 
 
 def _check(entry_point: str, found: Any) -> None:
-    if not (isinstance(found, type) and issubclass(found, Check)):
-        raise InputError(f'{entry_point} of {GROUP} must be a subclass of {Check.__module__}.Check; got {found!r}')
+    require_subclass(entry_point, GROUP, Check, found)
 
 
 if TYPE_CHECKING:
     _Assembled = Settings
 else:
-    _found = plugins(GROUP, _check)
-    _Assembled = create_model(
-        '_Assembled', __base__=Settings, **{section_of(name): (kind | None, None) for name, kind in _found.items()}
-    )
+    _fields = {name: (kind | None, None) for name, kind in sections(GROUP, _check).items()}
+    _Assembled = create_model('_Assembled', __base__=Settings, **_fields)
 
 
 class ChecksConfig(_Assembled):

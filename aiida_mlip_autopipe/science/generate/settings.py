@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
-from aiida_mlip_autopipe.common.entry_points import full_name, load_plugin, plugins, registered, section_of
+from aiida_mlip_autopipe.common.entry_points import full_name, load_plugin, registered, require_subclass, section_of, sections
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.settings import explain
 from aiida_mlip_autopipe.science.generate.budget import Budget
@@ -21,8 +21,7 @@ from aiida_mlip_autopipe.science.selection.sanity import SanityLimits
 @cache
 def strategies() -> Mapping[str, type[Strategy]]:
     """Return the registered strategies by the name of their section, in the order of a plan."""
-    found = {section_of(name): kind for name, kind in plugins(GROUP, _check).items()}
-    return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))
+    return sections(GROUP, _check)
 
 
 def strategy(name: str) -> type[Strategy]:
@@ -31,9 +30,10 @@ def strategy(name: str) -> type[Strategy]:
     :raises InputError: there is none of this name.
     :raises EngineError: it cannot be imported here.
     """
-    found: type[Strategy] | None = strategies().get(name)
+    if name in strategies():
+        return strategies()[name]
     named = {section_of(entry_point): entry_point for entry_point in registered(GROUP)}
-    return found if found is not None else load_plugin(GROUP, named.get(name, full_name(name)))
+    return cast('type[Strategy]', load_plugin(GROUP, named.get(name, full_name(name))))
 
 
 def structure_builder(system: Mapping[str, Any], generate: Mapping[str, Any]) -> StructureBuilder:
@@ -78,8 +78,7 @@ def _step(name: str, settings: Mapping[str, Any]) -> Step:
 
 
 def _check(entry_point: str, found: Any) -> None:
-    if not (isinstance(found, type) and issubclass(found, Strategy)):
-        raise InputError(f'{entry_point} of {GROUP} must be a subclass of {Strategy.__module__}.Strategy; got {found!r}')
+    require_subclass(entry_point, GROUP, Strategy, found)
     if not isinstance(kind := getattr(found, 'KIND', None), Kind):
         raise InputError(f'{entry_point} must have a KIND, a member of {Kind.__module__}.Kind; got {kind!r}')
 

@@ -59,7 +59,10 @@ def equilibrium(volumes: FloatArray, energies: FloatArray) -> Equilibrium:
 
 
 class EosProperty(Property):
-    """Equation of state: energies at several volumes, the shape of the cell kept; Birch-Murnaghan through them."""
+    """Equation of state: energies at several volumes, the shape of the cell kept; Birch-Murnaghan through them.
+
+    The volumes are evenly spaced, and the relative positions stay as they are.
+    """
 
     volumes: tuple[PositiveFloat, PositiveFloat] = Field(
         default=(0.9, 1.1), description='smallest and largest volume in units of that of the base, dimensionless'

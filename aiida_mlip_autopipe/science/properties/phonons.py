@@ -20,7 +20,10 @@ WHOLE_TOLERANCE = 1e-6
 
 
 class PhononsProperty(Property):
-    """Frequencies of phonons at a few q-points, by finite displacements in a supercell (phonopy)."""
+    """Frequencies of phonons at a few q-points, by finite displacements in a supercell (phonopy).
+
+    An imaginary one is negative. The long-range part of ions is left out.
+    """
 
     ORDER = 4
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from ase import Atoms
 from pydantic import PositiveInt
 
-from aiida_mlip_autopipe.common.entry_points import plugins, section_of
+from aiida_mlip_autopipe.common.entry_points import require_subclass, sections
 from aiida_mlip_autopipe.common.errors import InputError
 from aiida_mlip_autopipe.common.frames import FloatArray
 from aiida_mlip_autopipe.common.settings import Settings
@@ -98,13 +98,11 @@ class Property(Settings):
 @cache
 def registered_properties() -> Mapping[str, type[Property]]:
     """Return the properties that are registered by the names of their sections, in the order of the report."""
-    found = {section_of(name): kind for name, kind in plugins(GROUP, _check).items()}
-    return dict(sorted(found.items(), key=lambda item: (item[1].ORDER, item[0])))
+    return sections(GROUP, _check)
 
 
 def _check(entry_point: str, found: Any) -> None:
-    if not (isinstance(found, type) and issubclass(found, Property)):
-        raise InputError(f'{entry_point} of {GROUP} must be a subclass of {Property.__module__}.Property; got {found!r}')
+    require_subclass(entry_point, GROUP, Property, found)
 
 
 def stress_of(found: Mapping[str, Result], part: str) -> FloatArray:

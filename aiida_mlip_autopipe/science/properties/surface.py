@@ -20,7 +20,10 @@ Miller = tuple[int, int, int]
 
 
 class SurfaceProperty(Property):
-    """Energy of ideal surfaces, mean of both sides of a slab."""
+    """Energy of ideal surfaces, mean of both sides of a slab.
+
+    E_surface = (E_slab - N E_bulk / N_bulk) / 2A; the atoms of the slab are at their ideal places.
+    """
 
     ORDER = 3
 

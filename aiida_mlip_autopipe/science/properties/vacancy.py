@@ -18,7 +18,10 @@ VACANCY: Final = 'vacancy'
 
 
 class VacancyProperty(Property):
-    """Formation energy of a vacancy in the crystals of one element."""
+    """Formation energy of a vacancy in the crystals of one element.
+
+    E_f = E(N - 1) - (N - 1) / N E(N), both in the same cell, so that their k-points are the same.
+    """
 
     ORDER = 2
     IS_DEFAULT = True
